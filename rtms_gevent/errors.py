@@ -1,0 +1,278 @@
+"""Everything this package raises on purpose, as one tree, by what the caller can do about it.
+
+::
+
+    RtmsError
+    ├── UsageError                  the call was wrong: fix the program
+    │   ├── ConfigurationError      a setting or argument is missing or not allowed (ValueError)
+    │   │   └── ServerUrlError      server_urls names a host or scheme that must not be dialled
+    │   ├── LocalProtocolError      not allowed in this state of the conversation
+    │   └── NotJoinedError          needs a joined stream
+    ├── RemoteProtocolError         the server broke the rules; that message was skipped
+    │   └── FrameError              it broke WebSocket's rules; the socket is closed
+    ├── JoinError                   the stream could not be joined
+    │   ├── ConnectError            no WebSocket could be opened (DNS, TCP, proxy, HTTP)
+    │   │   └── TlsError            the certificate was not accepted
+    │   ├── HandshakeRejected       the server answered a handshake with a status other than OK
+    │   ├── HandshakeClosed         the server closed the socket instead of answering
+    │   ├── HandshakeMalformed      the answer lacks what is needed to go on
+    │   ├── MediaNotOffered         the server has no address for the media that was asked for
+    │   └── JoinTimeout             it took longer than allowed
+    ├── StreamLost                  a joined stream broke off
+    │   ├── ConnectionLost          a socket closed or fell silent
+    │   └── InboxOverflow           callbacks were too slow and packets had to be dropped
+    ├── WebhookError                a webhook request was refused; has the HTTP status to answer
+    └── MissingExtra                an optional dependency is not installed (ImportError)
+
+Errors carry their data as attributes, pickle, and say in ``str()`` what happened and what to do.
+"""
+
+from __future__ import annotations
+
+from .enums import StatusCode, known
+from .explanations import explain_status
+
+__all__ = [
+    "ConfigurationError",
+    "ConnectError",
+    "ConnectionLost",
+    "FrameError",
+    "HandshakeClosed",
+    "HandshakeMalformed",
+    "HandshakeRejected",
+    "InboxOverflow",
+    "JoinError",
+    "JoinTimeout",
+    "LocalProtocolError",
+    "MediaNotOffered",
+    "MissingExtra",
+    "NotJoinedError",
+    "RemoteProtocolError",
+    "RtmsError",
+    "ServerUrlError",
+    "StreamLost",
+    "TlsError",
+    "UsageError",
+    "WebhookError",
+]
+
+
+class RtmsError(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+class UsageError(RtmsError):
+    """The call was wrong; the same call will fail again."""
+
+
+class ConfigurationError(UsageError, ValueError):
+    """A setting or an argument is missing or not allowed."""
+
+
+class ServerUrlError(ConfigurationError):
+    """``server_urls`` names no address that may be dialled."""
+
+
+class LocalProtocolError(UsageError):
+    """We, or the caller, tried something that the conversation does not allow now."""
+
+
+class NotJoinedError(UsageError):
+    """The call needs a stream that is joined."""
+
+
+class RemoteProtocolError(RtmsError):
+    """The server sent something that the protocol does not allow; that message was skipped."""
+
+
+class FrameError(RemoteProtocolError):
+    """The server broke the rules of WebSocket; the socket is closed with ``close_code``."""
+
+    def __init__(self, message: str, close_code: int = 1002) -> None:
+        super().__init__(message, close_code)
+        self.message = message
+        self.close_code = close_code  #: RFC 6455 section 7.4.1
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class JoinError(RtmsError):
+    """The stream could not be joined.
+
+    ``reason`` is the number that ``on_join_confirm`` gets for it: Zoom's status code where the
+    server gave one, else the number that the official SDK uses for the same failure.
+    """
+
+    reason: int = 1
+
+
+class ConnectError(JoinError):
+    """No WebSocket could be opened to ``url``; ``step`` tells how far it came."""
+
+    reason = 1
+
+    def __init__(self, url: str, step: str, problem: str) -> None:
+        super().__init__(url, step, problem)
+        self.url = url  #: without query, so that it is fit for a log
+        self.step = step  #: "dns", "tcp", "proxy", "tls" or "http"
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"cannot open a WebSocket to {self.url} ({self.step}): {self.problem}"
+
+
+class TlsError(ConnectError):
+    """The TLS handshake failed, mostly because the certificate was not accepted."""
+
+    reason = 610
+
+
+class HandshakeRejected(JoinError):
+    """The server answered a handshake with a status other than OK."""
+
+    def __init__(self, phase: str, status: int, reason_text: str = "") -> None:
+        super().__init__(phase, status, reason_text)
+        self.phase = phase  #: "signaling", or "audio media" and so on
+        self.status = known(StatusCode, status)
+        self.reason_text = reason_text  #: the server's own words, if any
+        self.reason = int(status)
+
+    def __str__(self) -> str:
+        name = self.status.name if isinstance(self.status, StatusCode) else "not known here"
+        said = f", server says {self.reason_text[:200]!r}" if self.reason_text else ""
+        explained = explain_status(self.status)
+        return (
+            f"{self.phase} handshake rejected with status {int(self.status)} ({name}){said}. "
+            f"Likely cause: {explained.cause} What to do: {explained.remedy}"
+        )
+
+
+class HandshakeClosed(JoinError):
+    """The server closed the socket instead of answering the handshake."""
+
+    reason = 960
+
+    def __init__(self, phase: str, close_code: int | None, close_reason: str = "") -> None:
+        super().__init__(phase, close_code, close_reason)
+        self.phase = phase
+        self.close_code = close_code  #: None where the connection broke without a close frame
+        self.close_reason = close_reason
+
+    def __str__(self) -> str:
+        how = (
+            "without a close frame"
+            if self.close_code is None
+            else f"with code {self.close_code} {self.close_reason[:123]!r}"
+        )
+        return (
+            f"the server closed the {self.phase} socket {how} before it answered the handshake. "
+            "Check, in this order: is the client secret the one of this app and this environment "
+            "(development or production)? Is the id passed on exactly as the webhook gave it? "
+            "Is the webhook younger than 60 seconds? Is another process joined to this stream?"
+        )
+
+
+class HandshakeMalformed(JoinError):
+    """The server's answer to a handshake lacks what is needed to go on."""
+
+    reason = 6
+
+    def __init__(self, phase: str, problem: str) -> None:
+        super().__init__(phase, problem)
+        self.phase = phase
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"unusable answer to the {self.phase} handshake: {self.problem}"
+
+
+class MediaNotOffered(JoinError):
+    """The server named no address for the media that was asked for."""
+
+    reason = int(StatusCode.MEDIA_TYPE_INVALID_VALUE)
+
+    def __init__(self, wanted: tuple[str, ...], offered: tuple[str, ...]) -> None:
+        super().__init__(wanted, offered)
+        self.wanted = wanted
+        self.offered = offered
+
+    def __str__(self) -> str:
+        return (
+            f"asked for {', '.join(self.wanted)}, but the server offers "
+            f"{', '.join(self.offered) or 'nothing'}. Add the missing RTMS scopes to the app in "
+            "Zoom's Marketplace (meeting:read:meeting_audio and so on) and install it again."
+        )
+
+
+class JoinTimeout(JoinError):
+    """Joining took longer than allowed."""
+
+    reason = 1
+
+    def __init__(self, seconds: float, waiting_for: str) -> None:
+        super().__init__(seconds, waiting_for)
+        self.seconds = seconds
+        self.waiting_for = waiting_for
+
+    def __str__(self) -> str:
+        return (
+            f"not joined after {self.seconds:g} s, still waiting for {self.waiting_for}. "
+            "Zoom holds a started stream for about 60 s: join as soon as the webhook arrives."
+        )
+
+
+class StreamLost(RtmsError):
+    """A joined stream broke off."""
+
+
+class ConnectionLost(StreamLost):
+    """A socket of a joined stream closed, broke or fell silent."""
+
+    def __init__(self, socket: str, problem: str, close_code: int | None = None) -> None:
+        super().__init__(socket, problem, close_code)
+        self.socket = socket  #: "signaling", or the media type
+        self.problem = problem
+        self.close_code = close_code  #: None where there was no close frame
+
+    def __str__(self) -> str:
+        return f"the {self.socket} socket was lost: {self.problem}"
+
+
+class InboxOverflow(StreamLost):
+    """Callbacks were too slow for the stream, and packets had to be dropped."""
+
+    def __init__(self, media_type: str, dropped: int) -> None:
+        super().__init__(media_type, dropped)
+        self.media_type = media_type
+        self.dropped = dropped  #: packets dropped so far in this inbox
+
+    def __str__(self) -> str:
+        return (
+            f"{self.dropped} {self.media_type} packets dropped, because the callback is slower "
+            "than the stream. Make it faster, or hand its work to a pool."
+        )
+
+
+class WebhookError(RtmsError):
+    """A webhook request was refused; answer it with ``status``, and with no detail."""
+
+    def __init__(self, status: int, problem: str) -> None:
+        super().__init__(status, problem)
+        self.status = status  #: HTTP status to answer with
+        self.problem = problem  #: for our own log only, holds no secret and no payload
+
+    def __str__(self) -> str:
+        return f"webhook refused with {self.status}: {self.problem}"
+
+
+class MissingExtra(RtmsError, ImportError):
+    """A part of this package needs an optional dependency that is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(what, extra)
+        self.what = what
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return f"{self.what} needs more packages: pip install 'rtms-gevent[{self.extra}]'"
