@@ -1,0 +1,206 @@
+"""WebSocket's wire format (RFC 6455), from the client's side: bytes in, whole messages out."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..errors import FrameError
+
+__all__ = ["BINARY", "CLOSE", "PING", "PONG", "TEXT", "CloseFrame", "FrameReader"]
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+
+#: One buffer per socket: 16 kB keep a thousand audio streams small, and it grows where needed.
+_CAPACITY = 16 * 1024
+#: Above this a buffer is given back once it is empty, so that one big message does not stay.
+_KEEP = 256 * 1024
+
+_LONG = struct.Struct("!Q").unpack_from
+
+#: Close codes that may travel; 3000 to 4999 may too (RFC 6455 section 7.4).
+_CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
+
+
+class CloseFrame(NamedTuple):
+    """What a close frame says."""
+
+    code: int | None  #: None where the frame is empty
+    reason: str
+
+    @classmethod
+    def parse(cls, payload: bytes) -> CloseFrame:
+        """Read the payload of a close frame.
+
+        Raises:
+            FrameError: it breaks the rules; has the close code to answer with.
+        """
+        if not payload:
+            return cls(None, "")
+        if len(payload) == 1:
+            raise FrameError("close frame with half a code")
+        code = int.from_bytes(payload[:2], "big")
+        if code not in _CLOSE_CODES and not 3000 <= code < 5000:
+            raise FrameError(f"close frame with the code {code}, which must not travel")
+        try:
+            return cls(code, payload[2:].decode())
+        except UnicodeDecodeError:
+            raise FrameError("close reason is not UTF-8", 1007) from None
+
+
+class FrameReader:
+    """Joins frames to messages.
+
+    The transport receives into :meth:`writable`, then iterates over :meth:`received`. What comes
+    out is (opcode, payload): ``TEXT`` or ``BINARY`` for a whole message, else ``PING``, ``PONG`` or
+    ``CLOSE``. A payload may be a view into the buffer: it is valid until the next
+    :meth:`writable`.
+
+    Greenlet-safety: one owner; it never switches.
+    """
+
+    def __init__(
+        self, max_message_size: int, *, check_utf8: bool = False, capacity: int = _CAPACITY
+    ) -> None:
+        """Make a reader.
+
+        Args:
+            max_message_size: Bytes of the largest message to accept; larger ones are refused as
+                soon as their length is known.
+            check_utf8: Whether text must be UTF-8, as RFC 6455 wants. Off where a decoder checks it
+                anyway.
+            capacity: Bytes of the buffer to start with.
+        """
+        self._limit = max_message_size
+        self._check_utf8 = check_utf8
+        self._capacity = capacity
+        self._buffer = bytearray(capacity)
+        self._view = memoryview(self._buffer)
+        self._start = self._end = 0  # what was received and not yet handed out
+        self._missing = 0  # bytes that the frame in the buffer still lacks
+        self._fragments: list[bytes] = []
+        self._fragmented = 0  # opcode of the message that is being joined, or 0
+        self._joined = 0  # bytes in _fragments
+
+    def writable(self) -> memoryview:
+        """Return where to receive into: at least one byte, and more while a big frame arrives."""
+        used = self._end - self._start
+        if not used:
+            self._start = self._end = 0
+            if len(self._buffer) > _KEEP:
+                self._resize(self._capacity)
+        elif self._end == len(self._buffer) or self._start > len(self._buffer) >> 1:
+            # A view into the buffer may still be held by someone, so it is never resized: a
+            # bigger one replaces it, at most doubled, so that nobody can make us reserve memory
+            # for bytes that never come.
+            if self._start:
+                self._view[:used] = bytes(self._view[self._start : self._end])
+                self._start, self._end = 0, used
+            if used == len(self._buffer):
+                self._resize(used + min(max(self._missing, 1), max(used, self._capacity)))
+        return self._view[self._end :]
+
+    def _resize(self, capacity: int) -> None:
+        used = bytes(self._view[self._start : self._end])
+        self._buffer = bytearray(capacity)
+        self._view = memoryview(self._buffer)
+        self._view[: len(used)] = used
+        self._start, self._end = 0, len(used)
+
+    def received(self, count: int) -> Iterator[tuple[int, memoryview | bytes]]:
+        """Take ``count`` bytes that were written to :meth:`writable` into account.
+
+        Yields:
+            Whole messages and control frames, in their order.
+
+        Raises:
+            FrameError: the peer broke the rules, after everything before it was yielded.
+        """
+        self._end += count
+        buffer = self._buffer
+        while True:
+            start, end = self._start, self._end
+            available = end - start
+            if available < 2:
+                return
+            length = buffer[start + 1]
+            if length < 126:
+                payload = start + 2
+            elif length == 126:
+                if available < 4:
+                    return
+                length = buffer[start + 2] << 8 | buffer[start + 3]
+                payload = start + 4
+            elif length == 127:
+                if available < 10:
+                    return
+                length = _LONG(buffer, start + 2)[0]
+                payload = start + 10
+            else:
+                raise FrameError("a server must not mask frames")
+            first = buffer[start]
+            # An unfragmented message is what nearly always comes; all else is looked at closer.
+            plain = (first == 0x81 or first == 0x82) and not self._fragmented
+            if not plain:
+                self._check(first, length)
+            if length + self._joined > self._limit and not first & 0x08:
+                raise FrameError(
+                    f"message of {length + self._joined} bytes, the limit is {self._limit}", 1009
+                )
+            stop = payload + length
+            if stop > end:
+                self._missing = stop - end
+                return
+            self._start = stop
+            view = self._view[payload:stop]
+            if plain:
+                if first == 0x81 and self._check_utf8:
+                    _require_utf8(view)
+                yield first & 0x0F, view
+            elif first & 0x08:
+                yield first & 0x0F, bytes(view)
+            else:
+                message = self._join(first, view)
+                if message is not None:
+                    yield message
+
+    def _check(self, first: int, length: int) -> None:
+        """Apply the rules that an unfragmented message cannot break."""
+        opcode, final = first & 0x0F, first & 0x80
+        if first & 0x70:
+            raise FrameError("reserved bits are set, though no extension was agreed on")
+        if opcode in (CLOSE, PING, PONG):
+            if not final:
+                raise FrameError("control frames must not be fragmented")
+            if length > 125:
+                raise FrameError("control frames must not be longer than 125 bytes")
+        elif opcode in (TEXT, BINARY):
+            if self._fragmented:
+                raise FrameError("a new message began before the last one ended")
+        elif opcode != CONTINUATION:
+            raise FrameError(f"reserved opcode {opcode}")
+        elif not self._fragmented:
+            raise FrameError("a continuation of nothing")
+
+    def _join(self, first: int, view: memoryview) -> tuple[int, bytes] | None:
+        """Add a fragment; return the message when it was the last one."""
+        self._fragmented = self._fragmented or first & 0x0F
+        if view:  # empty ones may come without end
+            self._fragments.append(bytes(view))
+        self._joined += len(view)
+        if not first & 0x80:
+            return None
+        opcode, message = self._fragmented, b"".join(self._fragments)
+        self._fragments.clear()
+        self._fragmented = self._joined = 0
+        if opcode == TEXT and self._check_utf8:
+            _require_utf8(message)
+        return opcode, message
+
+
+def _require_utf8(text: memoryview | bytes) -> None:
+    try:
+        str(text, "utf-8")
+    except UnicodeDecodeError:
+        raise FrameError("text that is not UTF-8", 1007) from None

@@ -1,0 +1,290 @@
+"""Media packets: audio, video, screen share, transcript and chat, with who and when.
+
+Source: https://developers.zoom.us/docs/rtms/event-reference/ and, for chat, Zoom's samples of July
+2026.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..enums import (
+    ChatOperation,
+    ChatSessionType,
+    MediaDataType,
+    MessageAttribute,
+    MessageType,
+    Product,
+    TranscriptLanguage,
+    known,
+)
+from ..errors import RemoteProtocolError
+from .fields import Document, integer, mapping, milliseconds, string, text
+from .people import ChannelParticipant, Participant
+
+__all__ = ["MEDIA_TYPES", "ChatDetails", "MediaPacket", "Metadata"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ChatDetails:
+    """What a chat message carries beside its text."""
+
+    session_type: ChatSessionType | int | None = None
+    session_id: str = ""
+    operation: ChatOperation | int | None = None
+    message_id: str = ""
+    parent_message_id: str = ""
+    receiver: Participant | None = None
+    files: tuple[Document, ...] = ()  #: with file_id, file_name, file_size
+    deleted_files: tuple[str, ...] = ()  #: file ids
+
+
+@dataclasses.dataclass(slots=True)
+class Metadata:
+    """Who and when, of one packet. The first names are those of the official SDK.
+
+    Treat it as read-only; it is not frozen because that would double the cost of making one.
+    """
+
+    userId: int = 0  #: 0 for mixed audio
+    userName: str = ""
+    startTs: int = 0  #: ms since the epoch, of a transcript's utterance; 0 elsewhere
+    endTs: int = 0
+    #: Transcripts only.
+    language: TranscriptLanguage | int | None = None
+    #: Whether a transcript or chat message is new or revises an earlier one, where Zoom says so.
+    attribute: MessageAttribute | int | None = None
+    channelId: str = ""  #: Contact Center and phone
+    channel: ChannelParticipant | None = None  #: who is on that channel, as far as Zoom told
+    chat: ChatDetails | None = None  #: chat only
+    #: Fields of the packet that have no place above, as they came.
+    extra: Document = dataclasses.field(default_factory=dict)
+
+
+_MEDIA_MESSAGES = {
+    MediaDataType.AUDIO: MessageType.MEDIA_DATA_AUDIO,
+    MediaDataType.VIDEO: MessageType.MEDIA_DATA_VIDEO,
+    MediaDataType.DESKSHARE: MessageType.MEDIA_DATA_SHARE,
+    MediaDataType.TRANSCRIPT: MessageType.MEDIA_DATA_TRANSCRIPT,
+    MediaDataType.CHAT: MessageType.MEDIA_DATA_CHAT,
+}
+#: Media type of each message number.
+MEDIA_TYPES = {number: kind for kind, number in _MEDIA_MESSAGES.items()}
+_TEXTUAL = frozenset({MediaDataType.TRANSCRIPT, MediaDataType.CHAT})
+
+#: Fields of a packet's content that have a place in Metadata or MediaPacket.
+_PLACED = frozenset(
+    {
+        "msg_type",
+        "user_id",
+        "user_name",
+        "data",
+        "length",
+        "timestamp",
+        "start_time",
+        "end_time",
+        "language",
+        "attribute",
+        "channel_id",
+    }
+)
+_CHAT_PLACED = frozenset(
+    {
+        "chat_session",
+        "operation_type",
+        "message_id",
+        "parent_message_id",
+        "sender",
+        "receiver",
+        "files",
+        "delete_file_id_list",
+    }
+)
+
+
+@dataclasses.dataclass(slots=True)
+class MediaPacket:
+    """Messages 14 to 18: one piece of audio, video, screen share, transcript or chat."""
+
+    media_type: MediaDataType
+    data: bytes  #: payload without base64; UTF-8 for transcript and chat
+    timestamp: int  #: ms since the epoch
+    metadata: Metadata
+
+    @property
+    def msg_type(self) -> int:
+        """The number that travels as ``msg_type``."""
+        return _MEDIA_MESSAGES[self.media_type]
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the document to send."""
+        metadata = self.metadata
+        textual = self.media_type in _TEXTUAL
+        content: dict[str, Any] = {
+            **metadata.extra,
+            "timestamp": self.timestamp,
+            "data": self.data.decode() if textual else base64.b64encode(self.data).decode(),
+        }
+        if not textual:
+            content["length"] = len(self.data)
+        if metadata.channelId:
+            content["channel_id"] = metadata.channelId
+        else:
+            content["user_id"] = metadata.userId
+            content["user_name"] = metadata.userName
+        for name, value in (
+            ("start_time", metadata.startTs or None),
+            ("end_time", metadata.endTs or None),
+            ("language", metadata.language),
+            ("attribute", metadata.attribute),
+        ):
+            if value is not None:
+                content[name] = int(value)
+        if metadata.chat is not None:
+            content.update(_chat_to_wire(metadata.chat))
+        return {"msg_type": int(self.msg_type), "content": content}
+
+    @classmethod
+    def from_wire(cls, document: Document, product: Product) -> MediaPacket:
+        """Read a document.
+
+        Raises:
+            RemoteProtocolError: data or timestamp is missing, or the data is not base64.
+        """
+        kind = MEDIA_TYPES[MessageType(integer(document, "msg_type") or 0)]
+        textual = kind in _TEXTUAL
+        content = _content(document, textual)
+        encoded = content.get("data")
+        chat = None
+        if kind is MediaDataType.CHAT:
+            content, encoded, chat = _chat(content)
+        if not isinstance(encoded, str):
+            raise RemoteProtocolError(f"a {kind.name.lower()} message without data")
+        timestamp = milliseconds(content, "timestamp")
+        if timestamp is None:
+            raise RemoteProtocolError(f"a {kind.name.lower()} message without a timestamp")
+        if textual:
+            data = encoded.encode("utf-8", "surrogatepass")
+        else:
+            try:
+                data = base64.b64decode(encoded, validate=True)
+            except (binascii.Error, ValueError):
+                raise RemoteProtocolError(
+                    f"a {kind.name.lower()} message whose data is not base64"
+                ) from None
+        language, attribute = integer(content, "language"), integer(content, "attribute")
+        user_id = integer(content, "user_id")
+        extra = {
+            key: value
+            for key, value in content.items()
+            if key not in _PLACED and (chat is None or key not in _CHAT_PLACED)
+        }
+        if user_id is None and content.get("user_id") is not None:
+            extra["user_id"] = content["user_id"]
+        return cls(
+            kind,
+            data,
+            timestamp,
+            Metadata(
+                userId=user_id or 0,
+                userName=text(content, "user_name"),
+                startTs=milliseconds(content, "start_time") or 0,
+                endTs=milliseconds(content, "end_time") or 0,
+                language=None if language is None else known(TranscriptLanguage, language),
+                attribute=None if attribute is None else known(MessageAttribute, attribute),
+                channelId=string(content.get("channel_id")),
+                chat=chat,
+                extra=extra,
+            ),
+        )
+
+
+def _content(document: Document, textual: bool) -> Document:
+    """Return the content object; some sources have it as a string, or its fields at the top."""
+    content = document.get("content")
+    if isinstance(content, Mapping):
+        return content
+    if isinstance(content, str):
+        parsed = _json_object(content)
+        if parsed is not None and "data" in parsed:
+            return parsed
+        return {**{k: v for k, v in document.items() if k != "content"}, "data": content}
+    return document
+
+
+def _json_object(string: str) -> dict[str, Any] | None:
+    if not string.lstrip().startswith("{"):
+        return None
+    try:
+        parsed = json.loads(string)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _chat(content: Document) -> tuple[Document, Any, ChatDetails | None]:
+    """Return content, text and details of a chat message.
+
+    The fields may lie in ``content`` or, as JSON, in its ``data``; then the text lies in there too.
+    """
+    encoded = content.get("data")
+    nested = _json_object(encoded) if isinstance(encoded, str) else None
+    if nested is not None and not _CHAT_PLACED.isdisjoint(nested):
+        content = {**content, **nested}
+        encoded = next(
+            (
+                nested[key]
+                for key in ("data", "text", "message")
+                if isinstance(nested.get(key), str)
+            ),
+            "",
+        )
+    if _CHAT_PLACED.isdisjoint(content):
+        return content, encoded, None
+    sender, receiver = mapping(content, "sender"), mapping(content, "receiver")
+    session = mapping(content, "chat_session")
+    kind, operation = integer(session, "type"), integer(content, "operation_type")
+    files, deleted = content.get("files"), content.get("delete_file_id_list")
+    details = ChatDetails(
+        session_type=None if kind is None else known(ChatSessionType, kind),
+        session_id=string(session.get("id")),
+        operation=None if operation is None else known(ChatOperation, operation),
+        message_id=string(content.get("message_id")),
+        parent_message_id=string(content.get("parent_message_id")),
+        receiver=_person(receiver) if receiver else None,
+        files=tuple(item for item in files if isinstance(item, Mapping))
+        if isinstance(files, Sequence)
+        else (),
+        deleted_files=tuple(string(item) for item in deleted) if isinstance(deleted, list) else (),
+    )
+    if sender:
+        content = {**sender, **content}
+    return content, encoded, details
+
+
+def _person(fields: Document) -> Participant:
+    return Participant(integer(fields, "user_id") or 0, text(fields, "user_name"))
+
+
+def _chat_to_wire(chat: ChatDetails) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if chat.session_type is not None:
+        content["chat_session"] = {"type": int(chat.session_type), "id": chat.session_id}
+    if chat.operation is not None:
+        content["operation_type"] = int(chat.operation)
+    if chat.message_id:
+        content["message_id"] = chat.message_id
+    if chat.parent_message_id:
+        content["parent_message_id"] = chat.parent_message_id
+    if chat.receiver is not None:
+        content["receiver"] = {"user_id": chat.receiver.id, "user_name": chat.receiver.name}
+    if chat.files:
+        content["files"] = [dict(item) for item in chat.files]
+    if chat.deleted_files:
+        content["delete_file_id_list"] = list(chat.deleted_files)
+    return content

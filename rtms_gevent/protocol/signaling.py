@@ -1,0 +1,50 @@
+"""The conversation on the signaling socket, as a table."""
+
+from __future__ import annotations
+
+from ..enums import MessageType
+from .conversation import Conversation, State, Table, received, sent
+
+__all__ = ["SIGNALING", "SignalingConversation"]
+
+_M, _S = MessageType, State
+
+_REPORTS = (
+    _M.EVENT_UPDATE,
+    _M.STREAM_STATE_UPDATE,
+    _M.SESSION_STATE_UPDATE,
+    _M.STREAM_STATE_RESP,
+    _M.SESSION_STATE_RESP,
+    _M.VIDEO_SUBSCRIPTION_RESP,
+)
+
+SIGNALING: Table = {
+    _S.IDLE: sent(_M.SIGNALING_HAND_SHAKE_REQ, to=_S.GREETING),
+    _S.GREETING: received(_M.SIGNALING_HAND_SHAKE_RESP, to=_S.READY),
+    _S.READY: {
+        # Client-ready is sent after each media handshake, so it may be sent again.
+        **sent(
+            _M.CLIENT_READY_ACK,
+            _M.EVENT_SUBSCRIPTION,
+            _M.VIDEO_SUBSCRIPTION_REQ,
+            _M.STREAM_STATE_REQ,
+            _M.SESSION_STATE_REQ,
+            to=_S.READY,
+        ),
+        **sent(_M.STREAM_CLOSE_REQ, to=_S.CLOSING),
+        **received(*_REPORTS, to=_S.READY),
+    },
+    _S.CLOSING: {
+        **received(*_REPORTS, to=_S.CLOSING),
+        **received(_M.STREAM_CLOSE_RESP, to=_S.CLOSED),
+    },
+    # Zoom reports the end of the stream after it has agreed to close it.
+    _S.CLOSED: received(*_REPORTS, to=_S.CLOSED),
+}
+
+
+class SignalingConversation(Conversation):
+    """What may be said on the signaling socket."""
+
+    def __init__(self) -> None:
+        super().__init__(SIGNALING, "signaling")

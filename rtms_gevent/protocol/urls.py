@@ -1,0 +1,107 @@
+"""Addresses that a webhook or a server names, and which of them may be dialled.
+
+Whoever can forge a webhook can name any host, so an address is dialled only if its host is Zoom's
+or was allowed by the user.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from ..config import DEFAULT_ALLOWED_HOSTS
+from ..errors import ServerUrlError
+
+__all__ = ["Endpoint", "parse_server_urls"]
+
+_DEFAULT_PORTS = {"ws": 80, "wss": 443}
+_ODD = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One WebSocket address."""
+
+    scheme: str  #: "ws" or "wss"
+    host: str  #: lower case, an IPv6 address without brackets
+    port: int
+    resource: str  #: path and query
+
+    @property
+    def secure(self) -> bool:
+        """Whether TLS is spoken."""
+        return self.scheme == "wss"
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port: what is fit for a log, since queries may hold keys."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The whole address."""
+        return self.origin + self.resource
+
+
+def parse_server_urls(text: object, allowed: Iterable[str]) -> tuple[Endpoint, ...]:
+    """Return the addresses in ``text`` that may be dialled, in their order.
+
+    Args:
+        text: ``server_urls`` as Zoom sends it: one address, or several with commas between.
+        allowed: Host names that may be dialled, each with its subdomains. Plain ``ws`` is allowed
+            only to hosts that are not among Zoom's own.
+
+    Raises:
+        ServerUrlError: none of them may be dialled; says why.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise ServerUrlError(
+            "server_urls is missing: pass the value of the start webhook's payload.server_urls"
+        )
+    allowed = tuple(name.lower().lstrip("*.").rstrip(".") for name in allowed)
+    good: list[Endpoint] = []
+    problems: list[str] = []
+    for part in text.split(","):
+        if not part.strip():
+            continue
+        found = _parse(part.strip(), allowed)
+        if isinstance(found, Endpoint):
+            good.append(found)
+        else:
+            problems.append(found)
+    if not good:
+        raise ServerUrlError(
+            "server_urls cannot be used: " + "; ".join(problems or ["it is empty"])
+        )
+    return tuple(good)
+
+
+def _parse(url: str, allowed: tuple[str, ...]) -> Endpoint | str:
+    """Return the endpoint, or what is wrong with it."""
+    if _ODD.search(url):
+        return "an address holds blanks, control or non-ASCII characters"
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError as problem:
+        return f"an address is malformed ({problem})"
+    scheme = parts.scheme.lower()
+    if scheme not in _DEFAULT_PORTS:
+        return f"scheme {scheme[:20]!r} is not wss"
+    if not host:
+        return "an address has no host"
+    if "@" in parts.netloc:
+        return "an address holds a user name"
+    matching = [name for name in allowed if host == name or host.endswith("." + name)]
+    if not matching:
+        return (
+            f"host {host[:100]!r} is not allowed. Zoom's hosts are; to allow another one, name it "
+            "in allowed_hosts=, RTMS_ALLOWED_HOSTS or ZM_RTMS_ALLOWED_HOSTS"
+        )
+    if scheme == "ws" and all(name in DEFAULT_ALLOWED_HOSTS for name in matching):
+        return f"plain ws is not allowed to {host[:100]!r}, only wss"
+    resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Endpoint(scheme, host, port or _DEFAULT_PORTS[scheme], resource)

@@ -1,0 +1,29 @@
+"""Deadlines: moments that the steps of one operation share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+__all__ = ["Deadline"]
+
+
+class Deadline:
+    """A moment in monotonic time; ``None`` seconds means never."""
+
+    __slots__ = ("_at", "_clock", "seconds")
+
+    def __init__(self, seconds: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        """Set the moment ``seconds`` from now."""
+        self.seconds = seconds
+        self._clock = clock
+        self._at = None if seconds is None else clock() + seconds
+
+    def left(self) -> float | None:
+        """Return the seconds that are left, not less than 0; ``None`` means no limit."""
+        return None if self._at is None else max(0.0, self._at - self._clock())
+
+    def within(self, seconds: float) -> Deadline:
+        """Return the earlier of this deadline and ``seconds`` from now."""
+        left = self.left()
+        return Deadline(seconds if left is None else min(left, seconds), self._clock)
