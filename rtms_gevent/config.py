@@ -100,18 +100,33 @@ class Limits:
 class WebhookSettings:
     """How webhook requests are received and checked."""
 
-    #: Zoom's secret token of the app; ``None`` where signatures are not to be checked.
+    #: Zoom's secret token of the app; without it no signature can be checked.
     secret: str | None = dataclasses.field(default=None, repr=False)
+    #: False accepts every request on purpose, for example behind a gateway that has checked it.
+    verify: bool = True
     #: Greatest age of a signature in seconds.
     tolerance: float = 300.0
     #: Bytes of one request body.
     max_body: int = 256 * 1024
+    #: Age in seconds at which a start event is marked stale: Zoom holds a stream for about 60 s.
+    stale_after: float = 60.0
     port: int = 8080
     path: str = "/"
 
+    @property
+    def checks_signatures(self) -> bool:
+        """Whether requests without a valid signature are refused."""
+        return self.verify and self.secret is not None
+
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] | None = None) -> WebhookSettings:
+    def from_environment(
+        cls, environ: Mapping[str, str] | None = None, *, path: str = "/"
+    ) -> WebhookSettings:
         """Read ``ZM_RTMS_WEBHOOK_SECRET``, ``ZM_RTMS_PORT`` and ``ZM_RTMS_PATH``.
+
+        Args:
+            environ: The environment to read, for tests.
+            path: The path where ``ZM_RTMS_PATH`` is not set.
 
         Raises:
             ConfigurationError: the port is no number from 0 to 65535.
@@ -125,7 +140,7 @@ class WebhookSettings:
         return cls(
             secret=environ.get("ZM_RTMS_WEBHOOK_SECRET") or None,
             port=int(port),
-            path=environ.get("ZM_RTMS_PATH") or "/",
+            path=environ.get("ZM_RTMS_PATH") or path,
         )
 
 

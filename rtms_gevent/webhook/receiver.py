@@ -1,0 +1,216 @@
+"""From a request to an answer, without a framework: verify, parse, recognise repeats, decide.
+
+The adapter (Flask blueprint, own server, yours) hands in method, body and headers, sends the
+:class:`Answer`, and only then calls :meth:`WebhookReceiver.accept`: Zoom waits three seconds for
+an answer and then sends the webhook again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+from .. import signals
+from ..config import WebhookSettings
+from ..errors import WebhookError
+from .events import WebhookEvent, WebhookKind, parse_event
+from .memory import DeliveryMemory, RecentDeliveries
+from .signature import (
+    SIGNATURE_HEADER,
+    TIMESTAMP_HEADER,
+    encrypt_token,
+    find_problem,
+    is_plain_token,
+)
+
+__all__ = ["Answer", "WebhookReceiver"]
+
+logger = logging.getLogger(__name__)
+
+#: Bytes of a body without a signature that are looked at: Zoom's url validation is small.
+_MAX_UNSIGNED = 4096
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """What to answer to a request, and what to do afterwards."""
+
+    status: int
+    body: bytes = dataclasses.field(default=b"", repr=False)
+    content_type: str = "text/plain; charset=utf-8"
+    #: To be given to :meth:`WebhookReceiver.accept` once the answer was sent; None for nothing.
+    event: WebhookEvent | None = None
+
+
+class WebhookReceiver:
+    """Decides about webhook requests.
+
+    May be used from any thread and greenlet: :meth:`handle` never blocks and never switches, as
+    long as its memory does not.
+    """
+
+    def __init__(
+        self,
+        settings: WebhookSettings,
+        hand_over: Callable[[WebhookEvent], object],
+        *,
+        clock: Callable[[], float] = time.time,
+        memory: DeliveryMemory | None = None,
+    ) -> None:
+        """Make a receiver.
+
+        Args:
+            settings: What to check, and how strictly.
+            hand_over: Called by :meth:`accept` with every event that is new.
+            clock: Returns seconds since the epoch.
+            memory: Where deliveries are remembered; by default in this process.
+        """
+        self.settings = settings
+        self._hand_over = hand_over
+        self._clock = clock
+        self._memory = RecentDeliveries() if memory is None else memory
+
+    def handle(self, method: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """Return the answer to a request. Never raises, whatever the request holds.
+
+        Args:
+            method: The HTTP method.
+            body: The raw bytes of the body, as they came.
+            headers: Names in any case.
+        """
+        try:
+            return self._decide(method, body, headers)
+        except WebhookError as refusal:
+            logger.warning("%s", refusal)
+            return Answer(refusal.status)
+
+    def accept(self, event: WebhookEvent | None) -> None:
+        """Emit ``webhook_received`` and hand the event over, in the caller's greenlet.
+
+        To be called when the answer was sent. Does nothing for ``None``. Exceptions are logged.
+        """
+        if event is None:
+            return
+        signals.emit(signals.webhook_received, self, event=event)
+        try:
+            self._hand_over(event)
+        except Exception:
+            logger.exception("handling the webhook event %.80r failed", event.event)
+
+    def _decide(self, method: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        if method != "POST":
+            raise WebhookError(405, "webhooks come by POST")
+        if len(body) > self.settings.max_body:
+            raise WebhookError(413, f"the body is longer than {self.settings.max_body} bytes")
+        event = self._trusted_event(body, {name.lower(): text for name, text in headers.items()})
+        if event.kind is WebhookKind.URL_VALIDATION:
+            return self._answer_url_validation(event)
+        if not self._is_new(event, body):
+            logger.info("webhook event %.80r was delivered before, ignored", event.event)
+            return _ok()
+        return self._answer_event(self._mark_stale(event))
+
+    def _trusted_event(self, body: bytes, headers: Mapping[str, str]) -> WebhookEvent:
+        """Parse a body that Zoom signed, or one that may come without any signature.
+
+        Zoom's own samples answer url validation without looking for a signature, so it may have
+        none; but a signature that is there must be right.
+        """
+        problem = self._signature_problem(body, headers)
+        if problem is None:
+            return parse_event(_parse_json(body))
+        if SIGNATURE_HEADER not in headers and len(body) <= _MAX_UNSIGNED:
+            with contextlib.suppress(WebhookError):
+                event = parse_event(_parse_json(body))
+                if event.kind is WebhookKind.URL_VALIDATION:
+                    return event
+        raise WebhookError(401, problem)
+
+    def _signature_problem(self, body: bytes, headers: Mapping[str, str]) -> str | None:
+        secret = self.settings.secret
+        if secret is None or not self.settings.verify:
+            return None
+        return find_problem(
+            secret,
+            body,
+            headers.get(TIMESTAMP_HEADER),
+            headers.get(SIGNATURE_HEADER),
+            now=self._clock(),
+            tolerance=self.settings.tolerance,
+        )
+
+    def _answer_url_validation(self, event: WebhookEvent) -> Answer:
+        """Prove to Zoom that we hold the secret; see :func:`encrypt_token` for the danger in it."""
+        token = event.payload.get("plainToken")
+        if self.settings.secret is None:
+            logger.warning("Zoom's url validation cannot be answered: no webhook secret is set")
+            return Answer(204, event=event)
+        if not is_plain_token(token):
+            raise WebhookError(400, "the url validation's plainToken has not the shape of Zoom's")
+        encrypted = encrypt_token(self.settings.secret, token)
+        return _json(200, {"plainToken": token, "encryptedToken": encrypted})
+
+    def _is_new(self, event: WebhookEvent, body: bytes) -> bool:
+        """Tell whether this is the first delivery of an event.
+
+        Zoom may stamp and sign a retry anew, so headers tell nothing. A start with other
+        addresses is another event, also where its time is the same.
+        """
+        if event.stream_id is None:
+            marks = body
+        else:
+            parts = (event.event, event.event_ts, event.stream_id, event.server_urls)
+            marks = json.dumps(parts).encode()
+        key = hashlib.sha256(marks).hexdigest()
+        try:
+            return self._memory.remember(key, self._clock())
+        except Exception:  # a memory may be remote; twice is better than never
+            logger.exception("the memory of deliveries failed; the event is taken as new")
+            return True
+
+    def _mark_stale(self, event: WebhookEvent) -> WebhookEvent:
+        """Mark a start that is old. It is still handed over: nothing else would tell of it."""
+        if event.kind is not WebhookKind.STARTED or event.event_ts is None:
+            return event
+        age = self._clock() - event.event_ts / 1000
+        if age <= self.settings.stale_after:
+            return event
+        logger.warning(
+            "the start of stream %.80r came %.0f s late; Zoom holds a stream for about 60 s, so "
+            "joining may fail",
+            event.stream_id,
+            age,
+        )
+        return dataclasses.replace(event, is_stale=True)
+
+    def _answer_event(self, event: WebhookEvent) -> Answer:
+        if event.kind is WebhookKind.OTHER:
+            return Answer(204, event=event)
+        return dataclasses.replace(_ok(), event=event)
+
+
+def _ok() -> Answer:
+    return _json(200, {"status": "ok"})
+
+
+def _json(status: int, document: Mapping[str, object]) -> Answer:
+    return Answer(status, json.dumps(document).encode(), "application/json")
+
+
+def _parse_json(body: bytes) -> object:
+    """Parse a body; whatever is wrong with it is a 400."""
+    try:
+        parsed: object = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as problem:
+        raise WebhookError(400, f"the body is no JSON ({type(problem).__name__})") from None
+    return parsed
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
