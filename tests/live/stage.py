@@ -1,0 +1,84 @@
+"""A stage for the live page: a real server whose streams do what a test tells them.
+
+Run as a program, it serves on a free port of 127.0.0.1, prints the port, and runs until its
+standard input ends. ``POST /act`` takes a JSON list of acts; each names a signal, a stream and the
+arguments, and is sent as that stream's client would send it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from typing import Any
+
+import gevent
+from flask import Flask, request
+from gevent.pywsgi import WSGIServer
+from geventwebsocket.handler import WebSocketHandler
+
+from rtms_gevent import signals
+from rtms_gevent.enums import Product
+from rtms_gevent.live import LivePage
+from rtms_gevent.protocol.packets import ChatDetails, Metadata
+
+
+class Actor:
+    """Sends signals in the place of a client: the page knows no more of one than these two."""
+
+    def __init__(self, stream_id: str) -> None:
+        self._stream_id = stream_id
+
+    def stream_id(self) -> str:
+        return self._stream_id
+
+    def uuid(self) -> str:
+        return f"uuid-{self._stream_id}"
+
+
+def metadata(**fields: Any) -> Metadata:
+    chat = fields.pop("chat", None)
+    return Metadata(**fields, chat=ChatDetails(**chat) if chat is not None else None)
+
+
+def play(acts: list[dict[str, Any]]) -> None:
+    for act in acts:
+        arguments = dict(act.get("arguments", {}))
+        if "metadata" in arguments:
+            arguments["metadata"] = metadata(**arguments["metadata"])
+            data = arguments["data"]
+            arguments["data"] = base64.b64decode(data["b64"]) if "b64" in data else data["text"]
+            if isinstance(arguments["data"], str):
+                arguments["data"] = arguments["data"].encode()
+            arguments["size"] = len(arguments["data"])
+            arguments.setdefault("timestamp", 1_700_000_000_000)
+        if "product" in arguments:
+            arguments["product"] = Product(arguments["product"])
+        signals.emit(getattr(signals, act["signal"]), Actor(act["stream"]), **arguments)
+
+
+def create_app(**config: Any) -> Flask:
+    app = Flask(__name__)
+    app.config.update(config)
+    LivePage(app)
+
+    @app.post("/act")
+    def act() -> tuple[str, int]:
+        play(json.loads(request.get_data()))
+        return "", 204
+
+    return app
+
+
+def main() -> None:
+    server = WSGIServer(
+        ("127.0.0.1", 0), create_app(), handler_class=WebSocketHandler, log=None, error_log=sys.stderr
+    )
+    server.start()
+    print(server.server_port, flush=True)
+    gevent.get_hub().threadpool.apply(sys.stdin.read)
+    server.stop(timeout=0)
+
+
+if __name__ == "__main__":
+    main()
