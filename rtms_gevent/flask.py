@@ -1,0 +1,241 @@
+"""Flask: an extension that joins streams as webhooks come, and the blueprint that receives them.
+
+::
+
+    rtms = RTMS()
+
+    @rtms.on_stream_started
+    def started(client, event):
+        client.on_transcript_data(save)
+
+    def create_app():
+        app = Flask(__name__)
+        rtms.init_app(app)
+        return app
+
+The answer leaves first; everything else runs afterwards, in greenlets on the hub where this
+process keeps its streams, each inside an app context. That holds under any WSGI server.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import gevent
+
+from .client import Client
+from .config import WebhookSettings
+from .errors import ConfigurationError, MissingExtra
+from .loop import run_soon
+from .webhook.body import read_at_most
+from .webhook.events import WebhookEvent
+from .webhook.memory import DeliveryMemory
+from .webhook.receiver import WebhookReceiver
+from .webhook.streams import JoinOptions, StreamHandlers, Streams
+
+try:
+    from flask import Blueprint, Flask, Response, current_app, request
+except ImportError as problem:
+    raise MissingExtra("rtms_gevent.flask", "flask") from problem
+
+__all__ = ["RTMS", "create_blueprint"]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds after which the work starts although nobody said that the answer was sent: a middleware
+#: may lose the call, and Flask's test client does not make it. Zoom waits 3 s for the answer.
+_GRACE = 1.0
+
+
+class RTMS(StreamHandlers):
+    """The extension: functions for stream events, and the clients of the streams that are live.
+
+    One object may serve several apps; each has its own settings, clients and app context. The
+    object is ``app.extensions["rtms"]``.
+    """
+
+    def __init__(self, app: Flask | None = None, *, name: str = "rtms") -> None:
+        """Make an extension, and set up ``app`` if it is given.
+
+        Args:
+            app: The app; leave it out and call :meth:`init_app` where there is a factory.
+            name: The name in ``app.extensions`` and of the blueprint. It also makes the prefix of
+                the config keys and the default path, so that one app can take the webhooks of two
+                Zoom apps: ``RTMS(app, name="rtms_video")`` reads ``RTMS_VIDEO_WEBHOOK_SECRET``.
+        """
+        super().__init__()
+        self.name = name
+        self._streams: weakref.WeakSet[Streams] = weakref.WeakSet()  # kept by each app's blueprint
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Read the config of ``app`` and register the blueprint.
+
+        Raises:
+            ConfigurationError: no webhook secret is set and ``RTMS_WEBHOOK_VERIFY`` is not False,
+                a value has the wrong type, or the app has this extension already.
+        """
+        if self.name in app.extensions:
+            raise ConfigurationError(
+                f"this app has an extension {self.name!r} already; for a second Zoom app give "
+                "RTMS another name="
+            )
+        config = _Config(app.config, self.name.upper() + "_")
+        settings = config.webhook_settings(f"/{self.name}/webhook")
+        streams = Streams(self, config.join_options(), app.app_context)
+        app.register_blueprint(create_blueprint(streams.hand_over, settings, name=self.name))
+        app.extensions[self.name] = self
+        self._streams.add(streams)
+
+    @property
+    def clients(self) -> dict[str, Client]:
+        """The clients of the streams that are live now in this process, by stream id; a copy."""
+        return {
+            stream_id: client
+            for streams in self._streams
+            for stream_id, client in streams.clients.items()
+        }
+
+
+def create_blueprint(
+    hand_over: Callable[[WebhookEvent], object],
+    settings: WebhookSettings | None = None,
+    *,
+    name: str = "rtms",
+    memory: DeliveryMemory | None = None,
+) -> Blueprint:
+    """Return a blueprint with one route that receives webhooks; for use without the extension.
+
+    Args:
+        hand_over: Called with every event that is new, after the answer was sent, in a greenlet of
+            its own and inside an app context. It may block.
+        settings: What to check, and the path. By default read from ``ZM_RTMS_WEBHOOK_SECRET`` and
+            ``ZM_RTMS_PATH``, with the path ``/rtms/webhook``.
+        name: The name of the blueprint.
+        memory: Where deliveries are remembered; by default in this process.
+
+    Raises:
+        ConfigurationError: there is no secret, and ``settings.verify`` is not False.
+    """
+    if settings is None:
+        settings = WebhookSettings.from_environment(path=f"/{name}/webhook")
+    if not settings.verify:
+        logger.warning(
+            "webhook signatures are NOT checked at %s: whoever reaches it can forge events",
+            settings.path,
+        )
+    elif settings.secret is None:
+        raise ConfigurationError(
+            "no webhook secret: set RTMS_WEBHOOK_SECRET or the environment variable "
+            "ZM_RTMS_WEBHOOK_SECRET to the secret token that Zoom's Marketplace shows for the "
+            "app, or set RTMS_WEBHOOK_VERIFY = False to accept forged webhooks on purpose"
+        )
+    receiver = WebhookReceiver(settings, hand_over, memory=memory)
+    blueprint = Blueprint(name, __name__)
+
+    @blueprint.post(settings.path, endpoint="webhook")
+    def receive() -> Response:
+        body = _read_body(settings.max_body)
+        if body is None:
+            return Response(status=413)
+        answer = receiver.handle(request.method, body, dict(request.headers))
+        response = Response(answer.body, answer.status, content_type=answer.content_type)
+        if answer.event is not None:
+            # Looked up here: this is the app's own method, good outside of the request too.
+            context = current_app.app_context
+            _start_after(response, _accept, context, receiver, answer.event)
+        return response
+
+    return blueprint
+
+
+def _read_body(limit: int) -> bytes | None:
+    """Return the raw body, or ``None`` where it is longer than ``limit`` bytes."""
+    length = request.content_length
+    if length is not None:
+        return request.get_data() if length <= limit else None
+    # Chunked: nobody knows the length yet. Where the app has read the body before us, the stream
+    # is at its end and the body is cached.
+    body = read_at_most(request.stream, limit)
+    return request.get_data() if body == b"" else body
+
+
+def _accept(
+    context: Callable[[], AbstractContextManager[object]],
+    receiver: WebhookReceiver,
+    event: WebhookEvent,
+) -> None:
+    with context():
+        receiver.accept(event)
+
+
+def _start_after(response: Response, function: Callable[..., object], *arguments: object) -> None:
+    """Run ``function`` once, on the streams' hub, as soon as ``response`` was sent."""
+    first = threading.Lock()
+
+    def start() -> None:
+        if first.acquire(blocking=False):
+            run_soon(function, *arguments)
+
+    def start_late() -> None:
+        gevent.sleep(_GRACE)
+        start()
+
+    response.call_on_close(start)
+    run_soon(start_late)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Config:
+    """Reads the keys of one extension from an app's config."""
+
+    values: Mapping[str, Any] = dataclasses.field(repr=False)
+    prefix: str
+
+    def webhook_settings(self, path: str) -> WebhookSettings:
+        """Return how to receive webhooks; what the config lacks comes from the environment."""
+        base = WebhookSettings.from_environment(path=path)
+        settings = WebhookSettings(
+            secret=self._read("WEBHOOK_SECRET", str, base.secret) or None,
+            verify=self._read("WEBHOOK_VERIFY", bool, base.verify),
+            tolerance=self._read("WEBHOOK_TOLERANCE", (int, float), base.tolerance),
+            max_body=self._read("WEBHOOK_MAX_BODY", int, base.max_body),
+            path=self._read("WEBHOOK_PATH", str, base.path),
+        )
+        for name, good in (
+            ("WEBHOOK_TOLERANCE", settings.tolerance > 0),
+            ("WEBHOOK_MAX_BODY", settings.max_body > 0),
+            ("WEBHOOK_PATH", settings.path.startswith("/")),
+        ):
+            if not good:
+                raise ConfigurationError(
+                    f"{self.prefix}{name}: numbers must be positive, and a path begins with /"
+                )
+        return settings
+
+    def join_options(self) -> JoinOptions:
+        """Return what clients join with; what is ``None`` comes from the environment later."""
+        return JoinOptions(
+            client_id=self._read("CLIENT_ID", str, None),
+            client_secret=self._read("CLIENT_SECRET", str, None),
+            allowed_hosts=self._read("ALLOWED_HOSTS", (str, list, tuple), None),
+        )
+
+    def _read(self, key: str, kinds: type | tuple[type, ...], default: Any) -> Any:
+        value = self.values.get(self.prefix + key)
+        if value is None:
+            return default
+        kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            wanted = " or ".join(kind.__name__ for kind in kinds)
+            raise ConfigurationError(
+                f"{self.prefix}{key} must be {wanted}, not {type(value).__name__}"
+            )
+        return value

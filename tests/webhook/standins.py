@@ -1,0 +1,47 @@
+"""A client that joins nothing and notes what it is told, for tests about who is told what, when."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from collections.abc import Callable
+from typing import Any
+
+import gevent.event
+
+
+class StandInClient:
+    """Notes calls in ``journal``, which the test's thread reads; :meth:`end` ends its stream."""
+
+    journal: queue.Queue[tuple[Any, ...]]
+    join_error: Exception | None = None
+
+    def __init__(self, *, context: Callable[[], contextlib.AbstractContextManager[object]]) -> None:
+        self.context = context
+        self.event: Any = None
+        self.options: dict[str, Any] = {}
+        self._ended = gevent.event.Event()
+
+    def stream_id(self) -> str:
+        return self.event.stream_id if self.event else ""
+
+    def join(self, event: Any, **options: Any) -> bool:
+        if self.join_error is not None:
+            raise self.join_error
+        self.event, self.options = event, options
+        self.journal.put(("join", self, event.server_urls))
+        return True
+
+    def leave(self) -> None:
+        self.journal.put(("leave", self))
+        self.end()
+
+    def notify(self, event: Any) -> None:
+        self.journal.put(("notify", self, event.kind))
+
+    def wait(self) -> None:
+        self._ended.wait()
+        self.journal.put(("ended", self))
+
+    def end(self) -> None:
+        self._ended.set()
