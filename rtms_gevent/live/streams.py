@@ -160,6 +160,7 @@ class Picture:
             {
                 "stream": self.stream_id,
                 "kind": self.kind,
+                "user": self.user,
                 "name": self.name,
                 "mime": self.mime,
                 "number": self.number,

@@ -72,10 +72,15 @@ def create_app(**config: Any) -> Flask:
 
 def main() -> None:
     server = WSGIServer(
-        ("127.0.0.1", 0), create_app(), handler_class=WebSocketHandler, log=None, error_log=sys.stderr
+        ("127.0.0.1", 0),
+        create_app(),
+        handler_class=WebSocketHandler,
+        log=None,
+        error_log=sys.stderr,
     )
     server.start()
-    print(server.server_port, flush=True)
+    sys.stdout.write(f"{server.server_port}\n")
+    sys.stdout.flush()
     gevent.get_hub().threadpool.apply(sys.stdin.read)
     server.stop(timeout=0)
 
