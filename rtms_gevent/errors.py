@@ -17,7 +17,8 @@
     │   ├── HandshakeClosed         the server closed the socket instead of answering
     │   ├── HandshakeMalformed      the answer lacks what is needed to go on
     │   ├── MediaNotOffered         the server has no address for the media that was asked for
-    │   └── JoinTimeout             it took longer than allowed
+    │   ├── JoinTimeout             it took longer than allowed
+    │   └── EndedBeforeJoined       somebody ended the stream meanwhile
     ├── StreamLost                  a joined stream broke off
     │   ├── ConnectionLost          a socket closed or fell silent
     │   └── InboxOverflow           callbacks were too slow and packets had to be dropped
@@ -36,6 +37,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectError",
     "ConnectionLost",
+    "EndedBeforeJoined",
     "FrameError",
     "HandshakeClosed",
     "HandshakeMalformed",
@@ -220,6 +222,19 @@ class JoinTimeout(JoinError):
             f"not joined after {self.seconds:g} s, still waiting for {self.waiting_for}. "
             "Zoom holds a started stream for about 60 s: join as soon as the webhook arrives."
         )
+
+
+class EndedBeforeJoined(JoinError):
+    """The stream ended, or we left it, before it was joined."""
+
+    reason = 2
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"the stream was over before it was joined: {self.why}"
 
 
 class StreamLost(RtmsError):

@@ -29,6 +29,7 @@ __all__ = [
     "joining",
     "left",
     "media_connection_interrupted",
+    "other_message",
     "participant_event",
     "participant_video",
     "session_state",
@@ -58,7 +59,8 @@ joined = _signals.signal(
 )
 left = _signals.signal(
     "left",
-    doc="The stream is over for us, whoever ended it. Arguments: ``stream_id`` (str), ``reason``"
+    doc="The stream is over for us, whoever ended it, or it could not be joined: follows each"
+    " ``joining``. Arguments: ``stream_id`` (str), ``reason``"
     " (LeaveReason).",
 )
 error = _signals.signal(
@@ -121,6 +123,12 @@ participant_video = _signals.signal(
 video_subscribed = _signals.signal(
     "video-subscribed",
     doc="Arguments: ``user_id`` (int), ``status`` (StatusCode or int), ``error`` (str).",
+)
+other_message = _signals.signal(
+    "other-message",
+    doc="A message that has no signal of its own: one that is newer than this package, metadata of"
+    " media, an answer to a question about states. Arguments: ``message`` (Message, with ``raw``),"
+    " ``socket`` (str).",
 )
 event_ex = _signals.signal(
     "event-ex",

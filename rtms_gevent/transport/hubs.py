@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -11,7 +12,16 @@ import gevent
 from gevent import monkey
 from gevent.hub import Hub
 
-__all__ = ["call_on", "current_hub", "is_current", "spawn_on", "start_native_thread"]
+__all__ = [
+    "call_on",
+    "current_hub",
+    "home",
+    "home_if_driven",
+    "is_current",
+    "running",
+    "spawn_on",
+    "start_native_thread",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -75,3 +85,26 @@ def start_native_thread(function: Callable[[], None]) -> None:
     """Run ``function`` in a real thread, even where ``threading`` is monkey-patched."""
     start_new_thread = monkey.get_original("_thread", "start_new_thread")
     start_new_thread(function, ())
+
+
+#: Hubs that somebody drives for us by ``run()``, the latest last.
+running: list[Hub] = []
+
+
+def home_if_driven() -> Hub | None:
+    """Return the hub to put streams on, if we can be sure that it is driven; else ``None``."""
+    if isinstance(gevent.getcurrent(), gevent.Greenlet) or monkey.is_module_patched("socket"):
+        return current_hub()
+    return running[-1] if running else None
+
+
+def home() -> Hub:
+    """Return the hub to put streams on.
+
+    In a greenlet, in the main thread, and in a monkey-patched process it is this thread's own.
+    In another native thread (a WSGI server's, say) it is the one that ``run()`` drives, since the
+    thread's own would never get a turn.
+    """
+    if threading.current_thread() is threading.main_thread():
+        return current_hub()
+    return home_if_driven() or current_hub()

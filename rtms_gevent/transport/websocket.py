@@ -129,8 +129,8 @@ class WebSocket:
         try:
             for opcode, payload in self._reader.received(count):
                 if opcode in (TEXT, BINARY):
-                    if not self._closing:
-                        self._hand_over(payload)
+                    # Also after our close frame: what the server sent before its own is data.
+                    self._hand_over(payload)
                 elif opcode == CLOSE:
                     self._answer_close(CloseFrame.parse(bytes(payload)))
                 elif opcode == PING and not self._closing:

@@ -1,0 +1,241 @@
+"""One WebSocket of a session, together with the conversation on it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from gevent import Timeout, ssl
+from gevent.event import AsyncResult
+
+from .config import Limits, Timeouts
+from .enums import StatusCode
+from .errors import (
+    ConnectError,
+    ConnectionLost,
+    HandshakeClosed,
+    HandshakeRejected,
+    JoinTimeout,
+    RemoteProtocolError,
+)
+from .protocol.codec import Codec
+from .protocol.conversation import Conversation
+from .protocol.liveness import Liveness
+from .protocol.messages import (
+    MediaHandshakeResponse,
+    Message,
+    SignalingHandshakeResponse,
+    StreamCloseResponse,
+)
+from .protocol.packets import MediaPacket
+from .protocol.urls import Endpoint
+from .transport.clock import Deadline
+from .transport.connect import Proxy, open_connection
+from .transport.websocket import Closed, WebSocket
+
+__all__ = ["Channel", "Dialling"]
+
+logger = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer", SignalingHandshakeResponse, MediaHandshakeResponse)
+
+
+class Dialling:
+    """How sockets are opened: the same for all sockets of a session."""
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        proxy: Proxy | None,
+        timeouts: Timeouts,
+        limits: Limits,
+    ) -> None:
+        self.context = context
+        self.proxy = proxy
+        self.timeouts = timeouts
+        self.limits = limits
+
+
+class Channel:
+    """A socket, its conversation, and the answers that are waited for.
+
+    ``on_message``, ``on_skipped`` and ``on_closed`` are called by the hub and must not block.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        conversation: Conversation,
+        codec: Codec,
+        *,
+        on_message: Callable[[Channel, Message | MediaPacket], None],
+        on_skipped: Callable[[Channel, RemoteProtocolError], None],
+        on_closed: Callable[[Channel, ConnectionLost], None],
+        silence: float,
+    ) -> None:
+        """Make a channel that is not open yet.
+
+        Args:
+            name: "signaling", a media type, or "unified".
+            conversation: Which messages may come next.
+            codec: Between messages and payloads.
+            on_message: Gets each message that is neither a keep-alive nor an awaited answer.
+            on_skipped: Gets what was wrong with a message that could not be used.
+            on_closed: Gets why the open socket ended; not called after :meth:`close`.
+            silence: Seconds without any message after which the socket counts as lost.
+        """
+        self.name = name
+        self._conversation = conversation
+        self._codec = codec
+        self._on_message = on_message
+        self._on_skipped = on_skipped
+        self._on_closed = on_closed
+        self._silence = silence
+        self._socket: WebSocket | None = None
+        self._answers: dict[type[Message], AsyncResult[Message]] = {}
+        self._closed: Closed | None = None
+        self._closing = False
+
+    def open(self, endpoints: Sequence[Endpoint], dialling: Dialling, deadline: Deadline) -> None:
+        """Open a socket to the first endpoint that takes it; waits cooperatively.
+
+        Raises:
+            ConnectError: none did; this is the last one's error.
+        """
+        problem: ConnectError | None = None
+        for endpoint in endpoints:
+            try:
+                opened = open_connection(
+                    endpoint,
+                    deadline=deadline.within(dialling.timeouts.connect),
+                    context=dialling.context,
+                    proxy=dialling.proxy,
+                    max_header_bytes=dialling.limits.http_headers,
+                )
+            except ConnectError as error:
+                logger.warning("%s socket: %s", self.name, error)
+                problem = error
+                continue
+            if self._closing:  # closed while it was being opened
+                opened.sock.close()
+                raise ConnectError(endpoint.origin, "http", "closed by us")
+            self._socket = WebSocket(
+                opened,
+                name=self.name,
+                on_message=self._received,
+                on_closed=self._ended,
+                max_message_size=dialling.limits.message_size,
+            )
+            return
+        assert problem is not None
+        raise problem
+
+    def greet(
+        self, request: Message, answer_type: type[_Answer], dialling: Dialling, deadline: Deadline
+    ) -> _Answer:
+        """Send a handshake request and wait for its answer.
+
+        Raises:
+            HandshakeRejected: the answer's status is not OK.
+            HandshakeClosed: the server closed the socket instead.
+            JoinTimeout: no answer in time.
+        """
+        result: AsyncResult[Message] = AsyncResult()
+        self._answers[answer_type] = result
+        limit = deadline.within(dialling.timeouts.handshake)
+        try:
+            self.tell(request)
+            answer = result.get(timeout=limit.left())
+        except Timeout:
+            raise JoinTimeout(
+                limit.seconds or 0, f"the answer to the {self.name} handshake"
+            ) from None
+        except ConnectionLost:
+            closed = self._closed or Closed(None, "", False, "")
+            raise HandshakeClosed(self.name, closed.code, closed.reason) from None
+        finally:
+            self._answers.pop(answer_type, None)
+        assert isinstance(answer, answer_type)
+        if answer.status != StatusCode.OK:
+            raise HandshakeRejected(self.name, int(answer.status), answer.reason)
+        return answer
+
+    def ask_to_close_stream(self, request: Message, timeout: float) -> StreamCloseResponse | None:
+        """Ask Zoom to end the stream; ``None`` where it did not answer within ``timeout`` seconds.
+
+        Raises:
+            ConnectionLost: the socket closed instead.
+        """
+        result: AsyncResult[Message] = AsyncResult()
+        self._answers[StreamCloseResponse] = result
+        self.tell(request)
+        try:
+            answer = result.get(timeout=timeout)
+        except Timeout:
+            return None
+        assert isinstance(answer, StreamCloseResponse)
+        return answer
+
+    def tell(self, message: Message) -> None:
+        """Send a message; never waits.
+
+        Raises:
+            LocalProtocolError: it may not be sent now.
+            ConnectionLost: the socket is closed.
+        """
+        if self._socket is None:
+            raise ConnectionLost(self.name, "it is not open")
+        self._conversation.sending(message)
+        self._socket.send(self._codec.encode(message))
+
+    def silent_for(self, now: float) -> float:
+        """Return the seconds (monotonic) until this channel counts as lost; 0 if it does now."""
+        if self._socket is None or self._closed is not None:
+            return self._silence
+        return Liveness(self._silence, self._socket.last_heard).left(now)
+
+    def close(self, code: int = 1000) -> None:
+        """Send a close frame. Never waits."""
+        self._closing = True
+        if self._socket is not None:
+            self._socket.close(code)
+
+    def wait_closed(self, timeout: float | None) -> None:
+        """Wait for the server to answer the close frame; close anyway after ``timeout`` seconds."""
+        if self._socket is not None and not self._socket.closed.wait(timeout):
+            self._socket.abort("the server did not answer our close frame")
+
+    # -- in the hub --------------------------------------------------------------------------------
+
+    def _received(self, payload: memoryview | bytes) -> None:
+        try:
+            message = self._codec.decode(payload)
+            reply = self._conversation.received(message)
+        except RemoteProtocolError as problem:
+            self._on_skipped(self, problem)
+            return
+        if reply is not None:
+            self._reply(reply)
+            return
+        waiting = self._answers.get(type(message)) if isinstance(message, Message) else None
+        if waiting is not None and isinstance(message, Message):
+            waiting.set(message)
+        else:
+            self._on_message(self, message)
+
+    def _reply(self, reply: Message) -> None:
+        assert self._socket is not None
+        try:
+            self._socket.send(self._codec.encode(reply))
+        except ConnectionLost:
+            logger.debug("%s socket: closed before a keep-alive could be answered", self.name)
+
+    def _ended(self, closed: Closed) -> None:
+        self._closed = closed
+        lost = ConnectionLost(self.name, closed.problem, closed.code)
+        waiting = list(self._answers.values())
+        for result in waiting:
+            result.set_exception(lost)
+        if not self._closing and not waiting:
+            self._on_closed(self, lost)

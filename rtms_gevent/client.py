@@ -1,0 +1,588 @@
+"""The facade that users meet: one client, one stream."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from gevent import Timeout
+from gevent.hub import Hub
+
+from . import registry
+from .callbacks import (
+    ActiveSpeakerCallback,
+    EventExCallback,
+    InterruptedCallback,
+    MediaCallback,
+    ParticipantEventCallback,
+    ParticipantVideoCallback,
+    ReasonCallback,
+    SessionUpdateCallback,
+    SharingCallback,
+    UserUpdateCallback,
+    VideoSubscribedCallback,
+)
+from .channel import Dialling
+from .config import Credentials, Limits, Timeouts, allowed_hosts, ca_file
+from .dispatch import MEDIA_NAMES, Callbacks, Dispatcher
+from .enums import EventType, MediaDataType, Product, StopReason
+from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
+from .protocol.identity import StreamIdentity, flatten, handshake_signature
+from .protocol.params import (
+    AudioParams,
+    DeskshareParams,
+    MediaParams,
+    TranscriptParams,
+    VideoParams,
+)
+from .protocol.urls import parse_server_urls
+from .reasons import LeaveReason
+from .session import JoinOrder, Session
+from .transport.connect import Proxy, tls_context
+from .transport.hubs import call_on, home
+from .wishes import PARAMS, Wishes
+
+__all__ = ["Client"]
+
+logger = logging.getLogger(__name__)
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
+_Result = TypeVar("_Result")
+
+_KINDS = {name: kind for kind, name in MEDIA_NAMES.items()}
+
+#: Events that a callback needs, so that registering it subscribes to them.
+_NEEDED_EVENTS: Mapping[str, tuple[EventType, ...]] = {
+    "user_update": (EventType.PARTICIPANT_JOIN, EventType.PARTICIPANT_LEAVE),
+    "participant_event": (EventType.PARTICIPANT_JOIN, EventType.PARTICIPANT_LEAVE),
+    "active_speaker_event": (EventType.ACTIVE_SPEAKER_CHANGE,),
+    "sharing_event": (EventType.SHARING_START, EventType.SHARING_STOP),
+    "media_connection_interrupted": (EventType.MEDIA_CONNECTION_INTERRUPTED,),
+    "participant_video": (EventType.PARTICIPANT_VIDEO_ON, EventType.PARTICIPANT_VIDEO_OFF),
+}
+
+#: Arguments of join() that are no field of a payload.
+_OPTIONS = frozenset(
+    {
+        "server_urls",
+        "signature",
+        "timeout",
+        "ca",
+        "client",
+        "secret",
+        "poll_interval",
+        "allowed_hosts",
+        "unified",
+        "buffer_data",
+        "id_field",
+    }
+)
+_IDS = frozenset({"rtms_stream_id", *(product.value for product in Product)})
+
+
+class Client:
+    """One RTMS stream: register functions, :meth:`join`, :meth:`leave`.
+
+    Functions registered with ``on_...`` run in greenlets of the hub that joined, one greenlet per
+    media type and one for all events. They may call any method of the client, and may block
+    cooperatively as long as they like; see ``docs/concurrency.md``. Registering another function
+    under the same name replaces the first; to connect several, see :mod:`rtms_gevent.signals`.
+    """
+
+    def __init__(
+        self,
+        *,
+        context: Callable[[], contextlib.AbstractContextManager[object]] | None = None,
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """Make a client that is not joined.
+
+        Args:
+            context: Called before each function of yours; what it returns is entered around it.
+                For Flask pass ``app.app_context``.
+            timeouts: How long each step may take.
+            limits: How much the server may make us hold.
+        """
+        self._context = context
+        self._timeouts = timeouts or Timeouts()
+        self._limits = limits or Limits()
+        self._callbacks = Callbacks()
+        self._wishes = Wishes()
+        self._proxy: Proxy | None = None
+        self._hub: Hub | None = None
+        self._session: Session | None = None
+        self._dispatcher: Dispatcher | None = None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def __repr__(self) -> str:
+        return f"<Client {self.stream_id() or 'that never joined'}>"
+
+    # -- joining and leaving -----------------------------------------------------------------------
+
+    def join(
+        self,
+        meeting_uuid: str | Mapping[str, Any] | object | None = None,
+        webinar_uuid: str | None = None,
+        session_id: str | None = None,
+        engagement_id: str | None = None,
+        rtms_stream_id: str | None = None,
+        server_urls: str | None = None,
+        signature: str | None = None,
+        timeout: int = -1,
+        ca: str | None = None,
+        client: str | None = None,
+        secret: str | None = None,
+        poll_interval: int = 10,
+        *,
+        call_id: str | None = None,
+        allowed_hosts: str | Iterable[str] | None = None,
+        unified: bool = False,
+        buffer_data: bool | None = None,
+        id_field: str | None = None,
+        **fields: Any,
+    ) -> bool:
+        """Begin to join a stream. Returns at once; connecting goes on in greenlets.
+
+        Instead of keywords, the first argument may be the start webhook's payload, or the whole
+        webhook event; keywords then win over what is in there. Whether it worked is told by
+        ``on_join_confirm`` and by :meth:`wait_joined`.
+
+        Args:
+            meeting_uuid: Id of the meeting; or the payload or event.
+            webinar_uuid: Id of the webinar.
+            session_id: Id of the Video SDK session.
+            engagement_id: Id of the Contact Center engagement.
+            rtms_stream_id: Id of the stream.
+            server_urls: Address of the signaling server; several with commas between are tried in
+                turn.
+            signature: The handshake signature, where you made it yourself.
+            timeout: Milliseconds that all of joining may take; -1 is 60,000, as long as Zoom holds
+                a started stream.
+            ca: File (PEM) with certificates to trust instead of certifi's; ``ZM_RTMS_CA`` else.
+            client: Client id of the app; ``ZM_RTMS_CLIENT`` else.
+            secret: Client secret of the app; ``ZM_RTMS_SECRET`` else.
+            poll_interval: Does nothing, since nothing polls; the official SDK has it.
+            call_id: Id of the phone call.
+            allowed_hosts: Hosts that may be dialled beside Zoom's; ``ZM_RTMS_ALLOWED_HOSTS`` else.
+            unified: Use one media socket for all media types, instead of one for each.
+            buffer_data: False drops the up to 60 s of audio that Zoom buffered before we joined.
+            id_field: Name of the id in handshakes, where it is not the one of the webhook.
+            **fields: Other fields of a payload, which are ignored.
+
+        Returns:
+            True.
+
+        Raises:
+            ConfigurationError: an argument is missing or wrong; nothing was started.
+            UsageError: this client is joined already.
+        """
+        given = {name: value for name, value in locals().items() if name in _OPTIONS | _IDS}
+        event: str | None = None
+        if meeting_uuid is not None and not isinstance(meeting_uuid, str):
+            event, payload = _payload_of(meeting_uuid)
+            chosen = {name: v for name, v in given.items() if v is not None}
+            del chosen["meeting_uuid"]
+            given = {**given, "meeting_uuid": None, **payload, **chosen}
+        _refuse_misspelt(fields)
+        if self._session is not None and not self._session.over.is_set():
+            raise UsageError("this client is joined already: leave() first, or use another Client")
+        order = self._order(given, event)
+        self._wishes.check()
+        self._hub = home()
+        call_on(self._hub, self._start, order)
+        return True
+
+    def _order(self, given: Mapping[str, Any], event: str | None) -> JoinOrder:
+        hosts = given["allowed_hosts"]
+        allowed = allowed_hosts(hosts if hosts is None or isinstance(hosts, str) else tuple(hosts))
+        identity = StreamIdentity.from_fields(given, event=event, id_field=given["id_field"])
+        signature = given["signature"]
+        if not signature:
+            credentials = Credentials.resolve(given["client"], given["secret"])
+            signature = handshake_signature(
+                credentials.client_id,
+                credentials.client_secret,
+                identity.uuid,
+                identity.stream_id,
+            )
+        return JoinOrder(
+            identity=identity,
+            endpoints=parse_server_urls(given["server_urls"], allowed),
+            signature=signature,
+            dialling=Dialling(
+                tls_context(ca_file(given["ca"])), self._proxy, self._timeouts, self._limits
+            ),
+            allowed_hosts=allowed,
+            timeout=_seconds(given["timeout"], self._timeouts.join),
+            unified=given["unified"],
+            buffer_data=given["buffer_data"],
+        )
+
+    def _start(self, order: JoinOrder) -> None:
+        self._dispatcher = Dispatcher(
+            self,
+            self._callbacks,
+            name=f"rtms {order.identity.stream_id[:12]}",
+            context=self._context,
+            max_inbox_bytes=self._limits.inbox_bytes,
+        )
+        self._session = Session(order, self._wishes, self._dispatcher)
+        registry.add(self._session, self)
+        self._session.start()
+
+    def wait_joined(self, timeout: float | None = None) -> None:
+        """Wait until media may flow. Blocks this greenlet only.
+
+        Args:
+            timeout: Seconds to wait; ``None`` waits as long as joining may take.
+
+        Raises:
+            JoinError: joining failed; its class and text say why and what to do.
+            JoinTimeout: not joined within ``timeout``; joining goes on.
+            NotJoinedError: :meth:`join` was not called.
+        """
+        session = self._joined_session()
+        try:
+            self._call(session.joined.get, True, timeout)
+        except Timeout:
+            raise JoinTimeout(timeout or 0, "the end of joining, which goes on") from None
+
+    def wait(self, timeout: float | None = None) -> LeaveReason | None:
+        """Wait until the stream has ended and everything was delivered; return why it ended.
+
+        Args:
+            timeout: Seconds to wait; where they pass first, ``None`` is returned.
+
+        Raises:
+            NotJoinedError: :meth:`join` was not called.
+            UsageError: called from a callback of this client, which would wait for itself.
+        """
+        session = self._joined_session()
+        if self._dispatcher is not None and self._dispatcher.is_delivering:
+            raise UsageError("wait() cannot be called from a callback: the stream waits for it")
+        return session.end if self._call(session.over.wait, timeout) else None
+
+    def leave(self, *, close_stream: bool = False) -> bool:
+        """Leave the stream; when this returns, nothing is delivered any more.
+
+        May be called from anywhere, callbacks included, and again.
+
+        Args:
+            close_stream: Ask Zoom first to end the stream, so that it does not wait for us to come
+                back.
+
+        Returns:
+            True.
+        """
+        if self._session is not None:
+            self._call(lambda session: session.leave(close_stream=close_stream), self._session)
+        return True
+
+    def stop(self) -> bool:
+        """Do what :meth:`leave` does; the official SDK has both names."""
+        return self.leave()
+
+    def notify(self, event: object) -> None:
+        """Tell the client what a later webhook said about its stream.
+
+        A stop ends it, after everything that has arrived was delivered.
+
+        Args:
+            event: The webhook event: parsed, or as the dict that Zoom sent.
+        """
+        name, payload = _payload_of(event)
+        session = self._session
+        if session is None or payload.get("rtms_stream_id") != self.stream_id():
+            return
+        if name is not None and name.endswith("rtms_stopped"):
+            reason = payload.get("stop_reason")
+            code = reason if isinstance(reason, int) else StopReason.UNDEFINED
+            self._call(session.stopped_by_zoom, int(code))
+
+    # -- what is known -----------------------------------------------------------------------------
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether media may flow now."""
+        return self._session is not None and self._session.is_joined
+
+    @property
+    def product(self) -> Product | None:
+        """The product that the stream belongs to; ``None`` before :meth:`join`."""
+        return None if self._session is None else self._session.order.identity.product
+
+    @property
+    def negotiated(self) -> dict[str, Any]:
+        """What the server really sends: parameters by media type, as it answered."""
+        return {} if self._session is None else dict(self._session.negotiated)
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """Messages that could not be used, per socket; see the ``error`` signal."""
+        return {} if self._session is None else dict(self._session.skipped)
+
+    def stream_id(self) -> str:
+        """Return the ``rtms_stream_id``; empty before :meth:`join`."""
+        return "" if self._session is None else self._session.order.identity.stream_id
+
+    def uuid(self) -> str:
+        """Return the id of the meeting, session, engagement or call; empty before :meth:`join`."""
+        return "" if self._session is None else self._session.order.identity.uuid
+
+    # -- media -------------------------------------------------------------------------------------
+
+    def on_audio_data(self, callback: MediaCallback) -> MediaCallback:
+        """Ask for audio. ``callback(data, size, timestamp, metadata)``; decorator or call.
+
+        ``data`` is bytes in the negotiated codec, ``size`` their number, ``timestamp`` ms since
+        the epoch, ``metadata`` a :class:`~rtms_gevent.Metadata`.
+        """
+        return self._on("audio_data", callback)
+
+    def on_video_data(self, callback: MediaCallback) -> MediaCallback:
+        """Ask for video; see :meth:`on_audio_data`."""
+        return self._on("video_data", callback)
+
+    def on_deskshare_data(self, callback: MediaCallback) -> MediaCallback:
+        """Ask for screen share; see :meth:`on_audio_data`."""
+        return self._on("deskshare_data", callback)
+
+    def on_transcript_data(self, callback: MediaCallback) -> MediaCallback:
+        """Ask for the transcript, UTF-8; see :meth:`on_audio_data`.
+
+        ``metadata.attribute`` says whether a piece revises an earlier one.
+        """
+        return self._on("transcript_data", callback)
+
+    def on_chat_data(self, callback: MediaCallback) -> MediaCallback:
+        """Ask for chat, UTF-8; see :meth:`on_audio_data`. ``metadata.chat`` has its details."""
+        return self._on("chat_data", callback)
+
+    def enable_audio(self, enable: bool = True) -> bool:
+        """Ask for audio without a callback: for signals."""
+        return self._enable(MediaDataType.AUDIO, enable)
+
+    def enable_video(self, enable: bool = True) -> bool:
+        """Ask for video without a callback: for signals."""
+        return self._enable(MediaDataType.VIDEO, enable)
+
+    def enable_deskshare(self, enable: bool = True) -> bool:
+        """Ask for screen share without a callback: for signals."""
+        return self._enable(MediaDataType.DESKSHARE, enable)
+
+    def enable_transcript(self, enable: bool = True) -> bool:
+        """Ask for the transcript without a callback: for signals."""
+        return self._enable(MediaDataType.TRANSCRIPT, enable)
+
+    def enable_chat(self, enable: bool = True) -> bool:
+        """Ask for chat without a callback: for signals."""
+        return self._enable(MediaDataType.CHAT, enable)
+
+    def set_audio_params(self, params: AudioParams) -> bool:
+        """Choose the form of audio; call it before :meth:`join`.
+
+        Raises:
+            ConfigurationError: Zoom refuses this combination.
+            UsageError: audio flows already.
+        """
+        return self._set_params(MediaDataType.AUDIO, params)
+
+    def set_video_params(self, params: VideoParams) -> bool:
+        """Choose the form of video; see :meth:`set_audio_params`."""
+        return self._set_params(MediaDataType.VIDEO, params)
+
+    def set_deskshare_params(self, params: DeskshareParams) -> bool:
+        """Choose the form of screen share; see :meth:`set_audio_params`."""
+        return self._set_params(MediaDataType.DESKSHARE, params)
+
+    def set_transcript_params(self, params: TranscriptParams) -> bool:
+        """Choose the transcript's language; see :meth:`set_audio_params`."""
+        return self._set_params(MediaDataType.TRANSCRIPT, params)
+
+    def set_proxy(self, proxy_type: str, proxy_url: str) -> None:
+        """Reach Zoom through an HTTP proxy (CONNECT); call it before :meth:`join`.
+
+        Args:
+            proxy_type: "http" or "https": what is tunnelled; makes no difference.
+            proxy_url: ``http://user:password@host:port``.
+
+        Raises:
+            ConfigurationError: that is no such proxy.
+        """
+        if proxy_type not in ("http", "https"):
+            raise ConfigurationError(f"proxy_type must be http or https, not {proxy_type!r:.40}")
+        self._proxy = Proxy.parse(proxy_url)
+
+    # -- events ------------------------------------------------------------------------------------
+
+    def on_join_confirm(self, callback: ReasonCallback) -> ReasonCallback:
+        """``callback(reason)`` once joining is over: 0 if media may flow.
+
+        Else Zoom's status code, or the official SDK's number for the failure (1 for a time limit,
+        6 for an unusable answer, 610 for TLS, 960 for a closed socket). The ``error`` signal and
+        :meth:`wait_joined` have the error itself.
+        """
+        return self._on("join_confirm", callback)
+
+    def on_leave(self, callback: ReasonCallback) -> ReasonCallback:
+        """``callback(reason)`` when a joined stream has ended without our :meth:`leave`.
+
+        Zoom's stop reason; -1 where Zoom gave none; 960 where the server closed a socket, 502
+        where a connection broke.
+        """
+        return self._on("leave", callback)
+
+    def on_session_update(self, callback: SessionUpdateCallback) -> SessionUpdateCallback:
+        """``callback(op, session)`` when a session begins, pauses, resumes or stops."""
+        return self._on("session_update", callback)
+
+    def on_user_update(self, callback: UserUpdateCallback) -> UserUpdateCallback:
+        """``callback(op, participant)`` for each who joins (``USER_JOIN``) or leaves."""
+        return self._on("user_update", callback)
+
+    def on_participant_event(self, callback: ParticipantEventCallback) -> ParticipantEventCallback:
+        """``callback("join" or "leave", timestamp, participants)``, these as dicts."""
+        return self._on("participant_event", callback)
+
+    def on_active_speaker_event(self, callback: ActiveSpeakerCallback) -> ActiveSpeakerCallback:
+        """``callback(timestamp, user_id, user_name)`` when somebody else speaks."""
+        return self._on("active_speaker_event", callback)
+
+    def on_sharing_event(self, callback: SharingCallback) -> SharingCallback:
+        """``callback("start" or "stop", timestamp, user_id, user_name)``; ``None`` at a stop."""
+        return self._on("sharing_event", callback)
+
+    def on_media_connection_interrupted(self, callback: InterruptedCallback) -> InterruptedCallback:
+        """``callback(timestamp)`` when Zoom says that media is interrupted."""
+        return self._on("media_connection_interrupted", callback)
+
+    def on_participant_video(self, callback: ParticipantVideoCallback) -> ParticipantVideoCallback:
+        """``callback(user_ids, is_on)`` when cameras go on or off."""
+        return self._on("participant_video", callback)
+
+    def on_video_subscribed(self, callback: VideoSubscribedCallback) -> VideoSubscribedCallback:
+        """``callback(user_id, status, error)`` after :meth:`subscribe_video`; status 0 is good."""
+        return self._on("video_subscribed", callback)
+
+    def on_event_ex(self, callback: EventExCallback) -> EventExCallback:
+        """``callback(event)`` with any event as JSON text, known or not; subscribes to nothing."""
+        return self._on("event_ex", callback)
+
+    def subscribe_event(self, events: int | Iterable[int]) -> bool:
+        """Ask for events (:class:`~rtms_gevent.EventType`), before or after joining."""
+        return self._subscribe(events, True)
+
+    def unsubscribe_event(self, events: int | Iterable[int]) -> bool:
+        """Ask no more for events."""
+        return self._subscribe(events, False)
+
+    def subscribe_video(self, user_id: int, subscribe: bool = True) -> None:
+        """Ask for the video of one participant, or no more for it.
+
+        Needs ``VIDEO_SINGLE_INDIVIDUAL_STREAM`` in :meth:`set_video_params`. Zoom sends one
+        participant's video at a time: a newer choice replaces the older. The answer comes to
+        :meth:`on_video_subscribed`. Before joining, the choice is kept and made then.
+
+        Raises:
+            ConfigurationError: ``user_id`` is no number.
+        """
+        if isinstance(user_id, bool) or not isinstance(user_id, int):
+            raise ConfigurationError(f"user_id must be an int, not {type(user_id).__name__}")
+        if subscribe:
+            self._wishes.video_of = user_id
+        elif self._wishes.video_of == user_id:
+            self._wishes.video_of = None
+        if self._session is not None and self._session.is_joined:
+            self._call(self._session.subscribe_video, user_id, subscribe)
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _on(self, name: str, callback: _Function) -> _Function:
+        self._callbacks.set(name, callback)
+        if name in _KINDS:
+            self._enable(_KINDS[name], True)
+        elif name in _NEEDED_EVENTS:
+            self._subscribe(_NEEDED_EVENTS[name], True)
+        return callback
+
+    def _enable(self, kind: MediaDataType, enable: bool) -> bool:
+        self._wishes.want_media(kind, enable)
+        if self._session is not None and enable:
+            self._call(self._session.add_media)
+        return True
+
+    def _subscribe(self, events: int | Iterable[int], subscribe: bool) -> bool:
+        asked = {events} if isinstance(events, int) else set(events)
+        if not all(isinstance(event, int) for event in asked):
+            raise ConfigurationError("events must be numbers, such as EventType.PARTICIPANT_JOIN")
+        before = set(self._wishes.subscribable)
+        if subscribe:
+            self._wishes.events |= asked
+        else:
+            self._wishes.events -= asked
+        changed = tuple(sorted(before ^ set(self._wishes.subscribable)))
+        if self._session is not None and changed:
+            self._call(self._session.subscribe, changed, subscribe)
+        return True
+
+    def _set_params(self, kind: MediaDataType, params: MediaParams) -> bool:
+        expected = PARAMS[kind]
+        if not isinstance(params, expected):
+            raise ConfigurationError(f"expected {expected.__name__}, not {type(params).__name__}")
+        params.check()
+        if self._session is not None and self._session.is_joined and self._session.is_open(kind):
+            raise UsageError(
+                f"{kind.name.lower()} flows already: choose its form before joining, or leave and "
+                "join again"
+            )
+        self._wishes.params[kind] = params
+        return True
+
+    def _joined_session(self) -> Session:
+        if self._session is None:
+            raise NotJoinedError("call join() first")
+        return self._session
+
+    def _call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
+        """Call on the hub that the stream lives on, whichever thread we are in."""
+        assert self._hub is not None
+        return call_on(self._hub, function, *arguments)
+
+
+def _payload_of(given: object) -> tuple[str | None, dict[str, Any]]:
+    """Return event name and flat payload of a webhook event or payload, parsed or not."""
+    if isinstance(given, Mapping):
+        event, payload = given.get("event"), given.get("payload", given)
+    else:
+        event, payload = getattr(given, "event", None), getattr(given, "payload", None)
+    if not isinstance(payload, Mapping):
+        raise ConfigurationError(
+            f"join() takes ids, a webhook's payload or a webhook event, not {type(given).__name__}"
+        )
+    return (event if isinstance(event, str) else None), flatten(payload)
+
+
+def _refuse_misspelt(fields: Mapping[str, Any]) -> None:
+    for name in fields:
+        close = difflib.get_close_matches(name, _OPTIONS | _IDS, n=1, cutoff=0.8)
+        if close:
+            raise ConfigurationError(f"join() has no argument {name!r}; is {close[0]!r} meant?")
+
+
+def _seconds(timeout: object, default: float) -> float:
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise ConfigurationError(f"timeout must be milliseconds, not {type(timeout).__name__}")
+    if timeout == -1:
+        return default
+    if timeout < 0:
+        raise ConfigurationError(f"timeout must be -1 or milliseconds from 0 on, not {timeout}")
+    return timeout / 1000

@@ -1,0 +1,164 @@
+"""What Zoom's reports mean to the user: messages on the signaling socket become notices.
+
+A notice is the name of a signal (and, with ``on_`` before it, of a callback) and the arguments.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from .enums import ContactCenterEventType, EventType, SessionState
+from .protocol.messages import EventUpdate, SessionStateUpdate
+from .protocol.packets import MediaPacket
+from .protocol.people import ChannelParticipant, Participant
+
+__all__ = [
+    "SESSION_EVENT_ADD",
+    "SESSION_EVENT_PAUSE",
+    "SESSION_EVENT_RESUME",
+    "SESSION_EVENT_STOP",
+    "SESS_STATUS_ACTIVE",
+    "SESS_STATUS_PAUSED",
+    "USER_JOIN",
+    "USER_LEAVE",
+    "Notice",
+    "Reports",
+    "Session",
+]
+
+# The official SDK's numbers for callbacks; they do not travel.
+SESSION_EVENT_ADD, SESSION_EVENT_STOP, SESSION_EVENT_PAUSE, SESSION_EVENT_RESUME = 1, 2, 3, 4
+SESS_STATUS_ACTIVE, SESS_STATUS_PAUSED = 0, 1
+USER_JOIN, USER_LEAVE = 0, 1
+
+_SESSION_OPS = {
+    SessionState.STARTED: SESSION_EVENT_ADD,
+    SessionState.PAUSED: SESSION_EVENT_PAUSE,
+    SessionState.RESUMED: SESSION_EVENT_RESUME,
+    SessionState.STOPPED: SESSION_EVENT_STOP,
+}
+
+
+class Notice(NamedTuple):
+    """Something to tell the user."""
+
+    name: str
+    arguments: tuple[Any, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Session:
+    """A session, as ``on_session_update`` gets it."""
+
+    sessionId: str
+    streamId: str
+    meetingId: str
+    statTime: int  #: ms since the epoch
+    status: int  #: SESS_STATUS_ACTIVE or SESS_STATUS_PAUSED
+    isActive: bool
+    isPaused: bool
+
+
+class Reports:
+    """Remembers who is there, and turns reports into notices. Pure."""
+
+    def __init__(self, stream_id: str, uuid: str) -> None:
+        self._stream_id = stream_id
+        self._uuid = uuid
+        self._names: dict[int, str] = {}
+        self._channels: dict[str, ChannelParticipant] = {}
+        self._sessions: set[str] = set()
+
+    def of_event(self, update: EventUpdate) -> Iterator[Notice]:
+        """Yield what an event means; ``event_ex`` always comes, known event or not."""
+        if update.channel is not None:
+            self._remember_channel(update.channel)
+        # The two enums overlap in value, so the kind has to be looked at before the number.
+        if isinstance(update.event_type, EventType):
+            yield from self._meeting_event(update)
+        elif isinstance(update.event_type, ContactCenterEventType):
+            self._forget_channel(update)
+        text = json.dumps(update.event, sort_keys=True, separators=(",", ":"))
+        yield Notice("event_ex", (text, update))
+
+    def _meeting_event(self, update: EventUpdate) -> Iterator[Notice]:
+        kind, timestamp = update.event_type, update.timestamp or 0
+        if kind is EventType.PARTICIPANT_JOIN or kind is EventType.PARTICIPANT_LEAVE:
+            yield from self._coming_or_going(update, timestamp)
+        elif kind is EventType.ACTIVE_SPEAKER_CHANGE:
+            user_id = update.user_id or 0
+            name = update.user_name or self._names.get(user_id, "")
+            yield Notice("active_speaker_event", (timestamp, user_id, name))
+        elif kind is EventType.SHARING_START:
+            yield Notice(
+                "sharing_event", ("start", timestamp, update.user_id, update.user_name or None)
+            )
+        elif kind is EventType.SHARING_STOP:
+            yield Notice("sharing_event", ("stop", timestamp, None, None))
+        elif kind is EventType.MEDIA_CONNECTION_INTERRUPTED:
+            yield Notice("media_connection_interrupted", (timestamp,))
+        elif kind is EventType.PARTICIPANT_VIDEO_ON or kind is EventType.PARTICIPANT_VIDEO_OFF:
+            people = [person.id for person in update.participants]
+            yield Notice("participant_video", (people, kind is EventType.PARTICIPANT_VIDEO_ON))
+
+    def _coming_or_going(self, update: EventUpdate, timestamp: int) -> Iterator[Notice]:
+        joins = update.event_type is EventType.PARTICIPANT_JOIN
+        people = []
+        for person in update.participants:
+            # Zoom sends no names with those who leave.
+            name = person.name or self._names.get(person.id, "")
+            people.append({"user_id": person.id, "user_name": name})
+            if joins:
+                self._names[person.id] = name
+            else:
+                self._names.pop(person.id, None)
+            op = USER_JOIN if joins else USER_LEAVE
+            yield Notice("user_update", (op, Participant(person.id, name)))
+        yield Notice("participant_event", ("join" if joins else "leave", timestamp, people))
+
+    def of_session_state(self, update: SessionStateUpdate) -> Iterator[Notice]:
+        """Yield ``session_state``, and ``session_update`` where the state is a change."""
+        yield Notice(
+            "session_state", (update.state, update.session_id, update.reason, update.timestamp)
+        )
+        op = _SESSION_OPS.get(update.state) if isinstance(update.state, SessionState) else None
+        known = update.session_id in self._sessions
+        if op is None or (op == SESSION_EVENT_ADD) is known:
+            return
+        if op == SESSION_EVENT_ADD:
+            self._sessions.add(update.session_id)
+        elif op == SESSION_EVENT_STOP:
+            self._sessions.discard(update.session_id)
+        paused = op == SESSION_EVENT_PAUSE
+        session = Session(
+            sessionId=update.session_id,
+            streamId=self._stream_id,
+            meetingId=self._uuid,
+            statTime=update.timestamp or 0,
+            status=SESS_STATUS_PAUSED if paused else SESS_STATUS_ACTIVE,
+            isActive=op in (SESSION_EVENT_ADD, SESSION_EVENT_RESUME),
+            isPaused=paused,
+        )
+        yield Notice("session_update", (op, session))
+
+    def complete(self, packet: MediaPacket) -> None:
+        """Fill in who is on the channel that a Contact Center or phone packet came from."""
+        metadata = packet.metadata
+        if metadata.channelId:
+            metadata.channel = who = self._channels.get(metadata.channelId)
+            if who is not None and not metadata.userName:
+                metadata.userName = who.display_name
+
+    def _remember_channel(self, who: ChannelParticipant) -> None:
+        if who.channel_id:
+            self._channels[who.channel_id] = who
+
+    def _forget_channel(self, update: EventUpdate) -> None:
+        if update.channel is not None and update.event_type in (
+            ContactCenterEventType.CONSUMER_END,
+            ContactCenterEventType.USER_END,
+        ):
+            self._channels.pop(update.channel.channel_id, None)
