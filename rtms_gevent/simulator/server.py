@@ -1,0 +1,299 @@
+"""The simulator itself: one WSGI server for signaling and media, and the meetings behind it."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import logging
+import pathlib
+import re
+import secrets
+import ssl
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any
+
+from gevent.pool import Pool
+from gevent.pywsgi import WSGIServer
+
+from ..enums import Product
+from ..errors import ConfigurationError
+from .connections import Connection, MediaConnection, SignalingConnection
+from .meeting import Meeting
+from .negotiation import MEDIA_KEYS
+from .options import Options
+from .player import Player
+from .scenario import Scenario, load_scenario
+from .webhooks import WebhookSender
+from .websocket import Handler
+
+__all__ = ["Simulator"]
+
+logger = logging.getLogger(__name__)
+
+_MEDIA_PATH = re.compile(r"/media/(?P<role>[a-z]+)/(?P<key>[0-9a-z]+)/?")
+
+_ROLES = frozenset({*MEDIA_KEYS.values(), "all"})
+
+#: Addresses to listen on that no client can dial.
+_WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 (compared with, never a default)
+
+#: Sockets at a time; far above what one process can feed.
+MAX_SOCKETS = 10_000
+
+#: Client messages that are kept for tests.
+KEPT_REQUESTS = 10_000
+
+
+class Simulator:
+    """A Zoom of our own, on the current hub. A context manager; works patched and un-patched.
+
+    Args:
+        scenario: name of a shipped scenario, path of a JSON file, or a :class:`Scenario`.
+        host: address to listen on.
+        port: port to listen on; 0 takes a free one.
+        tls: serve ``wss`` with a certificate of our own authority, see :attr:`ca`.
+        client_id: what clients must use.
+        client_secret: what clients must use; random if not given.
+        webhook_url: where webhooks are posted; None posts none.
+        webhook_secret: what signs webhooks; random if not given.
+        speed: scenario seconds per real second.
+        keep_alive: real seconds between two keep-alives.
+        record: keep every payload in ``meeting.sent``.
+        stamp: add ``"simulator": {"sequence": n, "sent_ns": ns}`` to all media.
+        binary: send JSON in binary frames, as Zoom sometimes does.
+        fragment: split messages into frames of so many bytes.
+        signaling_window: real seconds that a lost signaling socket may take to come back.
+        media_window: real seconds that a lost media socket may take to come back.
+
+    Raises:
+        ConfigurationError: an argument or the scenario is not valid.
+        MissingExtra: gevent-websocket or trustme is not installed.
+    """
+
+    def __init__(
+        self,
+        scenario: str | pathlib.Path | Scenario = "standup",
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: bool = False,
+        client_id: str = "simulated-client",
+        client_secret: str | None = None,
+        webhook_url: str | None = None,
+        webhook_secret: str | None = None,
+        speed: float = 1.0,
+        keep_alive: float = 10.0,
+        record: bool = False,
+        stamp: bool = False,
+        binary: bool = False,
+        fragment: int | None = None,
+        signaling_window: float = 60.0,
+        media_window: float = 65.0,
+    ) -> None:
+        self._scenario = load_scenario(scenario)
+        self._options = Options(
+            client_id=client_id,
+            client_secret=secrets.token_hex(16) if client_secret is None else client_secret,
+            webhook_url=webhook_url,
+            webhook_secret=webhook_secret or secrets.token_hex(16),
+            speed=speed,
+            keep_alive=keep_alive,
+            record=record,
+            stamp=stamp,
+            binary=binary,
+            fragment=fragment,
+            signaling_window=signaling_window,
+            media_window=media_window,
+        )
+        if webhook_url is not None:
+            WebhookSender(webhook_url, "")  # so that a wrong URL is told now
+        self._host, self._port, self._tls = host, port, tls
+        self._certificates: Any = None
+        self._server: WSGIServer | None = None
+        self._base_url = ""
+        self._keys = itertools.count(1)
+        self._meetings: dict[str, Meeting] = {}
+        self._first: Meeting | None = None
+        #: the latest messages from clients: {"socket": "signaling" or media type, "message": ...}
+        self.requests: collections.deque[dict[str, Any]] = collections.deque(maxlen=KEPT_REQUESTS)
+
+    # -- life --------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Simulator:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen, and make the first meeting. Does not start it: see :meth:`Meeting.start`.
+
+        Raises:
+            ConfigurationError: started already, or the address cannot be listened on.
+        """
+        if self._server is not None:
+            raise ConfigurationError("the simulator is started already")
+        tls: dict[str, Any] = {}
+        if self._tls:
+            from .tls import Certificates
+
+            self._certificates = Certificates(*([] if self._host in _WILDCARDS else [self._host]))
+            tls["ssl_context"] = self._certificates.context
+        server = _Server(
+            (self._host, self._port),
+            self._serve,
+            handler_class=Handler,
+            spawn=Pool(MAX_SOCKETS),
+            log=None,
+            error_log=logger,
+            **tls,
+        )
+        try:
+            server.start()
+        except OSError as error:
+            self._remove_certificates()
+            raise ConfigurationError(
+                f"cannot listen on {self._host}:{self._port}: {error.strerror or error}"
+            ) from error
+        self._server = server
+        self._base_url = self._make_base_url(int(server.address[1]))
+        self._first = self.add_meeting()
+
+    def stop(self) -> None:
+        """Close every socket and stop listening. Later calls do nothing."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        server.stop_accepting()
+        for meeting in self._meetings.values():
+            meeting.shut_down()
+        server.stop(timeout=0.5)
+        self._remove_certificates()
+
+    def _remove_certificates(self) -> None:
+        if self._certificates is not None:
+            self._certificates.remove()
+            self._certificates = None
+
+    def _make_base_url(self, port: int) -> str:
+        host = self._host
+        if self._tls and host in ("127.0.0.1", "::1"):
+            host = "localhost"  # the official SDK accepts certificates for names only
+        elif host in _WILDCARDS:
+            host = "localhost"
+        elif ":" in host:
+            host = f"[{host}]"
+        return f"{'wss' if self._tls else 'ws'}://{host}:{port}"
+
+    # -- what a client needs -----------------------------------------------------------------------
+
+    @property
+    def client_id(self) -> str:
+        """What clients sign their handshakes with."""
+        return self._options.client_id
+
+    @property
+    def client_secret(self) -> str:
+        """What clients sign their handshakes with."""
+        return self._options.client_secret
+
+    @property
+    def webhook_secret(self) -> str:
+        """What webhooks are signed with."""
+        return self._options.webhook_secret
+
+    @property
+    def ca(self) -> str | None:
+        """Path of the PEM file that clients must trust; None without TLS."""
+        return None if self._certificates is None else str(self._certificates.ca)
+
+    @property
+    def signaling_url(self) -> str:
+        """Where clients of any meeting open their signaling socket."""
+        return f"{self._base_url}/signaling"
+
+    # -- meetings ----------------------------------------------------------------------------------
+
+    @property
+    def meeting(self) -> Meeting:
+        """The meeting that was made from the scenario at the start."""
+        if self._first is None:
+            raise ConfigurationError("start the simulator first, or use it in a with statement")
+        return self._first
+
+    def add_meeting(
+        self,
+        scenario: str | pathlib.Path | Scenario | None = None,
+        *,
+        product: Product | str | None = None,
+    ) -> Meeting:
+        """Make one more meeting, with ids of its own.
+
+        Args:
+            scenario: as for the simulator, whose own is used if not given.
+            product: instead of the scenario's: a :class:`~rtms_gevent.enums.Product`, or
+                "meeting", "webinar", "video_sdk", "contact_center", "phone".
+        """
+        if self._server is None:
+            raise ConfigurationError("start the simulator first, or use it in a with statement")
+        chosen = self._scenario if scenario is None else load_scenario(scenario)
+        if product is not None:
+            chosen = chosen.for_product(product)
+        meeting = Meeting(str(next(self._keys)), chosen, self._options, self._base_url, self._play)
+        self._meetings[meeting.stream_id] = meeting
+        return meeting
+
+    def _play(self, meeting: Meeting) -> Player:
+        return Player(meeting, self._options.speed)
+
+    def validate_webhook(self) -> bool:
+        """Send Zoom's URL validation to the webhook URL; return whether the answer is right."""
+        url = self._options.webhook_url
+        if url is None:
+            raise ConfigurationError("no webhook_url is set")
+        return WebhookSender(url, self._options.webhook_secret).validate()
+
+    # -- the WSGI application ----------------------------------------------------------------------
+
+    def _serve(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        socket = environ.get("wsgi.websocket")
+        if socket is None:
+            start_response("426 Upgrade Required", [("Content-Type", "text/plain")])
+            return [b"this is a WebSocket server\n"]
+        connection = self._connection(environ["PATH_INFO"], socket)
+        if connection is None:
+            socket.close(1008, "no such address")
+        else:
+            connection.serve()
+        return []
+
+    def _connection(self, path: str, socket: Any) -> Connection | None:
+        common = (socket, self._meetings.get, self._options, self.requests.append)
+        if path == "/signaling" or path.startswith("/signaling/"):
+            return SignalingConnection(*common)
+        match = _MEDIA_PATH.fullmatch(path)
+        if match is not None and match["role"] in _ROLES:
+            return MediaConnection(match["role"], match["key"], *common)
+        return None
+
+
+class _Server(WSGIServer):
+    """Logs a client's broken TLS handshake instead of printing a traceback."""
+
+    logger = logger  # gevent-websocket's handler would make one that prints
+
+    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> Any:
+        try:
+            return super().wrap_socket_and_handle(client_socket, address)
+        except (ssl.SSLError, OSError) as error:
+            logger.info("TLS handshake failed: %s", error)
+            return None

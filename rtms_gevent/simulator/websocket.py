@@ -1,0 +1,180 @@
+"""The server's end of a WebSocket: gevent-websocket with its defects mended.
+
+gevent-websocket 0.10.1 drops the code of the close frames it sends, unmasks byte by byte in
+Python, and checks UTF-8 with a state machine in Python. The subclasses here mend that for the
+simulator's own sockets and leave the library as it is for everybody else in the process.
+"""
+
+from __future__ import annotations
+
+import socket as stdlib_socket
+import struct
+from typing import Any
+
+import gevent
+from gevent.lock import RLock
+
+from ..errors import MissingExtra
+
+try:
+    from geventwebsocket.exceptions import ProtocolError, WebSocketError
+    from geventwebsocket.handler import WebSocketHandler
+    from geventwebsocket.websocket import Header, Stream, WebSocket
+except ImportError as error:
+    raise MissingExtra("the simulator", "simulator") from error
+
+__all__ = ["Handler", "ServerWebSocket"]
+
+#: Bytes of the largest message that a client may send; the largest real one is under 2 kB.
+MAX_CLIENT_MESSAGE = 1024 * 1024
+
+#: Seconds that a client has to answer our close frame before the socket is taken away.
+CLOSE_PATIENCE = 2.0
+
+
+class ServerWebSocket(WebSocket):  # type: ignore[misc]  # the library has no types
+    """One accepted WebSocket.
+
+    Greenlet-safety: one greenlet receives; any greenlet of the same hub may send, close or reset.
+    """
+
+    def __init__(self, environ: dict[str, Any], stream: Any, handler: Any) -> None:
+        super().__init__(environ, stream, handler)
+        self._turn = RLock()
+        #: code of the close frame that the client sent; None where there was none
+        self.peer_close_code: int | None = None
+        self._patience: gevent.Greenlet[..., None] | None = None
+
+    def send_message(self, payload: bytes, *, binary: bool, fragment: int | None) -> None:
+        """Send one message, in frames of at most ``fragment`` bytes.
+
+        Raises:
+            OSError: the socket is closed or broken.
+        """
+        opcode = self.OPCODE_BINARY if binary else self.OPCODE_TEXT
+        size = fragment or max(1, len(payload))
+        frames = bytearray()
+        for start in range(0, max(1, len(payload)), size):
+            part = payload[start : start + size]
+            is_last = start + size >= len(payload)
+            frames += Header.encode_header(is_last, opcode, b"", len(part), 0) + part
+            opcode = self.OPCODE_CONTINUATION
+        self._write(frames)
+
+    def send_frame(self, message: bytes, opcode: int) -> None:
+        """Send a control frame; the library calls this for pongs."""
+        message = bytes(message)
+        self._write(Header.encode_header(True, opcode, b"", len(message), 0) + message)
+
+    def _write(self, frames: bytes | bytearray) -> None:
+        if self.closed:
+            raise WebSocketError("the socket is closed")
+        with self._turn:  # sendall() switches midway, and frames must not interleave
+            self.raw_write(frames)
+
+    def receive(self) -> str | bytes | None:
+        """Return the next message, or None when the client has closed or broken the socket.
+
+        After our own :meth:`close` it goes on, so that the client's answer is read.
+        """
+        try:
+            message: str | bytearray | None = self.read_message()
+        except UnicodeError:
+            self.close(1007)
+        except ProtocolError:
+            self.close(1002)
+        except OSError:
+            self.closed = True
+        else:
+            return bytes(message) if isinstance(message, bytearray) else message
+        return None
+
+    def read_frame(self) -> tuple[Any, bytes]:
+        """Read one frame, as the library does, but refuse huge ones and unmask in one step."""
+        header = Header.decode_header(self.stream)
+        if header.flags:
+            raise ProtocolError("reserved bits are set")
+        if header.length > MAX_CLIENT_MESSAGE:
+            self.close(1009)
+            raise WebSocketError("frame too large")
+        payload = self.raw_read(header.length) if header.length else b""
+        if len(payload) != header.length:
+            raise WebSocketError("unexpected end of stream")
+        return header, _unmask(payload, header.mask) if header.mask else payload
+
+    def validate_utf8(self, payload: bytes) -> None:
+        """Leave the check to :meth:`_decode_bytes`, which sees the whole message."""
+
+    def _decode_bytes(self, bytestring: bytes) -> str:
+        return bytestring.decode("utf-8")
+
+    def handle_close(self, header: Any, payload: bytes) -> None:
+        """Note the client's code, and answer with the same."""
+        if len(payload) >= 2:
+            (self.peer_close_code,) = struct.unpack("!H", payload[:2])
+        else:
+            self.peer_close_code = 1005  # RFC 6455 section 7.1.5: a close frame without a code
+        super().handle_close(header, payload)
+
+    def close(self, code: int = 1000, message: str | bytes | None = b"") -> None:
+        """Send a close frame with ``code``. Safe to call twice, and never blocks for the answer.
+
+        Whoever receives goes on until the client's answer came, or :data:`CLOSE_PATIENCE` passed.
+        """
+        if self.closed:
+            return
+        reason = message.encode() if isinstance(message, str) else bytes(message or b"")
+        frame = struct.pack("!H", code) + reason[:123]
+        self.closed = True
+        try:
+            with self._turn:
+                self.raw_write(
+                    Header.encode_header(True, self.OPCODE_CLOSE, b"", len(frame), 0) + frame
+                )
+        except OSError:
+            return  # the client is gone already
+        if self.peer_close_code is None:
+            self._patience = gevent.spawn_later(CLOSE_PATIENCE, self._stop_reading)
+
+    def reset(self) -> None:
+        """Break the TCP connection with an RST, as a crashed server or a middlebox would."""
+        self.closed = True
+        linger_nowhere = struct.pack("ii", 1, 0)
+        connection = self.handler.socket
+        connection.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, linger_nowhere)
+        self._stop_reading()  # the receiver ends, and the WSGI server closes the socket
+
+    def _stop_reading(self) -> None:
+        connection = getattr(self.handler, "socket", None)
+        if connection is not None:
+            try:
+                connection.shutdown(stdlib_socket.SHUT_RD)
+            except OSError:
+                return  # not connected any more
+
+    def release(self) -> None:
+        """Forget the timer of :meth:`close`; the receiver calls it when it is done."""
+        if self._patience is not None:
+            self._patience.kill(block=False)
+
+
+def _unmask(payload: bytes, mask: bytes) -> bytes:
+    """XOR the whole payload as one integer, which is about ten times as fast as a loop."""
+    length = len(payload)
+    key = (bytes(mask) * (length // 4 + 1))[:length]
+    number = int.from_bytes(payload, "little") ^ int.from_bytes(key, "little")
+    return number.to_bytes(length, "little")
+
+
+class Handler(WebSocketHandler):  # type: ignore[misc]  # the library has no types
+    """Upgrades requests to :class:`ServerWebSocket`."""
+
+    def upgrade_connection(self) -> Any:
+        """Let the library check the request, and put our WebSocket in place of its own."""
+        result = super().upgrade_connection()
+        library_socket = getattr(self, "websocket", None)
+        if library_socket is not None:
+            library_socket.closed = True  # or its __del__ would send a close frame
+            self.websocket = ServerWebSocket(self.environ, Stream(self), self)
+            self.environ["wsgi.websocket"] = self.websocket
+        return result
