@@ -9,14 +9,25 @@ notices. While nobody looks, no audio is measured and no picture encoded.
 from __future__ import annotations
 
 import dataclasses
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .. import signals
-from ..enums import ChatOperation, MessageAttribute, Product, SessionState, StreamState
+from ..enums import (
+    ChatOperation,
+    Codec,
+    MessageAttribute,
+    Product,
+    SessionState,
+    StopReason,
+    StreamState,
+)
 from ..errors import InboxOverflow, RtmsError
+from ..reasons import LeaveReason
+from . import meter
 from .streams import LiveStream, Picture
 
 __all__ = ["Changes", "Feed"]
@@ -215,23 +226,29 @@ class Feed:
             with self._lock:
                 stream.enter("live")
 
-    def _left(self, client: Any, *, stream_id: str, reason: Any = None, **extra: Any) -> None:
+    def _left(
+        self, client: Any, *, stream_id: str, reason: LeaveReason | None, **extra: Any
+    ) -> None:
         with self._lock:
             self._hidden.discard(stream_id)
             stream = self._streams.get(stream_id)
             if stream is not None:
-                stream.end(_words(reason), self._now())
+                stream.end(_end(reason), self._now())
 
-    def _stream_state(self, client: Any, *, state: int, reason: Any = None, **extra: Any) -> None:
+    def _stream_state(
+        self, client: Any, *, state: int, reason: StopReason | int | None, **extra: Any
+    ) -> None:
         self._enter(client, _STREAM_STATES.get(state), reason)
 
-    def _session_state(self, client: Any, *, state: int, reason: Any = None, **extra: Any) -> None:
+    def _session_state(
+        self, client: Any, *, state: int, reason: StopReason | int | None, **extra: Any
+    ) -> None:
         self._enter(client, _SESSION_STATES.get(state), reason)
 
     def _interrupted(self, client: Any, **extra: Any) -> None:
         self._enter(client, "interrupted", None)
 
-    def _enter(self, client: Any, state: str | None, reason: Any) -> None:
+    def _enter(self, client: Any, state: str | None, reason: StopReason | int | None) -> None:
         if state is None:
             return
         stream = self._stream(client)
@@ -256,10 +273,15 @@ class Feed:
     def _audio(self, client: Any, *, data: bytes, metadata: Any, **extra: Any) -> None:
         stream = self._stream(client)
         if stream is not None:
+            user, name = _who(metadata)
+            now = time.monotonic()
             with self._lock:
                 stream.count("audio", len(data))
-                user, name = _who(metadata)
-                stream.hear(user, name, data, time.monotonic())
+                is_due = stream.is_level_due(user, name, now)
+            if is_due:
+                level = meter.level(data) if _is_linear(client) else None
+                with self._lock:
+                    stream.hear(user, level, now)
 
     def _video(self, client: Any, *, data: bytes, metadata: Any, **extra: Any) -> None:
         self._picture(client, "video", data, metadata)
@@ -371,8 +393,25 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _words(reason: Any) -> str:
+def _is_linear(client: Any) -> bool:
+    """Tell whether the server said that it sends L16; what it did not say is not measured."""
+    audio = client.negotiated.get("audio")
+    return isinstance(audio, Mapping) and audio.get("codec") == Codec.L16
+
+
+def _words(reason: StopReason | int | None) -> str:
     """Return a reason as a page shows it: MEETING_ENDED becomes "meeting ended"."""
     if reason is None:
         return ""
-    return str(getattr(reason, "name", reason)).lower().replace("_", " ")
+    return reason.name.lower().replace("_", " ") if isinstance(reason, StopReason) else str(reason)
+
+
+def _end(reason: LeaveReason | None) -> str:
+    """Return in a few words why a stream is over; the whole story is among the problems."""
+    if reason is None:
+        return ""
+    if reason.by_us:
+        return "we left"
+    if reason.error is not None:
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(reason.error).__name__).lower()
+    return _words(reason.stop_reason)

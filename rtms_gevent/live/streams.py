@@ -239,21 +239,24 @@ class LiveStream:
         item = {"id": self._problem_count, "text": text[:500], "at": round(now * 1000)}
         self._problems.append((self._stamp(), item))
 
-    def hear(self, user: str, name: str, data: bytes, now: float) -> None:
-        """Measure how loud a participant is, if it is time to and somebody looks.
+    def is_level_due(self, user: str, name: str, now: float) -> bool:
+        """Tell whether to measure how loud a participant is: somebody looks, and it is time.
 
         Args:
             user: Id of the participant; "0" for mixed audio.
             name: Name of the participant, empty where it is not known.
-            data: The packet.
             now: Monotonic seconds.
         """
         participant = self._participants.get(user) or self._enrol(user, name)
-        if not self.watchers or now - participant.level_at < LEVEL_INTERVAL:
-            return
-        participant.level_at = now
-        participant.level = meter.level(data) if meter.is_linear(len(data)) else None
-        participant.level_revision = self._stamp()
+        return bool(self.watchers) and now - participant.level_at >= LEVEL_INTERVAL
+
+    def hear(self, user: str, level: int | None, now: float) -> None:
+        """Note how loud a participant is, from 0 to 100; ``None`` where it cannot be measured."""
+        participant = self._participants.get(user)
+        if participant is not None:
+            participant.level = level
+            participant.level_at = now
+            participant.level_revision = self._stamp()
 
     def see(self, kind: str, user: str, name: str, data: bytes) -> None:
         """Keep a frame of video or screen share as the latest one, if a browser can show it.

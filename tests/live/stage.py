@@ -18,16 +18,18 @@ from gevent.pywsgi import WSGIServer
 from geventwebsocket.handler import WebSocketHandler
 
 from rtms_gevent import signals
-from rtms_gevent.enums import Product
+from rtms_gevent.enums import Codec, Product
 from rtms_gevent.live import LivePage
 from rtms_gevent.protocol.packets import ChatDetails, Metadata
+from rtms_gevent.reasons import LeaveReason
 
 
 class Actor:
-    """Sends signals in the place of a client: the page knows no more of one than these two."""
+    """Sends signals in the place of a client: the page knows no more of one than this."""
 
     def __init__(self, stream_id: str) -> None:
         self._stream_id = stream_id
+        self.negotiated: dict[str, Any] = {"audio": {"codec": Codec.L16}}
 
     def stream_id(self) -> str:
         return self._stream_id
@@ -52,6 +54,8 @@ def play(acts: list[dict[str, Any]]) -> None:
                 arguments["data"] = arguments["data"].encode()
             arguments["size"] = len(arguments["data"])
             arguments.setdefault("timestamp", 1_700_000_000_000)
+        if act["signal"] == "left":
+            arguments["reason"] = LeaveReason.stopped(arguments["reason"])
         if "product" in arguments:
             arguments["product"] = Product(arguments["product"])
         signals.emit(getattr(signals, act["signal"]), Actor(act["stream"]), **arguments)

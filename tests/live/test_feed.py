@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from rtms_gevent import signals
-from rtms_gevent.enums import ChatOperation, MessageAttribute, Product, StopReason, StreamState
-from rtms_gevent.errors import InboxOverflow
+from rtms_gevent.enums import ChatOperation, Codec, MessageAttribute, Product, StreamState
+from rtms_gevent.errors import HandshakeRejected, InboxOverflow
 from rtms_gevent.live import feed as feed_module
 from rtms_gevent.live import streams
 from rtms_gevent.live.feed import Feed
 from rtms_gevent.protocol.packets import ChatDetails, Metadata
 from rtms_gevent.protocol.people import ChannelParticipant
+from rtms_gevent.reasons import LeaveReason
 
 from .stage import Actor
 
@@ -77,11 +78,27 @@ def test_a_stream_appears_and_lives_and_ends(stage: Stage) -> None:
     before = stage.feed.changes(0).revision
 
     stage.now = 1030.0
-    stage.emit("left", stream_id="one", reason=StopReason.MEETING_ENDED)
+    stage.emit("left", stream_id="one", reason=LeaveReason.stopped(6))
 
     (about,) = stage.feed.changes(before).streams
     assert (about["state"], about["reason"]) == ("ended", "meeting ended")
     assert (about["began"], about["ended"]) == (1_000_000, 1_030_000)
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (LeaveReason.left(), "we left"),
+        (LeaveReason.stopped(99), "99"),
+        (LeaveReason.stopped(None), ""),
+        (LeaveReason.failed(HandshakeRejected("signaling", 3)), "handshake rejected"),
+    ],
+)
+def test_the_end_has_a_reason_in_a_few_words(
+    stage: Stage, reason: LeaveReason, expected: str
+) -> None:
+    stage.emit("left", stream_id="one", reason=reason)
+    assert stage.about()["reason"] == expected
 
 
 @pytest.mark.parametrize(
@@ -278,7 +295,8 @@ def test_levels_are_measured_only_while_somebody_watches(stage: Stage) -> None:
 
 def test_audio_that_cannot_be_measured_shows_activity(stage: Stage) -> None:
     stage.feed.watch("one", 1)
-    stage.media("audio_data", b"opus packet")
+    stage.client.negotiated = {"audio": {"codec": Codec.OPUS}}
+    stage.media("audio_data", LOUD)
     assert stage.detail()["levels"] == {"7": None}
 
 

@@ -43,22 +43,6 @@ def test_louder_is_higher() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"),
-    [
-        (0, False),
-        (160, False),  # 20 ms of G.711 or G.722
-        (173, False),  # OPUS
-        (320, True),  # 20 ms of L16 at 8 kHz
-        (640, True),  # at 16 kHz
-        (3840, True),  # at 48 kHz, stereo
-        (32000, True),  # a second at 16 kHz
-    ],
-)
-def test_linear_packets_are_told_by_their_size(size: int, expected: bool) -> None:
-    assert meter.is_linear(size) is expected
-
-
-@pytest.mark.parametrize(
     ("data", "expected"),
     [
         (b"\xff\xd8\xff\xe0rest", "image/jpeg"),
