@@ -1,0 +1,217 @@
+"""What travels over a viewer's WebSocket: a real server, and a raw client for a browser."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import websocket
+
+from .conftest import Script, Theatre
+
+JPG = b"\xff\xd8\xff\xe0picture"
+LOUD = b"\xff\x7f" * 320
+
+
+class Browser:
+    """Reads messages until one tells what a test waits for."""
+
+    def __init__(self, theatre: Theatre, **options: Any) -> None:
+        self.socket = websocket.create_connection(
+            f"ws://{theatre.address}/rtms/live/socket", timeout=10, **options
+        )
+
+    def watch(self, stream: str) -> None:
+        self.socket.send(stream)
+
+    def until(self, found: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        while True:
+            message = self.socket.recv()
+            if isinstance(message, str) and found(news := json.loads(message)):
+                return news
+
+    def detail(self, part: str, stream: str) -> Any:
+        def found(news: dict[str, Any]) -> object:
+            detail = news.get("detail", {})
+            return detail.get("id") == stream and part in detail
+
+        return self.until(found)["detail"][part]
+
+    def picture(self) -> tuple[dict[str, Any], bytes]:
+        while True:
+            message = self.socket.recv()
+            if isinstance(message, bytes):
+                (length,) = struct.unpack_from("!H", message)
+                return json.loads(message[2 : 2 + length]), message[2 + length :]
+
+    def close_code(self) -> int:
+        """Return the code of the close frame, which must come before the connection ends."""
+        while True:
+            opcode, data = self.socket.recv_data(control_frame=True)
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                (code,) = struct.unpack_from("!H", data)
+                return int(code)
+
+
+@contextlib.contextmanager
+def browse(theatre: Theatre, **options: Any) -> Iterator[Browser]:
+    browser = Browser(theatre, **options)
+    try:
+        yield browser
+    finally:
+        browser.socket.close(timeout=0)
+        browser.socket.shutdown()  # also where the other side closed first
+
+
+def test_the_first_message_greets_and_the_list_follows(theatre: Theatre, script: Script) -> None:
+    theatre.act(*script.begin())
+    with browse(theatre) as browser:
+        assert browser.until(lambda news: "hello" in news)["now"] > 0
+        news = browser.until(lambda news: "ids" in news)
+    assert script.stream in news["ids"]
+    (about,) = [about for about in news["streams"] if about["id"] == script.stream]
+    assert (about["uuid"], about["state"]) == ("4Jk2mQ==", "live")
+
+
+def test_news_come_as_they_happen(theatre: Theatre, script: Script) -> None:
+    theatre.act(*script.begin())
+    with browse(theatre) as browser:
+        browser.watch(script.stream)
+        browser.until(lambda news: news.get("detail", {}).get("full"))
+        theatre.act(script.media("transcript", "one", userId=1, startTs=1, attribute=1))
+        (line,) = browser.detail("transcript", script.stream)
+        theatre.act(script.media("transcript", "two", userId=1, startTs=1, attribute=2))
+        (revised,) = browser.detail("transcript", script.stream)
+        theatre.act(script.media("audio", LOUD, userId=1, userName="Ada"))
+        levels = browser.detail("levels", script.stream)
+    assert (line["text"], revised["text"]) == ("one", "two")
+    assert line["id"] == revised["id"]
+    assert levels == {"1": 100}
+
+
+def test_who_comes_late_gets_all_that_is_kept(theatre: Theatre, script: Script) -> None:
+    theatre.act(
+        *script.begin(),
+        script.arrive(1, "Ada"),
+        script.speak(1, "Ada"),
+        script.media("transcript", "said before", userId=1, userName="Ada", startTs=1),
+        script.media("chat", "typed before", userId=1, userName="Ada"),
+        script.media("video", JPG, userId=1, userName="Ada"),
+    )
+    with browse(theatre) as browser:
+        browser.watch(script.stream)
+        detail = browser.until(lambda news: news.get("detail", {}).get("full"))["detail"]
+        header, data = browser.picture()
+    assert [line["text"] for line in detail["transcript"]] == ["said before"]
+    assert [line["text"] for line in detail["chat"]] == ["typed before"]
+    assert detail["participants"][0]["speaking"] is True
+    assert detail["counters"]["video"] == [1, len(JPG), 0]
+    assert (header["stream"], header["name"], data) == (script.stream, "Ada", JPG)
+
+
+def test_only_the_watched_stream_is_told_in_detail(theatre: Theatre, script: Script) -> None:
+    other = Script(script.stream + "-other")
+    theatre.act(*script.begin(), *other.begin())
+    with browse(theatre) as browser:
+        browser.watch(script.stream)
+        browser.until(lambda news: news.get("detail", {}).get("full"))
+        theatre.act(other.media("chat", "elsewhere"), script.media("chat", "here"))
+        (line,) = browser.detail("chat", script.stream)
+        browser.watch(other.stream)
+        news = browser.until(lambda news: news.get("detail", {}).get("id") == other.stream)
+    assert line["text"] == "here"
+    assert news["detail"]["full"] is True
+    assert news["detail"]["chat"][0]["text"] == "elsewhere"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"origin": "https://evil.example"},
+        {"suppress_origin": True},
+        {"header": {"X-Forwarded-For": "203.0.113.7"}},
+        {"host": "evil.example"},
+    ],
+)
+def test_whoever_may_not_look_is_closed_with_a_code(
+    theatre: Theatre, options: dict[str, Any]
+) -> None:
+    with browse(theatre, **options) as browser:
+        assert browser.close_code() == 1008
+
+
+@pytest.mark.parametrize(
+    ("payload", "opcode", "code"),
+    [
+        ("x" * 126, websocket.ABNF.OPCODE_TEXT, 1009),
+        (b"\x00", websocket.ABNF.OPCODE_BINARY, 1003),
+        (b"\xff", websocket.ABNF.OPCODE_TEXT, 1007),
+        (struct.pack("!H", 1000), websocket.ABNF.OPCODE_CLOSE, 1000),
+    ],
+)
+def test_what_no_page_sends_ends_the_connection(
+    theatre: Theatre, payload: str | bytes, opcode: int, code: int
+) -> None:
+    with browse(theatre) as browser:
+        browser.socket.send(payload, opcode)
+        assert browser.close_code() == code
+
+
+def test_a_frame_without_a_mask_is_refused(theatre: Theatre) -> None:
+    with browse(theatre) as browser:
+        browser.socket.sock.sendall(b"\x81\x01x")
+        assert browser.close_code() == 1002
+
+
+def test_pings_are_answered(theatre: Theatre) -> None:
+    with browse(theatre) as browser:
+        browser.socket.ping("are you there")
+        while True:
+            opcode, data = browser.socket.recv_data(control_frame=True)
+            if opcode == websocket.ABNF.OPCODE_PONG:
+                break
+    assert data == b"are you there"
+
+
+def test_viewers_that_go_are_forgotten(theatre: Theatre, script: Script) -> None:
+    theatre.act(*script.begin())
+    rude = Browser(theatre)
+    with browse(theatre) as browser:
+        for viewer in (browser, rude):
+            viewer.watch(script.stream)
+            viewer.until(lambda news: news.get("detail", {}).get("full"))
+        before = theatre.stats()["viewers"]
+        rude.socket.shutdown()  # without goodbye
+        while theatre.stats()["viewers"] >= before:
+            theatre.act(script.media("chat", "still there?"))
+            browser.detail("chat", script.stream)
+
+
+def test_a_slow_viewer_loses_pictures_and_harms_nobody(theatre: Theatre, script: Script) -> None:
+    theatre.act(*script.begin())
+    big = JPG + bytes(1_000_000)
+    with browse(theatre) as slow, browse(theatre) as quick:
+        for viewer in (slow, quick):
+            viewer.watch(script.stream)
+            viewer.until(lambda news: news.get("detail", {}).get("full"))
+        for number in range(1, 21):  # far more than its socket takes; it does not read
+            theatre.act(script.media("video", big, userId=1), script.media("chat", str(number)))
+            header, _ = quick.picture()
+            assert header["number"] == number
+        theatre.act(script.media("chat", "end"))
+        numbers: list[int] = []
+        texts: list[str] = []
+        while "end" not in texts:
+            message = slow.socket.recv()
+            if isinstance(message, bytes):
+                (length,) = struct.unpack_from("!H", message)
+                numbers.append(json.loads(message[2 : 2 + length])["number"])
+            else:
+                lines = json.loads(message).get("detail", {}).get("chat", [])
+                texts += [line["text"] for line in lines]
+    assert len(numbers) < 20
+    assert texts == [*map(str, range(1, 21)), "end"]
