@@ -177,6 +177,11 @@ class WebSocket:
         else:
             self._send(ABNF.OPCODE_BINARY, message)
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes wait until the peer reads on."""
+        return len(self._outbox)
+
     def _send(self, opcode: int, payload: bytes) -> None:
         self._outbox += ABNF.create_frame(payload, opcode).format()
         self._flush()

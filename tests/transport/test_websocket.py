@@ -1,0 +1,309 @@
+"""A WebSocket that the hub reads, against a real server that breaks rules on demand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+
+import gevent
+import pytest
+from gevent.event import Event
+from support.rawserver import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    RawServer,
+    frame,
+    hang,
+    server_context,
+)
+
+from rtms_gevent.errors import ConnectionLost
+from rtms_gevent.protocol.urls import parse_server_urls
+from rtms_gevent.transport.clock import Deadline
+from rtms_gevent.transport.connect import open_connection, tls_context
+from rtms_gevent.transport.websocket import WebSocket
+
+LIMIT = 1024 * 1024
+
+
+class Client:
+    """A WebSocket that keeps what it got."""
+
+    def __init__(self, server, *, context=None, on_message=None):
+        host = "localhost" if context else None
+        (endpoint,) = parse_server_urls(server.url(host=host), ["127.0.0.1", "localhost"])
+        self.messages = []
+        self.ends = []
+        self.changed = Event()
+        self.socket = WebSocket(
+            open_connection(endpoint, deadline=Deadline(5), context=context),
+            name="test",
+            on_message=on_message or self.keep,
+            on_closed=self.ends.append,
+            max_message_size=LIMIT,
+        )
+
+    def keep(self, payload):
+        self.messages.append(bytes(payload))
+        self.changed.set()
+
+    def wait_for(self, count):
+        with gevent.Timeout(5):
+            while len(self.messages) < count:
+                self.changed.clear()
+                self.changed.wait()
+        return self.messages
+
+    def wait_closed(self):
+        assert self.socket.closed.wait(5)
+        (end,) = self.ends
+        return end
+
+
+def after_upgrade(script):
+    def run(peer):
+        peer.upgrade()
+        script(peer)
+
+    return run
+
+
+@pytest.fixture(params=["ws", "wss"])
+def context(request, authority, ca_path):
+    """TLS contexts of server and client, or None for plain."""
+    if request.param == "ws":
+        return None, None
+    return server_context(authority.issue_cert("localhost")), tls_context(ca_path)
+
+
+def test_receives_all_kinds_of_messages(context):
+    def script(peer):
+        peer.send(TEXT, b"text")
+        peer.send(BINARY, b"\x00binary")
+        peer.send(TEXT, b"one ", fin=False)
+        peer.send(PING, b"in between")
+        peer.send(0, b"message")
+        peer.send(BINARY, b"x" * 300_000)
+        peer.send(TEXT, b"")
+        assert peer.receive() == (PONG, b"in between")
+        hang(peer)
+
+    with RawServer(after_upgrade(script), context=context[0]) as server:
+        client = Client(server, context=context[1])
+        assert client.wait_for(5) == [
+            b"text",
+            b"\x00binary",
+            b"one message",
+            b"x" * 300_000,
+            b"",
+        ]
+        client.socket.abort("test over")
+
+
+def test_early_bytes_are_read():
+    with RawServer(lambda peer: peer.upgrade(early=b"\x81\x02hi\x81\x03you") and hang(peer)) as s:
+        client = Client(s)
+        assert client.wait_for(2) == [b"hi", b"you"]
+        client.socket.abort("test over")
+
+
+def test_sends_text_and_binary_masked(context):
+    got = []
+
+    def script(peer):
+        got.extend([peer.receive(), peer.receive(), peer.receive()])
+
+    with RawServer(after_upgrade(script), context=context[0]) as server:
+        client = Client(server, context=context[1])
+        client.socket.send("söme text")
+        client.socket.send(b"bytes")
+        client.socket.send("z" * 100_000)
+        client.wait_closed()
+    assert got == [(TEXT, "söme text".encode()), (BINARY, b"bytes"), (TEXT, b"z" * 100_000)]
+
+
+def test_the_servers_close_is_answered_with_its_code():
+    codes = []
+    told = Event()
+
+    def script(peer):
+        peer.send(TEXT, b"last words")
+        peer.close(4000, b"bye")
+        codes.append(peer.receive_close())
+        told.set()
+
+    with RawServer(after_upgrade(script)) as server:
+        client = Client(server)
+        end = client.wait_closed()
+        assert told.wait(5)
+    assert client.messages == [b"last words"]
+    assert (end.code, end.reason, end.clean) == (4000, "bye", True)
+    assert codes == [4000]
+
+
+def test_our_close_waits_for_the_answer_and_loses_nothing_before_it():
+    codes = []
+
+    def script(peer):
+        codes.append(peer.receive_close())
+        peer.send(TEXT, b"was on its way")
+        peer.close(1000)
+
+    with RawServer(after_upgrade(script)) as server:
+        client = Client(server)
+        client.socket.close()
+        client.socket.close()
+        end = client.wait_closed()
+    assert codes == [1000]
+    assert (end.code, end.clean) == (1000, True)
+    assert client.messages == [b"was on its way"]
+
+
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        (lambda peer: None, "without a close frame"),
+        (lambda peer: peer.reset(), "reset|without a close frame"),
+    ],
+    ids=["fin", "reset"],
+)
+def test_a_connection_that_breaks(script, text):
+    with RawServer(after_upgrade(script)) as server:
+        client = Client(server)
+        end = client.wait_closed()
+    assert end.code is None
+    assert not end.clean
+    assert re.search(text, end.problem)
+
+
+@pytest.mark.parametrize(
+    ("violation", "code"),
+    [
+        (frame(TEXT, b"masked", mask=b"abcd"), 1002),
+        (frame(TEXT, b"compressed", rsv=4), 1002),
+        (frame(3), 1002),
+        (frame(PING, fin=False), 1002),
+        (frame(PING, b"x" * 126), 1002),
+        (frame(CLOSE, b"\x03"), 1002),
+        (frame(CLOSE, b"\x03\xed"), 1002),
+        (frame(CLOSE, b"\x03\xe8\xff"), 1007),
+        # Only the header: a message that is too long is refused before its bytes come.
+        (b"\x82\x7f" + (LIMIT + 1).to_bytes(8, "big"), 1009),
+    ],
+    ids=["masked", "rsv", "opcode", "fragmented ping", "long ping", "half", "1005", "utf-8", "big"],
+)
+def test_a_violation_closes_with_the_right_code(violation, code):
+    codes = []
+    told = Event()
+
+    def script(peer):
+        peer.sock.sendall(frame(TEXT, b"before") + violation)
+        codes.append(peer.receive_close())
+        told.set()
+
+    with RawServer(after_upgrade(script)) as server:
+        client = Client(server)
+        end = client.wait_closed()
+        assert told.wait(5)
+    assert client.messages == [b"before"]
+    assert codes == [code]
+    assert not end.clean
+
+
+def test_sending_on_a_closed_socket_says_so():
+    with RawServer(after_upgrade(lambda peer: peer.close(1001, b"going"))) as server:
+        client = Client(server)
+        client.wait_closed()
+        with pytest.raises(ConnectionLost, match="test socket was lost: the server closed it"):
+            client.socket.send("too late")
+
+
+def test_a_server_that_reads_nothing_is_given_up():
+    with RawServer(after_upgrade(hang)) as server:
+        client = Client(server)
+        with pytest.raises(ConnectionLost, match="reads nothing"):
+            for _ in range(1000):
+                client.socket.send(b"x" * 100_000)
+        assert client.wait_closed().problem == "the server reads nothing of what we send"
+
+
+def test_what_does_not_fit_is_sent_later():
+    got = []
+    may_read = Event()
+
+    def script(peer):
+        may_read.wait()
+        while True:
+            opcode, payload = peer.receive()
+            if opcode == CLOSE:
+                peer.close()
+                return
+            got.append(payload)
+
+    with RawServer(after_upgrade(script)) as server:
+        client = Client(server)
+        sent = []
+        while not client.socket.unsent:  # until the kernel takes no more
+            sent.append(bytes([len(sent) % 256]) * 50_000)
+            client.socket.send(sent[-1])
+        may_read.set()
+        client.socket.close()
+        assert client.wait_closed().clean
+    assert got == sent
+
+
+def test_a_handler_that_raises_loses_only_its_message(caplog):
+    got = []
+
+    def handler(payload):
+        if payload == b"bad":
+            raise RuntimeError("a bug")
+        got.append(bytes(payload))
+
+    def script(peer):
+        peer.sock.sendall(b"\x81\x03bad\x81\x04good")
+        peer.close()
+
+    with RawServer(after_upgrade(script)) as server:
+        client = Client(server, on_message=handler)
+        client.wait_closed()
+    assert got == [b"good"]
+    assert "a bug" in caplog.text
+
+
+def test_everything_that_arrives_is_a_sign_of_life():
+    go = Event()
+
+    def script(peer):
+        go.wait()
+        peer.send(PONG)
+        hang(peer)
+
+    with RawServer(after_upgrade(script)) as server:
+        client = Client(server)
+        before = client.socket.last_heard
+        go.set()
+        with gevent.Timeout(5):
+            while client.socket.last_heard == before:
+                gevent.sleep(0.001)
+        assert before < client.socket.last_heard <= time.monotonic()
+        client.socket.abort("test over")
+
+
+def test_works_in_a_patched_process():
+    """The same tests, in a process that is monkey-patched as gunicorn's gevent worker is."""
+    code = (
+        "from gevent import monkey; monkey.patch_all()\n"
+        "import sys, pytest\n"
+        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', sys.argv[1],"
+        " '-k', 'not patched']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, __file__], capture_output=True, text=True, timeout=50
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
