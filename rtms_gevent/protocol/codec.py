@@ -13,6 +13,7 @@ from ..errors import RemoteProtocolError
 from .fields import integer
 from .messages import MESSAGES, META_DATA, Message, MetaData, UnknownMessage
 from .packets import MediaPacket
+from .strict_json import parse_object
 
 __all__ = ["Codec", "JsonCodec"]
 
@@ -66,30 +67,6 @@ class JsonCodec:
     def _parse(self, payload: bytes | memoryview) -> dict[str, Any]:
         try:
             text = str(payload, "utf-8")
-            document = json.loads(text)
         except UnicodeDecodeError:
             raise RemoteProtocolError("a message that is not UTF-8") from None
-        except RecursionError:
-            raise RemoteProtocolError("a message that is nested too deeply") from None
-        except ValueError as problem:
-            # The problem's text names a position, never the content.
-            raise RemoteProtocolError(f"a message that is not JSON: {problem}") from None
-        if not isinstance(document, dict):
-            raise RemoteProtocolError("a message that is JSON, but no object")
-        # Few brackets cannot be deep, and counting them is far cheaper than looking.
-        if text.count("{") + text.count("[") > self._max_nesting and self._too_deep(document):
-            raise RemoteProtocolError("a message that is nested too deeply")
-        return document
-
-    def _too_deep(self, document: dict[str, Any]) -> bool:
-        level: list[Any] = [document]
-        for _ in range(self._max_nesting):
-            level = [
-                child
-                for item in level
-                for child in (item.values() if isinstance(item, dict) else item)
-                if isinstance(child, (dict, list))
-            ]
-            if not level:
-                return False
-        return True
+        return parse_object(text, self._max_nesting)

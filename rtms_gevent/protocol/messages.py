@@ -25,7 +25,7 @@ from ..enums import (
     StreamState,
     known,
 )
-from ..errors import RemoteProtocolError
+from ..errors import ConfigurationError, RemoteProtocolError
 from .fields import Document, integer, mapping, milliseconds, text
 from .identity import StreamIdentity
 from .packets import MEDIA_TYPES, MediaPacket
@@ -72,6 +72,13 @@ def _status(document: Document) -> StatusCode | int:
 def _stop_reason(document: Document) -> StopReason | int | None:
     value = integer(document, "stop_reason", "reason")
     return None if value is None else known(StopReason, value)
+
+
+def _identity(document: Document) -> StreamIdentity:
+    try:
+        return StreamIdentity.from_fields(document)
+    except ConfigurationError as problem:
+        raise RemoteProtocolError(f"a handshake request without its ids: {problem}") from None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +159,7 @@ class SignalingHandshakeRequest(Message):
         """Read a document."""
         buffer_data = document.get("buffer_data")
         return cls(
-            identity=StreamIdentity.from_fields(document),
+            identity=_identity(document),
             signature=text(document, "signature"),
             buffer_data=buffer_data if isinstance(buffer_data, bool) else None,
             agent=text(document, "rtms_client_agent"),
@@ -249,7 +256,7 @@ class MediaHandshakeRequest(Message):
     def from_wire(cls, document: Document, product: Product) -> MediaHandshakeRequest:
         """Read a document."""
         return cls(
-            identity=StreamIdentity.from_fields(document),
+            identity=_identity(document),
             signature=text(document, "signature"),
             media_type=known(MediaDataType, integer(document, "media_type") or 0),
             media_params={
@@ -378,7 +385,10 @@ class EventSubscription(Message):
     @classmethod
     def from_wire(cls, document: Document, product: Product) -> EventSubscription:
         """Read a document."""
-        events = [item for item in document.get("events") or () if isinstance(item, Mapping)]
+        listed = document.get("events")
+        if not isinstance(listed, list):
+            raise RemoteProtocolError("an event subscription without a list of events")
+        events = [item for item in listed if isinstance(item, Mapping)]
         return cls(
             events=tuple(integer(item, "event_type") or 0 for item in events),
             subscribe=all(item.get("subscribe", True) for item in events),
