@@ -21,6 +21,9 @@ class DeliveryMemory(Protocol):
             now: Seconds since the epoch.
         """
 
+    def forget(self, key: str) -> None:
+        """Take a delivery as not received; one that is not remembered is no error."""
+
 
 class RecentDeliveries:
     """Remembers the deliveries of this process for a while, and not more than a number of them.
@@ -48,14 +51,19 @@ class RecentDeliveries:
                 return False
             self._noted.pop(key, None)
             self._noted[key] = now
-            self._forget(now)
+            self._tidy(now)
             return True
+
+    def forget(self, key: str) -> None:
+        """Take a delivery as not received; one that is not remembered is no error."""
+        with self._lock:
+            self._noted.pop(key, None)
 
     def __len__(self) -> int:
         """Return how many deliveries are remembered."""
         return len(self._noted)
 
-    def _forget(self, now: float) -> None:
+    def _tidy(self, now: float) -> None:
         """Drop what is too old or too much. The lock must be held."""
         while self._noted:
             oldest = next(iter(self._noted))

@@ -46,6 +46,8 @@ class Answer:
     content_type: str = "text/plain; charset=utf-8"
     #: To be given to :meth:`WebhookReceiver.accept` once the answer was sent; None for nothing.
     event: WebhookEvent | None = None
+    #: Under what the delivery is remembered, for :meth:`WebhookReceiver.forget`.
+    delivery: str | None = None
 
 
 class WebhookReceiver:
@@ -58,7 +60,7 @@ class WebhookReceiver:
     def __init__(
         self,
         settings: WebhookSettings,
-        hand_over: Callable[[WebhookEvent], object],
+        hand_over: Callable[[WebhookEvent], object] | None = None,
         *,
         clock: Callable[[], float] = time.time,
         memory: DeliveryMemory | None = None,
@@ -67,7 +69,8 @@ class WebhookReceiver:
 
         Args:
             settings: What to check, and how strictly.
-            hand_over: Called by :meth:`accept` with every event that is new.
+            hand_over: Called by :meth:`accept` with every event that is new; None where the
+                signal is enough, or the adapter hands over by itself.
             clock: Returns seconds since the epoch.
             memory: Where deliveries are remembered; by default in this process.
         """
@@ -98,10 +101,20 @@ class WebhookReceiver:
         if event is None:
             return
         signals.emit(signals.webhook_received, self, event=event)
+        if self._hand_over is None:
+            return
         try:
             self._hand_over(event)
         except Exception:
             logger.exception("handling the webhook event %.80r failed", event.event)
+
+    def forget(self, answer: Answer) -> None:
+        """Take the delivery as not received, so that Zoom's next attempt counts as new.
+
+        To be called instead of :meth:`accept` where another answer was sent than a 2xx.
+        """
+        if answer.delivery is not None:
+            self._memory.forget(answer.delivery)
 
     def _decide(self, method: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         if method != "POST":
@@ -111,10 +124,12 @@ class WebhookReceiver:
         event = self._trusted_event(body, {name.lower(): text for name, text in headers.items()})
         if event.kind is WebhookKind.URL_VALIDATION:
             return self._answer_url_validation(event)
-        if not self._is_new(event, body):
+        delivery = _delivery(event, body)
+        if not self._is_new(delivery):
             logger.info("webhook event %.80r was delivered before, ignored", event.event)
             return _ok()
-        return self._answer_event(self._mark_stale(event))
+        answer = Answer(204) if event.kind is WebhookKind.OTHER else _ok()
+        return dataclasses.replace(answer, event=self._mark_stale(event), delivery=delivery)
 
     def _trusted_event(self, body: bytes, headers: Mapping[str, str]) -> WebhookEvent:
         """Parse a body that Zoom signed, or one that may come without any signature.
@@ -156,20 +171,9 @@ class WebhookReceiver:
         encrypted = encrypt_token(self.settings.secret, token)
         return _json(200, {"plainToken": token, "encryptedToken": encrypted})
 
-    def _is_new(self, event: WebhookEvent, body: bytes) -> bool:
-        """Tell whether this is the first delivery of an event.
-
-        Zoom may stamp and sign a retry anew, so headers tell nothing. A start with other
-        addresses is another event, also where its time is the same.
-        """
-        if event.stream_id is None:
-            marks = body
-        else:
-            parts = (event.event, event.event_ts, event.stream_id, event.server_urls)
-            marks = json.dumps(parts).encode()
-        key = hashlib.sha256(marks).hexdigest()
+    def _is_new(self, delivery: str) -> bool:
         try:
-            return self._memory.remember(key, self._clock())
+            return self._memory.remember(delivery, self._clock())
         except Exception:  # a memory may be remote; twice is better than never
             logger.exception("the memory of deliveries failed; the event is taken as new")
             return True
@@ -189,10 +193,18 @@ class WebhookReceiver:
         )
         return dataclasses.replace(event, is_stale=True)
 
-    def _answer_event(self, event: WebhookEvent) -> Answer:
-        if event.kind is WebhookKind.OTHER:
-            return Answer(204, event=event)
-        return dataclasses.replace(_ok(), event=event)
+
+def _delivery(event: WebhookEvent, body: bytes) -> str:
+    """Return what all deliveries of one event have in common, as a short text.
+
+    Zoom may stamp and sign a retry anew, so headers tell nothing. A start with other addresses is
+    another event, also where its time is the same.
+    """
+    marks = body
+    if event.stream_id is not None:
+        parts = (event.event, event.event_ts, event.stream_id, event.server_urls)
+        marks = json.dumps(parts).encode()
+    return hashlib.sha256(marks).hexdigest()
 
 
 def _ok() -> Answer:

@@ -1,0 +1,431 @@
+"""An HTTP server of our own for webhooks, for scripts that have no web framework.
+
+It lives on the hub of the thread that starts it, and serves as soon as that hub runs, for example
+in ``rtms_gevent.run()``. For the public internet put a reverse proxy with TLS before it: Zoom
+delivers webhooks over https only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, Protocol, TypeVar, cast, overload
+
+import gevent
+from gevent.pool import Group
+
+from ..config import WebhookSettings
+from ..errors import ConfigurationError
+from ..loop import call_at_stop
+from .body import read_at_most
+from .events import WebhookEvent
+from .exchange import Headers, WebhookPayload, WebhookRequest, WebhookResponse
+from .handlers import FullHandler, Handler, SimpleHandler, decides_answer
+from .http import HEARD, HttpServer
+from .receiver import WebhookReceiver
+
+__all__ = ["WebhookServer", "on_webhook_event", "stop_all"]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that a handler may take to decide the answer: Zoom waits 3.
+_ANSWER_WITHIN = 2.5
+
+#: Seconds within which a request must be complete.
+_PATIENCE = 10.0
+
+_HEALTH_PATH = "/healthz"
+
+
+class _StartResponse(Protocol):
+    def __call__(self, status: str, headers: list[tuple[str, str]], /) -> object: ...
+
+
+class WebhookServer:
+    """Receives webhooks on one port and hands them to functions.
+
+    Greenlet-safety: any greenlet of the hub that :meth:`start` was called on.
+    """
+
+    def __init__(
+        self,
+        port: int | None = None,
+        path: str | None = None,
+        *,
+        host: str | None = None,
+        settings: WebhookSettings | None = None,
+    ) -> None:
+        """Prepare a server; it listens from the first :meth:`start` on.
+
+        Args:
+            port: The port; 0 takes any that is free. By default ``ZM_RTMS_PORT`` or 8080.
+            path: The path of handlers that name none. By default ``ZM_RTMS_PATH`` or ``/``.
+            host: The address to bind. By default all addresses where signatures are checked, and
+                127.0.0.1 where they are not.
+            settings: What to check; by default from the environment.
+
+        Raises:
+            ConfigurationError: a value is not allowed, or ``host`` would open a server without a
+                secret to other machines, though the settings do not say ``verify=False``.
+        """
+        self.settings = WebhookSettings.from_environment() if settings is None else settings
+        self.path = _checked_path(self.settings.path if path is None else path)
+        self.host = _checked_host(host, self.settings)
+        self._wanted_port = _checked_port(self.settings.port if port is None else port)
+        self._routes: dict[str, _Route] = {}
+        self._http: HttpServer | None = None
+        self._crew = Group()
+
+    @property
+    def port(self) -> int:
+        """The port that the server listens on, or is going to."""
+        return self._wanted_port if self._http is None else int(self._http.address[1])
+
+    @property
+    def url(self) -> str:
+        """Where this server is found from this machine."""
+        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}{self.path}"
+
+    def start(self, handler: Handler, path: str | None = None) -> None:
+        """Add a handler, and listen if this is the first one. Returns at once.
+
+        Args:
+            handler: Called with ``payload`` after the answer was sent; or, where it has three
+                parameters, with ``payload, request, response`` to decide the answer. Each call is
+                in a greenlet of its own and may block.
+            path: The path to serve, if another than the server's.
+
+        Raises:
+            ConfigurationError: the handler or the path is not usable, or the port is not free.
+        """
+        path = self.path if path is None else _checked_path(path)
+        decides = decides_answer(handler)
+        self._listen()
+        route = self._routes.get(path)
+        if route is None:
+            route = self._routes[path] = _Route(self.settings, self._crew)
+        if decides:
+            route.deciding.append(cast(FullHandler, handler))
+        else:
+            route.simple.append(cast(SimpleHandler, handler))
+
+    def stop(self, timeout: float = 1.0) -> None:
+        """Close the port; handlers that run get ``timeout`` seconds to finish, then are killed.
+
+        May be called from inside a handler, which then goes on. Does nothing where it was stopped
+        before. The server may be started again.
+        """
+        http, self._http = self._http, None
+        self._routes = {}
+        if http is not None:
+            http.stop(timeout)
+        others = [greenlet for greenlet in self._crew if greenlet is not gevent.getcurrent()]
+        gevent.joinall(others, timeout=timeout)
+        gevent.killall([greenlet for greenlet in others if not greenlet.dead], timeout=timeout)
+
+    def _listen(self) -> None:
+        if self._http is not None:
+            return
+        http = HttpServer((self.host, self._wanted_port), self._application, patience=_PATIENCE)
+        try:
+            http.start()
+        except OSError as problem:
+            raise ConfigurationError(
+                f"cannot listen on {self.host} port {self._wanted_port}: {problem}. Choose another "
+                "with port= or ZM_RTMS_PORT"
+            ) from None
+        self._http = http
+        logger.info("listening for webhooks at %s", self.url)
+        if not self.settings.checks_signatures:
+            logger.warning(
+                "NO webhook secret is configured, so anyone who reaches %s port %s can forge "
+                "webhooks. Set ZM_RTMS_WEBHOOK_SECRET to the secret token that Zoom's Marketplace "
+                "shows for the app",
+                self.host,
+                self.port,
+            )
+
+    def _application(
+        self, environ: dict[str, Any], start_response: _StartResponse
+    ) -> Iterable[bytes]:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        route = self._routes.get(path)
+        if path == _HEALTH_PATH and method in ("GET", "HEAD"):
+            return _reply(start_response, 200)
+        if route is None:
+            return _reply(start_response, 404)
+        try:
+            body = _read_body(environ, self.settings.max_body)
+        except OSError:  # it broke off, or is no proper chunked body
+            return _reply(start_response, 400)
+        if body is None:
+            return _reply(start_response, 413)
+        environ[HEARD]()
+        return route.answer(WebhookRequest(method, path, _headers(environ), body), start_response)
+
+
+class _Route:
+    """What happens with requests for one path."""
+
+    def __init__(self, settings: WebhookSettings, crew: Group) -> None:
+        self.simple: list[SimpleHandler] = []
+        self.deciding: list[FullHandler] = []
+        self._receiver = WebhookReceiver(settings)
+        self._crew = crew
+
+    def answer(self, request: WebhookRequest, start_response: _StartResponse) -> Iterable[bytes]:
+        """Answer a request; what is to be done afterwards waits until the answer was sent."""
+        answer = self._receiver.handle(request.method, request.body, request.headers)
+        headers = {"Content-Type": answer.content_type}
+        if answer.status == 405:
+            headers["Allow"] = "POST"
+        if answer.event is None:
+            return _reply(start_response, answer.status, answer.body, headers)
+        payload = WebhookPayload(answer.event.raw, request.body)
+        response = WebhookResponse(answer.status, answer.body)
+        if self.deciding:
+            response = WebhookResponse(200, answer.body)  # they may well send a body
+            self._decide(payload, request, response)
+            headers = {"Content-Type": "application/json", **response.headers}
+        if not 200 <= response.status < 300:
+            self._receiver.forget(answer)
+            return _reply(start_response, response.status, response.body, headers)
+        event = answer.event
+        return _reply(
+            start_response,
+            response.status,
+            response.body,
+            headers,
+            afterwards=lambda: self._work(event, payload),
+        )
+
+    def _decide(
+        self, payload: WebhookPayload, request: WebhookRequest, response: WebhookResponse
+    ) -> None:
+        """Let handlers decide the answer: the first that sends it counts, or the time is up."""
+        running = len(self.deciding)
+
+        def run(handler: FullHandler) -> None:
+            nonlocal running
+            try:
+                handler(payload, request, response)
+            except Exception:
+                logger.exception("webhook handler %r failed", handler)
+                response.reset()
+            finally:
+                running -= 1
+                if running == 0:
+                    response.finish()
+
+        for handler in self.deciding:
+            self._crew.spawn(run, handler)
+        if not response.wait(_ANSWER_WITHIN):
+            logger.warning(
+                "no webhook handler has answered within %g s; Zoom is told that all is well",
+                _ANSWER_WITHIN,
+            )
+            response.reset()
+            response.finish()
+
+    def _work(self, event: WebhookEvent, payload: WebhookPayload) -> None:
+        self._crew.spawn(self._receiver.accept, event)
+        for handler in self.simple:
+            self._crew.spawn(_call, handler, payload)
+
+
+def _call(handler: SimpleHandler, payload: WebhookPayload) -> None:
+    try:
+        handler(payload)
+    except Exception:
+        logger.exception("webhook handler %r failed", handler)
+
+
+class _Reply:
+    """The body of an answer; the WSGI server closes it when the answer was sent."""
+
+    def __init__(self, body: bytes, afterwards: Callable[[], None] | None) -> None:
+        self._body = body
+        self._afterwards = afterwards
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._body
+
+    def close(self) -> None:
+        if self._afterwards is not None:
+            self._afterwards()
+
+
+def _reply(
+    start_response: _StartResponse,
+    status: int,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    afterwards: Callable[[], None] | None = None,
+) -> _Reply:
+    """Begin an answer, and call ``afterwards`` when it was sent."""
+    if status in (204, 304):
+        body = b""
+    fields = {"Content-Type": "text/plain; charset=utf-8", **(headers or {})}
+    fields |= {"Content-Length": str(len(body)), "Connection": "close"}
+    start_response(f"{status} {_phrase(status)}", list(fields.items()))
+    return _Reply(body, afterwards)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+def _read_body(environ: Mapping[str, Any], limit: int) -> bytes | None:
+    """Return the body, or ``None`` where it is too long; its length may be announced or not."""
+    if int(environ.get("CONTENT_LENGTH") or 0) > limit:
+        return None
+    return read_at_most(environ["wsgi.input"], limit)
+
+
+def _headers(environ: Mapping[str, Any]) -> Headers:
+    fields = [
+        (name.removeprefix("HTTP_").replace("_", "-"), text)
+        for name, text in environ.items()
+        if name.startswith("HTTP_") or name in ("CONTENT_TYPE", "CONTENT_LENGTH")
+    ]
+    return Headers(fields)
+
+
+def _checked_path(path: str) -> str:
+    if not isinstance(path, str) or not path.startswith("/") or path == _HEALTH_PATH:
+        raise ConfigurationError(
+            f"a webhook path begins with / and is not {_HEALTH_PATH}, unlike {path!r:.80}"
+        )
+    return path
+
+
+def _checked_port(port: int) -> int:
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= 65535:
+        raise ConfigurationError(f"a port is a number from 0 to 65535, not {port!r:.40}")
+    return port
+
+
+def _checked_host(host: str | None, settings: WebhookSettings) -> str:
+    """Return the address to bind; forged webhooks must not come from other machines by default."""
+    if host is None:
+        return "0.0.0.0" if settings.checks_signatures else "127.0.0.1"  # noqa: S104 (Zoom calls)
+    local = host in ("::1", "localhost") or host.startswith("127.")
+    if not local and settings.verify and settings.secret is None:
+        raise ConfigurationError(
+            f"without a webhook secret the server binds 127.0.0.1 only, not {host!r:.80}: set "
+            "ZM_RTMS_WEBHOOK_SECRET, or say WebhookSettings(verify=False) to accept forged webhooks"
+        )
+    return host
+
+
+# -- the servers of this process -------------------------------------------------------------------
+
+_servers: dict[int, WebhookServer] = {}
+
+_Simple = TypeVar("_Simple", bound=SimpleHandler)
+_Full = TypeVar("_Full", bound=FullHandler)
+
+
+class _Register(Protocol):
+    @overload
+    def __call__(self, handler: _Simple, /) -> _Simple: ...
+    @overload
+    def __call__(self, handler: _Full, /) -> _Full: ...
+
+
+@overload
+def on_webhook_event(
+    callback: _Simple,
+    port: int | None = None,
+    path: str | None = None,
+    *,
+    host: str | None = None,
+    settings: WebhookSettings | None = None,
+) -> _Simple: ...
+
+
+@overload
+def on_webhook_event(
+    callback: _Full,
+    port: int | None = None,
+    path: str | None = None,
+    *,
+    host: str | None = None,
+    settings: WebhookSettings | None = None,
+) -> _Full: ...
+
+
+@overload
+def on_webhook_event(
+    callback: None = None,
+    port: int | None = None,
+    path: str | None = None,
+    *,
+    host: str | None = None,
+    settings: WebhookSettings | None = None,
+) -> _Register: ...
+
+
+def on_webhook_event(
+    callback: Handler | None = None,
+    port: int | None = None,
+    path: str | None = None,
+    *,
+    host: str | None = None,
+    settings: WebhookSettings | None = None,
+) -> Any:
+    """Receive webhooks with a server of our own, as ``rtms.on_webhook_event`` does.
+
+    Use it as ``@on_webhook_event``, as ``@on_webhook_event(port=8080, path="/zoom")``, or call it
+    with the function. The port is opened at once, so that a wrong one shows at once; webhooks are
+    served while ``rtms_gevent.run()`` runs, whose end closes the port. Functions on the same port
+    share one server.
+
+    Args:
+        callback: Takes ``payload``, and is called after Zoom was answered; or takes ``payload,
+            request, response`` and decides the answer. Each call is in a greenlet of its own.
+        port: The port; by default ``ZM_RTMS_PORT`` or 8080.
+        path: The path; by default ``ZM_RTMS_PATH`` or ``/``.
+        host: The address to bind; see :class:`WebhookServer`.
+        settings: What to check; by default from the environment.
+
+    Returns:
+        The function, unchanged; without one, a decorator.
+
+    Raises:
+        ConfigurationError: an argument is not usable, the port is not free, or it is served
+            already with another host or other settings.
+    """
+    if callback is None:
+        return lambda handler: on_webhook_event(handler, port, path, host=host, settings=settings)
+    decides_answer(callback)  # before a port is opened for it
+    if port is None:
+        port = (WebhookSettings.from_environment() if settings is None else settings).port
+    server = _servers.get(port)
+    if server is None:
+        server = WebhookServer(port, path, host=host, settings=settings)
+        server.start(callback)
+        _servers[port] = server
+        call_at_stop(stop_all)
+        return callback
+    if host not in (None, server.host) or settings not in (None, server.settings):
+        raise ConfigurationError(
+            f"port {server.port} is served already, with another host or other settings"
+        )
+    server.start(callback, path)
+    return callback
+
+
+def stop_all(timeout: float = 1.0) -> None:
+    """Stop every server that :func:`on_webhook_event` has started; see :meth:`WebhookServer.stop`.
+
+    Greenlet-safety: any greenlet of the servers' hub.
+    """
+    while _servers:
+        _, server = _servers.popitem()
+        server.stop(timeout)

@@ -1,0 +1,585 @@
+"""The own server over real sockets; everything here runs on the hub of the test's thread."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import pytest
+from gevent import socket
+from gevent.event import Event
+from gevent.queue import Queue
+
+from rtms_gevent import signals
+from rtms_gevent.config import WebhookSettings
+from rtms_gevent.errors import ConfigurationError
+from rtms_gevent.webhook import (
+    WebhookPayload,
+    WebhookRequest,
+    WebhookResponse,
+    WebhookServer,
+    on_webhook_event,
+    sign,
+    stop_all,
+)
+from rtms_gevent.webhook import server as module
+
+from .conftest import SECRET, encode, headers_for, started, stopped
+
+SETTINGS = WebhookSettings(secret=SECRET)
+OPEN = WebhookSettings()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., WebhookServer]]:
+    """Start servers on free ports of the loopback; stop them afterwards."""
+    servers: list[WebhookServer] = []
+
+    def start(*handlers: Any, settings: WebhookSettings = SETTINGS, path: str = "/") -> Any:
+        server = WebhookServer(0, path, host="127.0.0.1", settings=settings)
+        servers.append(server)
+        for handler in handlers:
+            server.start(handler)
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+    stop_all()
+
+
+class Reply:
+    def __init__(self, raw: bytes) -> None:
+        head, _, self.body = raw.partition(b"\r\n\r\n")
+        first, *fields = head.decode("latin-1").split("\r\n")
+        self.status = int(first.split()[1]) if first else 0
+        self.headers = {
+            name.lower(): value for name, value in (field.split(": ", 1) for field in fields)
+        }
+
+
+def send(server: WebhookServer, *pieces: bytes, until_closed: bool = True) -> Reply:
+    """Send bytes, and read until the server closes."""
+    with gevent.Timeout(20), socket.create_connection(("127.0.0.1", server.port)) as connection:
+        for piece in pieces:
+            try:
+                connection.sendall(piece)
+            except OSError:
+                break  # the server has seen enough
+        raw = b""
+        try:
+            while piece := connection.recv(65536):
+                raw += piece
+        except ConnectionResetError:
+            pass
+        return Reply(raw)
+
+
+def raw_request(
+    body: bytes, headers: dict[str, str], method: str = "POST", path: str = "/"
+) -> bytes:
+    fields = {"Host": "localhost", "Content-Length": str(len(body)), **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body
+
+
+def post(server: WebhookServer, document: object, **options: Any) -> Reply:
+    body = document if isinstance(document, bytes) else encode(document)
+    return send(server, raw_request(body, headers_for(body, now=time.time()), **options))
+
+
+def test_handler_gets_the_whole_event_after_the_answer(serve: Any) -> None:
+    got: Queue[WebhookPayload] = Queue()
+    go_on = Event()
+
+    def handle(payload: WebhookPayload) -> None:
+        go_on.wait()
+        got.put(payload)
+
+    server = serve(handle)
+    text = json.dumps(stopped(), indent=1, ensure_ascii=False).replace("xxxx", "Zoë")
+    reply = post(server, text.encode())
+    assert (reply.status, reply.body) == (200, b'{"status": "ok"}')
+    assert reply.headers["connection"] == "close"
+    go_on.set()
+    payload = got.get(timeout=10)
+    assert payload == json.loads(text)
+    assert str(payload) == text
+    assert f"{payload}" == text
+
+
+def test_statuses(serve: Any) -> None:
+    server = serve(lambda payload: None, path="/zoom")
+    signed = headers_for(encode(stopped()), now=time.time())
+    assert post(server, stopped(), path="/zoom").status == 200
+    assert post(server, stopped(), path="/zoom").status == 200  # again
+    assert post(server, stopped(), path="/zoom?type=video").status == 200
+    assert post(server, {"event": "user.created"}, path="/zoom").status == 204
+    assert post(server, b"{", path="/zoom").status == 400
+    assert post(server, stopped(), path="/").status == 404
+    assert post(server, stopped(), path="/zoom/").status == 404
+    assert post(server, b" " * (SETTINGS.max_body + 1), path="/zoom").status == 413
+    assert send(server, raw_request(b"{}", {}, path="/zoom")).status == 401
+    assert send(server, raw_request(b"{}", signed, path="/zoom")).status == 401
+    wrong = send(server, raw_request(b"", {}, method="GET", path="/zoom"))
+    assert (wrong.status, wrong.headers["allow"]) == (405, "POST")
+    assert send(server, raw_request(b"", {}, method="GET", path="/healthz")).status == 200
+    assert send(server, raw_request(b"", {}, method="HEAD", path="/healthz")).status == 200
+    assert send(server, raw_request(b"", {}, method="POST", path="/healthz")).status == 404
+
+
+def chunked(body: bytes, size: int = 7) -> bytes:
+    pieces = [body[index : index + size] for index in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""])
+
+
+def test_body_in_chunks(serve: Any) -> None:
+    server = serve(lambda payload: None)
+
+    def post_chunks(body: bytes, encoded: bytes) -> int:
+        fields = {**headers_for(body, now=time.time()), "Transfer-Encoding": "chunked"}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        return send(server, f"POST / HTTP/1.1\r\n{head}\r\n".encode() + encoded).status
+
+    body = encode(stopped())
+    assert post_chunks(body, chunked(body)) == 200
+    long = b" " * (SETTINGS.max_body + 1)
+    assert post_chunks(long, chunked(long, 4096)) == 413
+    assert post_chunks(body, b"zz\r\n") == 400
+
+
+def test_url_validation_is_answered_by_the_server(serve: Any) -> None:
+    server = serve(lambda payload, request, response: response.send("never"))
+    body = encode({"event": "endpoint.url_validation", "payload": {"plainToken": "abcDEF-_123"}})
+    reply = send(server, raw_request(body, {}))
+    assert reply.status == 200
+    assert json.loads(reply.body)["encryptedToken"]
+    assert reply.headers["content-type"] == "application/json"
+
+
+def test_three_arguments_decide_the_answer(serve: Any) -> None:
+    seen: Queue[Any] = Queue()
+
+    def handle(payload: WebhookPayload, request: WebhookRequest, response: WebhookResponse) -> None:
+        seen.put((payload, request))
+        response.set_status(202)
+        response.set_header("x-answer", "yes")
+        response.send({"taken": True})
+        response.send("a second answer does nothing")
+        response.set_status(500)
+        seen.put("went on")
+
+    server = serve(handle, path="/zoom")
+    reply = post(server, stopped(), path="/zoom?a=b")
+    assert (reply.status, json.loads(reply.body)) == (202, {"taken": True})
+    assert reply.headers["x-answer"] == "yes"
+    assert reply.headers["content-type"] == "application/json"
+    payload, request = seen.get(timeout=10)
+    assert payload["event"] == "meeting.rtms_stopped"
+    assert (request.method, request.path) == ("POST", "/zoom")
+    assert request.body == encode(stopped())
+    assert request.headers.get("x-zm-signature") == request.headers["X-ZM-Signature"]
+    assert request.headers.get("nothing", "else") == "else"
+    assert "Content-Type" in request.headers
+    assert seen.get(timeout=10) == "went on"
+
+
+@pytest.mark.parametrize(
+    ("data", "body"),
+    [
+        ({"a": "ö"}, b'{"a": "\\u00f6"}'),
+        ("ö", "ö".encode()),
+        (b"\xff", b"\xff"),
+        (None, b""),
+        (object(), b'{"status": "ok"}'),
+        ({"a": object()}, b'{"status": "ok"}'),
+    ],
+)
+def test_what_can_be_sent(data: Any, body: bytes, serve: Any) -> None:
+    reply = post(serve(lambda payload, request, response: response.send(data)), stopped())
+    assert (reply.status, reply.body) == (200, body)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda response: response.set_status(99),
+        lambda response: response.set_status("200"),
+        lambda response: response.set_header("a", "b\r\nc: d"),
+        lambda response: response.set_header("a b", "c"),
+        lambda response: response.set_header("", "c"),
+        lambda response: response.set_header("a", "☃"),
+        lambda response: 1 / 0,
+    ],
+)
+def test_a_handler_that_raises_is_logged_and_zoom_gets_200(
+    wrong: Callable[[WebhookResponse], None], serve: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def handle(payload: object, request: object, response: WebhookResponse) -> None:
+        response.set_status(500)
+        response.set_header("X-Half", "done")
+        wrong(response)
+
+    reply = post(serve(handle), stopped())
+    assert (reply.status, reply.body) == (200, b'{"status": "ok"}')
+    assert "x-half" not in reply.headers
+    assert "failed" in caplog.text
+
+
+def test_a_handler_that_does_not_send_answers_with_its_status(serve: Any) -> None:
+    reply = post(serve(lambda payload, request, response: response.set_status(201)), stopped())
+    assert (reply.status, reply.body) == (201, b'{"status": "ok"}')
+
+
+def test_status_without_body(serve: Any) -> None:
+    def handle(payload: object, request: object, response: WebhookResponse) -> None:
+        response.set_status(204)
+        response.send("must not be sent")
+
+    reply = post(serve(handle), stopped())
+    assert (reply.status, reply.body) == (204, b"")
+
+
+def test_a_slow_handler_does_not_delay_the_answer(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_ANSWER_WITHIN", 0.01)
+    go_on, done = Event(), Event()
+
+    def handle(payload: object, request: object, response: WebhookResponse) -> None:
+        response.set_status(500)
+        go_on.wait()
+        response.send("too late")
+        done.set()
+
+    server = serve(handle)
+    reply = post(server, stopped())
+    assert (reply.status, reply.body) == (200, b'{"status": "ok"}')
+    assert "no webhook handler has answered" in caplog.text
+    go_on.set()
+    assert done.wait(10)
+
+
+def test_an_event_that_a_handler_refuses_may_come_again(serve: Any) -> None:
+    simple: Queue[Any] = Queue()
+    answers = [503, 200]
+
+    def decide(payload: object, request: object, response: WebhookResponse) -> None:
+        response.set_status(answers.pop(0))
+        response.send()
+
+    received: Queue[Any] = Queue()
+
+    def note(sender: object, event: Any, **extra: object) -> None:
+        received.put(event.event)
+
+    server = serve(simple.put, decide)
+    with signals.webhook_received.connected_to(note):
+        assert post(server, stopped()).status == 503
+        assert post(server, stopped()).status == 200
+        assert post(server, stopped()).status == 200
+        assert simple.get(timeout=10)["event"] == "meeting.rtms_stopped"
+        assert received.get(timeout=10) == "meeting.rtms_stopped"
+    assert simple.empty()
+    assert received.empty()
+    assert answers == []
+
+
+def test_several_handlers_share_a_server(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
+    got: Queue[str] = Queue()
+
+    def fail(payload: WebhookPayload) -> None:
+        raise RuntimeError("disk full")
+
+    server = serve(fail, lambda payload: got.put("one"), lambda payload: got.put("two"))
+    server.start(lambda payload: got.put("other path"), "/other")
+    assert post(server, stopped()).status == 200
+    assert sorted([got.get(timeout=10), got.get(timeout=10)]) == ["one", "two"]
+    assert post(server, stopped(), path="/other").status == 200
+    assert got.get(timeout=10) == "other path"
+    assert "disk full" in caplog.text
+
+
+def test_the_guides_own_check_is_right(serve: Any) -> None:
+    """Handlers written for the official SDK check signatures as Zoom's guide does."""
+
+    def handle(payload: Any, request: Any, response: Any) -> None:
+        message = f"{payload}"
+        timestamp = request.headers.get("x-zm-request-timestamp")
+        good = request.headers.get("x-zm-signature") == sign(SECRET, timestamp, message.encode())
+        if payload["event"] == "endpoint.url_validation":
+            response.send({"plainToken": payload["payload"]["plainToken"]})
+        else:
+            response.set_status(200 if good else 401)
+            response.send({"good": good})
+
+    server = serve(handle, settings=OPEN)
+    body = json.dumps(stopped(), indent=3).encode()
+    assert post(server, body).status == 200
+    forged = headers_for(body, now=time.time(), secret="another")
+    other = encode(stopped("another"))
+    assert send(server, raw_request(other, forged)).status == 401
+    validation = {"event": "endpoint.url_validation", "payload": {"plainToken": "abc"}}
+    assert json.loads(post(server, validation).body) == {"plainToken": "abc"}
+
+
+# -- bad clients -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"",
+        b"POST / HT",
+        b"POST / HTTP/1.1\r\nX-A: b\r\nX-",
+        b"POST / HTTP/1.1\r\nContent-Length: 99999\r\n\r\n{",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n{",
+        b"POST /nowhere HTTP/1.1\r\nContent-Length: 99999\r\n\r\n{",
+        b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n{",
+    ],
+)
+def test_a_slow_client_is_cut_off_and_holds_nobody(
+    beginning: bytes, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", 0.5)
+    server = serve(lambda payload: None)
+    cut_off = Event()
+
+    def drip() -> None:
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(beginning)
+            try:
+                while True:  # one byte now and then, each well within any limit for one read
+                    connection.sendall(b"a")
+                    gevent.sleep(0.01)
+            except OSError:
+                cut_off.set()
+
+    dripping = gevent.spawn(drip)
+    assert post(server, stopped()).status == 200
+    assert cut_off.wait(10)
+    dripping.get(timeout=10)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",  # TLS spoken to a plain port
+        b"POST / HTTP/1\r\n\r\n",
+        b"POST / HTTP/x.y\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\n" + b"X-A: b\r\n" * 200 + b"\r\n",
+        b"POST / HTTP/1.1\r\nX-A: " + b"b" * 20_000 + b"\r\n\r\n",
+        b"POST / HTTP/1.1\r\n" + (b"X-A: " + b"b" * 1000 + b"\r\n") * 20 + b"\r\n",
+    ],
+)
+def test_what_is_no_http_gets_400_and_no_traceback(
+    request_bytes: bytes, serve: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server = serve(lambda payload: None)
+    assert send(server, request_bytes).status == 400
+    assert post(server, stopped()).status == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_long_request_line(serve: Any) -> None:
+    server = serve(lambda payload: None)
+    assert send(server, b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n").status == 414
+
+
+@pytest.mark.parametrize("linger", [False, True])
+def test_a_client_that_goes_away_hurts_nobody(
+    linger: bool, serve: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    got: Queue[Any] = Queue()
+    server = serve(got.put)
+    body = encode(stopped())
+    request = raw_request(body, headers_for(body, now=time.time()))
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(request[:-5])
+        if linger:  # close with a reset instead of an orderly end
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    assert post(server, started()).status == 200
+    assert got.get(timeout=10)["event"] == "meeting.rtms_started"
+    # work is done also where the answer could not be delivered
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(request)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    assert got.get(timeout=10)["event"] == "meeting.rtms_stopped"
+    assert capfd.readouterr().err == ""
+
+
+# -- listening -------------------------------------------------------------------------------------
+
+
+def test_url_names_the_real_port(serve: Any) -> None:
+    server = serve(lambda payload: None, path="/zoom")
+    assert server.url == f"http://127.0.0.1:{server.port}/zoom"
+    assert server.port > 0
+
+
+def test_without_a_secret_it_is_local_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    server = WebhookServer(0, settings=OPEN)
+    assert server.host == "127.0.0.1"
+    server.start(lambda payload: None)
+    try:
+        assert "NO webhook secret is configured" in caplog.text
+        assert send(server, raw_request(encode(stopped()), {})).status == 200
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(
+    ("host", "settings", "bound"),
+    [
+        (None, SETTINGS, "0.0.0.0"),
+        (None, OPEN, "127.0.0.1"),
+        (None, WebhookSettings(verify=False), "127.0.0.1"),
+        (None, WebhookSettings(secret=SECRET, verify=False), "127.0.0.1"),
+        ("0.0.0.0", SETTINGS, "0.0.0.0"),
+        ("0.0.0.0", WebhookSettings(verify=False), "0.0.0.0"),
+        ("127.0.0.2", OPEN, "127.0.0.2"),
+        ("::1", OPEN, "::1"),
+        ("0.0.0.0", OPEN, None),
+        ("", OPEN, None),
+        ("example.org", OPEN, None),
+    ],
+)
+def test_where_it_binds(host: str | None, settings: WebhookSettings, bound: str | None) -> None:
+    if bound is None:
+        with pytest.raises(ConfigurationError, match=r"binds 127.0.0.1 only"):
+            WebhookServer(0, host=host, settings=settings)
+    else:
+        assert WebhookServer(0, host=host, settings=settings).host == bound
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"port": -1},
+        {"port": 65536},
+        {"port": "80"},
+        {"port": True},
+        {"path": "x"},
+        {"path": ""},
+        {"path": "/healthz"},
+        {"path": 7},
+    ],
+)
+def test_wrong_arguments(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        WebhookServer(**arguments, settings=SETTINGS)
+
+
+def test_a_port_in_use_is_told_at_once(serve: Any) -> None:
+    server = serve(lambda payload: None)
+    with pytest.raises(ConfigurationError, match=rf"port {server.port}.*in use"):
+        on_webhook_event(lambda payload: None, server.port, host="127.0.0.1", settings=SETTINGS)
+
+
+def test_stop_closes_the_port_and_ends_handlers(serve: Any) -> None:
+    begun, killed = Event(), Event()
+
+    def endless(payload: WebhookPayload) -> None:
+        begun.set()
+        try:
+            Event().wait()
+        finally:
+            killed.set()
+
+    server = serve(endless)
+    port = server.port
+    post(server, stopped())
+    assert begun.wait(10)
+    server.stop(timeout=0.01)
+    assert killed.is_set()
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port))
+    server.stop()
+    server.start(lambda payload: None)
+    assert post(server, stopped()).status == 200
+
+
+def test_a_handler_may_stop_its_server(serve: Any) -> None:
+    done = Event()
+
+    def handle(payload: WebhookPayload) -> None:
+        server.stop()
+        done.set()
+
+    server = serve(handle)
+    assert post(server, stopped()).status == 200
+    assert done.wait(10)
+
+
+# -- on_webhook_event ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def port(serve: Any) -> int:
+    """A port that was free a moment ago."""
+    server = serve(lambda payload: None)
+    number = int(server.port)
+    server.stop()
+    return number
+
+
+def reach(port: int, document: object, path: str = "/", **options: Any) -> int:
+    server = WebhookServer(port, host="127.0.0.1", settings=SETTINGS)
+    return post(server, document, path=path, **options).status
+
+
+def test_decorator_with_the_environment(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZM_RTMS_PORT", str(port))
+    monkeypatch.setenv("ZM_RTMS_PATH", "/zoom")
+    monkeypatch.setenv("ZM_RTMS_WEBHOOK_SECRET", SECRET)
+    got: Queue[Any] = Queue()
+
+    @on_webhook_event
+    def handle(payload: WebhookPayload) -> None:
+        got.put(payload)
+
+    @on_webhook_event(path="/other")
+    def other(payload: WebhookPayload) -> None:
+        got.put("other")
+
+    assert callable(handle)
+    assert callable(other)
+    assert reach(port, stopped(), "/zoom") == 200
+    assert got.get(timeout=10)["event"] == "meeting.rtms_stopped"
+    assert reach(port, stopped(), "/other") == 200
+    assert got.get(timeout=10) == "other"
+    assert reach(port, stopped(), "/") == 404
+
+
+def test_as_a_call_and_with_arguments(port: int) -> None:
+    got: Queue[Any] = Queue()
+    assert on_webhook_event(got.put, port, "/a", host="127.0.0.1", settings=SETTINGS) == got.put
+
+    @on_webhook_event(port=port, path="/b")
+    def decide(payload: Any, request: Any, response: Any) -> None:
+        response.set_status(202)
+        response.send()
+
+    assert reach(port, stopped(), "/a") == 200
+    assert got.get(timeout=10)["event"] == "meeting.rtms_stopped"
+    assert reach(port, stopped(), "/b") == 202
+    with pytest.raises(ConfigurationError, match="served already"):
+        on_webhook_event(got.put, port, settings=OPEN)
+    with pytest.raises(ConfigurationError, match="served already"):
+        on_webhook_event(got.put, port, host="127.0.0.2")
+    stop_all()
+    with pytest.raises(OSError, match="refused"):
+        reach(port, stopped(), "/a")
+
+
+def test_a_wrong_handler_opens_no_port(port: int) -> None:
+    with pytest.raises(ConfigurationError, match="payload, request, response"):
+        on_webhook_event(lambda: None, port, settings=SETTINGS)  # type: ignore[call-overload]
+    with pytest.raises(OSError, match="refused"):
+        reach(port, stopped())
