@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +25,7 @@ from ..enums import (
 from ..errors import RemoteProtocolError
 from .fields import Document, integer, mapping, milliseconds, string, text
 from .people import ChannelParticipant, Participant
+from .strict_json import parse_object
 
 __all__ = ["MEDIA_TYPES", "ChatDetails", "MediaPacket", "Metadata"]
 
@@ -42,6 +42,8 @@ class ChatDetails:
     receiver: Participant | None = None
     files: tuple[Document, ...] = ()  #: with file_id, file_name, file_size
     deleted_files: tuple[str, ...] = ()  #: file ids
+    #: The fields that all of this was read from, as they came.
+    raw: Document = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclasses.dataclass(slots=True)
@@ -77,6 +79,9 @@ _MEDIA_MESSAGES = {
 MEDIA_TYPES = {number: kind for kind, number in _MEDIA_MESSAGES.items()}
 _TEXTUAL = frozenset({MediaDataType.TRANSCRIPT, MediaDataType.CHAT})
 
+#: Depth to accept of JSON that lies in a string within a message.
+_MAX_NESTING = 32
+
 #: Fields of a packet's content that have a place in Metadata or MediaPacket.
 _PLACED = frozenset(
     {
@@ -93,6 +98,8 @@ _PLACED = frozenset(
         "channel_id",
     }
 )
+#: Those that must be numbers to have their place.
+_NUMBERS = ("user_id", "language", "attribute")
 _CHAT_PLACED = frozenset(
     {
         "chat_session",
@@ -134,8 +141,10 @@ class MediaPacket:
             content["length"] = len(self.data)
         if metadata.channelId:
             content["channel_id"] = metadata.channelId
-        else:
+        # An id that is no number lies in extra.
+        if "user_id" not in content and (metadata.userId or not metadata.channelId):
             content["user_id"] = metadata.userId
+        if metadata.userName or not metadata.channelId:
             content["user_name"] = metadata.userName
         for name, value in (
             ("start_time", metadata.startTs or None),
@@ -158,18 +167,21 @@ class MediaPacket:
         """
         kind = MEDIA_TYPES[MessageType(integer(document, "msg_type") or 0)]
         textual = kind in _TEXTUAL
-        content = _content(document, textual)
+        content = _content(document)
         encoded = content.get("data")
         chat = None
         if kind is MediaDataType.CHAT:
             content, encoded, chat = _chat(content)
+            if chat is not None and encoded is None:
+                encoded = ""  # deletions, emoji and files may come without text
         if not isinstance(encoded, str):
             raise RemoteProtocolError(f"a {kind.name.lower()} message without data")
         timestamp = milliseconds(content, "timestamp")
         if timestamp is None:
             raise RemoteProtocolError(f"a {kind.name.lower()} message without a timestamp")
         if textual:
-            data = encoded.encode("utf-8", "surrogatepass")
+            # JSON may hold half a surrogate pair, which UTF-8 cannot.
+            data = encoded.encode("utf-8", "replace")
         else:
             try:
                 data = base64.b64decode(encoded, validate=True)
@@ -177,15 +189,15 @@ class MediaPacket:
                 raise RemoteProtocolError(
                     f"a {kind.name.lower()} message whose data is not base64"
                 ) from None
-        language, attribute = integer(content, "language"), integer(content, "attribute")
-        user_id = integer(content, "user_id")
+        user_id, language, attribute = (integer(content, name) for name in _NUMBERS)
         extra = {
             key: value
             for key, value in content.items()
             if key not in _PLACED and (chat is None or key not in _CHAT_PLACED)
         }
-        if user_id is None and content.get("user_id") is not None:
-            extra["user_id"] = content["user_id"]
+        for name, number in zip(_NUMBERS, (user_id, language, attribute), strict=True):
+            if number is None and content.get(name) is not None:
+                extra[name] = content[name]
         return cls(
             kind,
             data,
@@ -204,38 +216,43 @@ class MediaPacket:
         )
 
 
-def _content(document: Document, textual: bool) -> Document:
+def _content(document: Document) -> Document:
     """Return the content object; some sources have it as a string, or its fields at the top."""
     content = document.get("content")
-    if isinstance(content, Mapping):
-        return content
+    if content is None:
+        return document
     if isinstance(content, str):
         parsed = _json_object(content)
-        if parsed is not None and "data" in parsed:
-            return parsed
-        return {**{k: v for k, v in document.items() if k != "content"}, "data": content}
-    return document
+        content = parsed if parsed is not None and "data" in parsed else {"data": content}
+    if not isinstance(content, Mapping):
+        raise RemoteProtocolError("a media message whose content is neither an object nor text")
+    if len(document) <= 2:  # msg_type and content, as nearly always
+        return content
+    return {**{key: value for key, value in document.items() if key != "content"}, **content}
 
 
 def _json_object(string: str) -> dict[str, Any] | None:
     if not string.lstrip().startswith("{"):
         return None
     try:
-        parsed = json.loads(string)
-    except (ValueError, RecursionError):
+        return parse_object(string, _MAX_NESTING)
+    except RemoteProtocolError:
         return None
-    return parsed if isinstance(parsed, dict) else None
 
 
 def _chat(content: Document) -> tuple[Document, Any, ChatDetails | None]:
     """Return content, text and details of a chat message.
 
     The fields may lie in ``content`` or, as JSON, in its ``data``; then the text lies in there too.
+    Where the content has them, ``data`` is what somebody typed, be it JSON or not; and what lies in
+    ``data`` never replaces what Zoom says beside it: people could write in the name of others.
     """
     encoded = content.get("data")
-    nested = _json_object(encoded) if isinstance(encoded, str) else None
+    nested = None
+    if isinstance(encoded, str) and _CHAT_PLACED.isdisjoint(content):
+        nested = _json_object(encoded)
     if nested is not None and not _CHAT_PLACED.isdisjoint(nested):
-        content = {**content, **nested}
+        content = {**nested, **content}
         encoded = next(
             (
                 nested[key]
@@ -261,6 +278,7 @@ def _chat(content: Document) -> tuple[Document, Any, ChatDetails | None]:
         if isinstance(files, Sequence)
         else (),
         deleted_files=tuple(string(item) for item in deleted) if isinstance(deleted, list) else (),
+        raw={key: value for key, value in content.items() if key in _CHAT_PLACED},
     )
     if sender:
         content = {**sender, **content}
