@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import json
 import logging
 import time
@@ -97,6 +98,9 @@ class Connection:
         #: set by the simulator when it takes the socket away on purpose
         self.is_closing = False
         self._unanswered: list[tuple[int, int]] = []
+        self._keep_alives = itertools.count(1)
+        self._answered = Event()
+        self._has_media = False  #: any media was sent
 
     # -- for the meeting ---------------------------------------------------------------------------
 
@@ -108,7 +112,19 @@ class Connection:
             self._socket.send_message(payload, binary=options.binary, fragment=options.fragment)
         except OSError:
             return False
+        self._has_media = self._has_media or "content" in message
         return True
+
+    def drain(self) -> None:
+        """Wait until the client has read the media that was sent to it, or is gone.
+
+        The end of a stream is told on another socket than its media travels on, and clients close
+        everything when they hear it. A keep-alive is answered after all that came before it.
+        """
+        if self._has_media and not self.ended.is_set():
+            self._answered.clear()
+            if self._ask():
+                self._answered.wait()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Send a close frame; the socket ends when the client answers, or soon after."""
@@ -137,6 +153,7 @@ class Connection:
                 self._answer(message)
         finally:
             self.ended.set()
+            self._answered.set()
             if keeper is not None:
                 keeper.kill(block=False)
             self._socket.release()
@@ -226,23 +243,13 @@ class Connection:
 
     def _keep_alive(self) -> None:
         """Ask every ``keep_alive`` seconds; after three questions without answer, give up."""
-        sequence = 0
         while not self.ended.wait(self._options.keep_alive):
             if len(self._unanswered) >= MAX_UNANSWERED:
                 break
-            sequence += 1
-            timestamp = milliseconds()
-            self._unanswered.append((timestamp, sequence))
             sent = False
             # A client that reads nothing would block us here for ever.
             with patience(MAX_UNANSWERED * self._options.keep_alive):
-                sent = self.send(
-                    {
-                        "msg_type": MessageType.KEEP_ALIVE_REQ,
-                        "timestamp": timestamp,
-                        "sequence": sequence,
-                    }
-                )
+                sent = self._ask()
             if not sent:
                 break
         if not self.ended.is_set():
@@ -250,15 +257,25 @@ class Connection:
             if self.meeting is not None:
                 self.meeting.keep_alive_failed(self)
 
+    def _ask(self) -> bool:
+        sequence, timestamp = next(self._keep_alives), milliseconds()
+        self._unanswered.append((timestamp, sequence))
+        return self.send(
+            {
+                "msg_type": MessageType.KEEP_ALIVE_REQ,
+                "timestamp": timestamp,
+                "sequence": sequence,
+            }
+        )
+
     def _take_keep_alive(self, message: dict[str, Any]) -> None:
         """Accept an answer only if it echoes what was asked."""
-        for asked in self._unanswered:
-            timestamp, sequence = asked
-            if message.get("timestamp") == timestamp and message.get("sequence") in (
-                sequence,
-                None,
-            ):
-                self._unanswered.clear()
+        echo = message.get("timestamp"), message.get("sequence")
+        for position, (timestamp, sequence) in enumerate(self._unanswered):
+            if echo in ((timestamp, sequence), (timestamp, None)):
+                del self._unanswered[: position + 1]
+                if not self._unanswered:
+                    self._answered.set()
                 return
 
     def _accept(self, meeting: Meeting, message: dict[str, Any]) -> dict[str, Any]:

@@ -193,6 +193,9 @@ class Meeting:
         self.stop_reason = int(reason)
         self._stop_playing()
         self._forget_windows()
+        with patience(END_PATIENCE):
+            for media in list(self.media):
+                media.drain()
         self._change_session_state(SessionState.STOPPED, reason)
         self._change_stream_state(StreamState.TERMINATED, reason)
         connections = self.connections("all_sockets")
@@ -543,7 +546,11 @@ class Meeting:
 
     def client_closed_stream(self) -> None:
         """The client asked to close the stream."""
-        self._crew.spawn(self.stop, StopReason.RECEIVER_REQUEST_CLOSE)
+        self.end_later(StopReason.RECEIVER_REQUEST_CLOSE)
+
+    def end_later(self, reason: int) -> None:
+        """Stop in a greenlet of the meeting's own: for those whom :meth:`stop` would wait for."""
+        self._crew.spawn(self.stop, reason)
 
     def keep_alive_failed(self, connection: Connection) -> None:
         """The client does not answer keep-alives on ``connection``; it counts as lost."""
@@ -564,7 +571,7 @@ class Meeting:
 
     def _window_passed(self, role: str) -> None:
         del self._windows[role]
-        self._crew.spawn(self.stop, StopReason.AWAIT_RECONNECTION_TIMEOUT)
+        self.end_later(StopReason.AWAIT_RECONNECTION_TIMEOUT)
 
     def _forget_windows(self) -> None:
         for role in list(self._windows):
