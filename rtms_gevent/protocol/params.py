@@ -74,7 +74,7 @@ class _Field(Generic[_Value]):
             if isinstance(value, bool) is not isinstance(self.default, bool):
                 raise ValueError
             instance.__dict__[self.name] = self.convert(value)
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, LookupError, ArithmeticError):
             raise ConfigurationError(
                 f"{type(instance).__name__}.{self.name} cannot be {value!r:.60}; "
                 f"allowed: {self.allowed}"
@@ -82,9 +82,10 @@ class _Field(Generic[_Value]):
 
 
 def _one_of(kind: type[enum.IntEnum], *members: int) -> dict[str, Any]:
+    # A whole float is equal to its integer and finds it; a text or 4.9 does not.
     chosen = {int(m): kind(m) for m in (members or tuple(kind))}
     allowed = ", ".join(f"{m.name} ({int(m)})" for m in chosen.values())
-    return {"convert": lambda value: chosen[int(value)], "allowed": allowed}
+    return {"convert": chosen.__getitem__, "allowed": allowed}
 
 
 def _whole(low: int, high: int, step: int = 1) -> dict[str, Any]:
