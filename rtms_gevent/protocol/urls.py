@@ -18,6 +18,8 @@ __all__ = ["Endpoint", "parse_server_urls"]
 
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _ODD = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
+#: What a resolver takes: it raises UnicodeError for labels that are empty or too long.
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def _parse(url: str, allowed: tuple[str, ...]) -> Endpoint | str:
         return "an address holds blanks, control or non-ASCII characters"
     try:
         parts = urlsplit(url)
-        host, port = (parts.hostname or "").rstrip("."), parts.port
+        host, port = (parts.hostname or "").removesuffix("."), parts.port
     except ValueError as problem:
         return f"an address is malformed ({problem})"
     scheme = parts.scheme.lower()
@@ -93,6 +95,10 @@ def _parse(url: str, allowed: tuple[str, ...]) -> Endpoint | str:
         return f"scheme {scheme[:20]!r} is not wss"
     if not host:
         return "an address has no host"
+    if ":" not in host and not _NAME.fullmatch(host):
+        return f"host {host[:100]!r} is no host name"
+    if port == 0:
+        return "an address has the port 0"
     if "@" in parts.netloc:
         return "an address holds a user name"
     matching = [name for name in allowed if host == name or host.endswith("." + name)]
