@@ -72,7 +72,7 @@ class StreamIdentity:
             id_field: The name to use in handshakes instead of the product's own.
 
         Raises:
-            ConfigurationError: an id is missing or no string.
+            ConfigurationError: an id is missing or no string of printable characters.
         """
         product = _PRODUCT_PREFIXES.get((event or "").partition(".")[0])
         for candidate in Product:
@@ -84,10 +84,11 @@ class StreamIdentity:
             raise ConfigurationError(f"no id of the meeting given: pass one of {names}")
         stream_id = fields.get("rtms_stream_id")
         for name, value in ((candidate.value, uuid), ("rtms_stream_id", stream_id)):
-            if not isinstance(value, str) or not value:
+            # Ids are signed, sent and logged, so a line break or half a character must not pass.
+            if not isinstance(value, str) or not value or not value.isprintable():
                 raise ConfigurationError(
-                    f"{name} must be a string that is not empty, as in the start webhook's "
-                    f"payload, not {type(value).__name__}"
+                    f"{name} must be a string of printable characters that is not empty, as in "
+                    f"the start webhook's payload (a {type(value).__name__} was given)"
                 )
         return cls(product or candidate, uuid, str(stream_id), id_field or candidate.value)
 
