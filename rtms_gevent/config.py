@@ -133,7 +133,7 @@ class WebhookSettings:
         """
         environ = os.environ if environ is None else environ
         port = environ.get("ZM_RTMS_PORT") or "8080"
-        if not (port.isascii() and port.isdecimal() and int(port) <= 65535):
+        if not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= 65535):
             raise ConfigurationError(
                 f"ZM_RTMS_PORT must be a number from 0 to 65535, not {port!r:.40}"
             )
