@@ -101,7 +101,7 @@ class Reports:
         elif kind is EventType.MEDIA_CONNECTION_INTERRUPTED:
             yield Notice("media_connection_interrupted", (timestamp,))
         elif kind is EventType.PARTICIPANT_VIDEO_ON or kind is EventType.PARTICIPANT_VIDEO_OFF:
-            people = [person.id for person in update.participants]
+            people = [person.id for person in update.participants if person.id]
             yield Notice("participant_video", (people, kind is EventType.PARTICIPANT_VIDEO_ON))
 
     def _coming_or_going(self, update: EventUpdate, timestamp: int) -> Iterator[Notice]:
@@ -111,9 +111,9 @@ class Reports:
             # Zoom sends no names with those who leave.
             name = person.name or self._names.get(person.id, "")
             people.append({"user_id": person.id, "user_name": name})
-            if joins:
+            if joins and person.id:  # ids that are no numbers cannot be told apart
                 self._names[person.id] = name
-            else:
+            elif not joins:
                 self._names.pop(person.id, None)
             op = USER_JOIN if joins else USER_LEAVE
             yield Notice("user_update", (op, Participant(person.id, name)))
