@@ -79,9 +79,8 @@ class FrameReader:
         self._view = memoryview(self._buffer)
         self._start = self._end = 0  # what was received and not yet handed out
         self._missing = 0  # bytes that the frame in the buffer still lacks
-        self._fragments: list[bytes] = []
         self._fragmented = 0  # opcode of the message that is being joined, or 0
-        self._joined = 0  # bytes in _fragments
+        self._joined = bytearray()  # its fragments: one buffer, however small they are
 
     def writable(self) -> memoryview:
         """Return where to receive into: at least one byte, and more while a big frame arrives."""
@@ -144,10 +143,9 @@ class FrameReader:
             plain = (first == 0x81 or first == 0x82) and not self._fragmented
             if not plain:
                 self._check(first, length)
-            if length + self._joined > self._limit and not first & 0x08:
-                raise FrameError(
-                    f"message of {length + self._joined} bytes, the limit is {self._limit}", 1009
-                )
+            size = length + len(self._joined)
+            if size > self._limit and not first & 0x08:
+                raise FrameError(f"message of {size} bytes, the limit is {self._limit}", 1009)
             stop = payload + length
             if stop > end:
                 self._missing = stop - end
@@ -186,14 +184,11 @@ class FrameReader:
     def _join(self, first: int, view: memoryview) -> tuple[int, bytes] | None:
         """Add a fragment; return the message when it was the last one."""
         self._fragmented = self._fragmented or first & 0x0F
-        if view:  # empty ones may come without end
-            self._fragments.append(bytes(view))
-        self._joined += len(view)
+        self._joined += view
         if not first & 0x80:
             return None
-        opcode, message = self._fragmented, b"".join(self._fragments)
-        self._fragments.clear()
-        self._fragmented = self._joined = 0
+        opcode, message = self._fragmented, bytes(self._joined)
+        self._fragmented, self._joined = 0, bytearray()
         if opcode == TEXT and self._check_utf8:
             _require_utf8(message)
         return opcode, message
