@@ -1,8 +1,8 @@
 """A stage for the live page: a real server whose streams do what a test tells them.
 
-Run as a program, it serves on a free port of 127.0.0.1, prints the port, and runs until its
-standard input ends. ``POST /act`` takes a JSON list of acts; each names a signal, a stream and the
-arguments, and is sent as that stream's client would send it.
+Run as a program, it serves on 127.0.0.1 (on a free port, or the one given), prints the port, and
+runs until its standard input ends. ``POST /act`` takes a JSON list of acts; each names a signal, a
+stream and the arguments, and is sent as that stream's client would send it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def create_app(**config: Any) -> Flask:
 
 def main() -> None:
     server = WSGIServer(
-        ("127.0.0.1", 0),
+        ("127.0.0.1", int(sys.argv[1]) if sys.argv[1:] else 0),
         create_app(),
         handler_class=WebSocketHandler,
         log=None,

@@ -461,9 +461,8 @@ class Page {
     }
     button.dataset.state = about.state;
     const product = PRODUCTS[about.product] ?? "Stream";
-    const label = `${product} ${about.uuid.slice(0, 8)}`;
-    setText(button.lastElementChild, label);
-    button.title = `${label}: ${STATES[about.state] ?? about.state}`;
+    setText(button.lastElementChild, `${product} ${about.uuid.slice(0, 8)}`);
+    button.title = `${product} ${about.uuid}: ${STATES[about.state] ?? about.state}`;
     if (about.id === this.selected) this.drawHeading();
   }
 

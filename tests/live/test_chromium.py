@@ -1,0 +1,328 @@
+"""The page in a real browser: what people see, on a desktop and on a phone."""
+
+from __future__ import annotations
+
+import base64
+import pathlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from .conftest import HERE, Script, Theatre
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMEDRIVER = shutil.which("chromedriver")
+pytestmark = [
+    pytest.mark.skipif(
+        not (CHROMIUM and CHROMEDRIVER), reason="chromium or chromedriver is not installed"
+    ),
+    pytest.mark.timeout(120),
+]
+
+# Two pictures of 8 x 8 pixels, one red and one blue, as ImageMagick writes them.
+RED, BLUE = (
+    base64.b64decode(text)
+    for text in (
+        "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4RDgsLEBYQERMUFRUVDA8XGBYUGBIUFRT/2wBDAQMEBAUEBQkFBQkUDQsNFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBT/wAARCAAIAAgDAREAAhEBAxEB/8QAFAABAAAAAAAAAAAAAAAAAAAACP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/xAAVAQEBAAAAAAAAAAAAAAAAAAAHCf/EABQRAQAAAAAAAAAAAAAAAAAAAAD/2gAMAwEAAhEDEQA/ADoDFU3/2Q==",
+        "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4RDgsLEBYQERMUFRUVDA8XGBYUGBIUFRT/2wBDAQMEBAUEBQkFBQkUDQsNFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBT/wAARCAAIAAgDAREAAhEBAxEB/8QAFAABAAAAAAAAAAAAAAAAAAAACf/EABQQAQAAAAAAAAAAAAAAAAAAAAD/xAAVAQEBAAAAAAAAAAAAAAAAAAAGCf/EABQRAQAAAAAAAAAAAAAAAAAAAAD/2gAMAwEAAhEDEQA/AD3VTB3/2Q==",
+    )
+)
+LOUD = b"\xff\x3f" * 320
+WAIT = 10
+
+ARGUMENTS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+class Page:
+    """The live page in a browser."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def run(self, script: str) -> Any:
+        return self.driver.execute_script(f"return {script}")
+
+    def text(self, selector: str) -> str:
+        return str(self.run(f"document.querySelector({selector!r})?.innerText ?? ''"))
+
+    def texts(self, selector: str) -> list[str]:
+        found = f"[...document.querySelectorAll({selector!r})].map((one) => one.innerText)"
+        return list(self.run(found))
+
+    def wait(self, found: Callable[[], object]) -> None:
+        from selenium.webdriver.support.wait import WebDriverWait
+
+        WebDriverWait(self.driver, WAIT, poll_frequency=0.05).until(lambda _: found())
+
+    def open(self, url: str, width: int = 1280, height: int = 800, mobile: bool = False) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        self.driver.get(url)
+        self.wait(lambda: self.text("#connection-text") == "Connected")
+
+    def choose(self, script: Script, uuid: str) -> None:
+        """Turn to the stream of this test; others may be on the stage too."""
+        button = (
+            f"[...document.querySelectorAll('.stream')].find((one) => one.title.includes({uuid!r}))"
+        )
+        self.wait(lambda: self.run(button))
+        self.driver.execute_script(f"{button}.click()")
+        self.wait(lambda: self.text("#uuid") == uuid)
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ARGUMENTS:
+        options.add_argument(argument)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(CHROMEDRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+@pytest.fixture
+def page(driver: Any) -> Iterator[Page]:
+    driver.get_log("browser")  # what another test left
+    yield Page(driver)
+    # Errors of scripts, and everything that the Content-Security-Policy held back.
+    assert [entry["message"] for entry in driver.get_log("browser")] == []
+
+
+def test_a_meeting_is_shown_as_it_happens(page: Page, theatre: Theatre, script: Script) -> None:
+    page.open(theatre.url)
+    theatre.act(*script.begin("uuid-happens"), script.arrive(1, "Ada"), script.arrive(2, "Bob"))
+    page.choose(script, "uuid-happens")
+    page.wait(lambda: page.texts(".participant .name") == ["Ada", "Bob"])
+
+    theatre.act(
+        script.speak(2, "Bob"),
+        script.media("transcript", "Good morning", userId=2, userName="Bob", startTs=1),
+        script.media("chat", "Hello to all", userId=1, userName="Ada"),
+    )
+    page.wait(lambda: page.texts("#transcript .text") == ["Good morning"])
+    assert page.texts(".participant[data-speaking] .name") == ["Bob"]
+    assert page.texts(".participant[aria-current='true'] .doing") == ["speaking"]
+    assert page.texts("#transcript .name") == ["Bob"]
+    page.wait(lambda: page.texts("#chat .text") == ["Hello to all"])
+
+    theatre.act(script.speak(1, "Ada"))
+    page.wait(lambda: page.texts(".participant[data-speaking] .name") == ["Ada"])
+    assert page.text("#state") == "Live"
+    page.wait(lambda: page.texts("#counters tr[data-media='chat'] td")[0] == "1")
+
+    theatre.act(script.end())
+    page.wait(lambda: page.text("#state") == "Ended: meeting ended")
+
+
+def test_lines_are_revised_where_they_stand(page: Page, theatre: Theatre, script: Script) -> None:
+    page.open(theatre.url)
+    theatre.act(*script.begin("uuid-revised"))
+    page.choose(script, "uuid-revised")
+    for start, text in ((1, "helo"), (2, "wrong"), (3, "last")):
+        theatre.act(script.media("transcript", text, userId=1, startTs=start, attribute=1))
+    page.wait(lambda: page.texts("#transcript .text") == ["helo", "wrong", "last"])
+    theatre.act(
+        script.media("transcript", "hello", userId=1, startTs=1, attribute=2),
+        script.media("transcript", "", userId=1, startTs=2, attribute=3),
+    )
+    page.wait(lambda: page.texts("#transcript .text") == ["hello (edited)", "last"])
+
+
+def test_the_picture_changes_with_the_video(page: Page, theatre: Theatre, script: Script) -> None:
+    def colour() -> list[int]:
+        """Return the red and blue of a pixel in the middle of the picture."""
+        return list(
+            page.driver.execute_async_script(
+                """
+                const done = arguments[0], image = document.querySelector("#video img");
+                const canvas = document.createElement("canvas").getContext("2d");
+                image.decode().then(() => {
+                  canvas.drawImage(image, 0, 0, 8, 8);
+                  const [red, , blue] = canvas.getImageData(4, 4, 1, 1).data;
+                  done([red, blue]);
+                }, () => done([0, 0]));
+                """
+            )
+        )
+
+    page.open(theatre.url)
+    theatre.act(*script.begin("uuid-picture"), script.media("video", RED, userId=1, userName="Ada"))
+    page.choose(script, "uuid-picture")
+    page.wait(lambda: page.text("#video .number") == "frame 1")
+    page.wait(lambda: colour()[0] > 200 and colour()[1] < 60)
+    theatre.act(script.media("video", BLUE, userId=1, userName="Ada"))
+    page.wait(lambda: colour()[0] < 60 and colour()[1] > 200)
+    assert page.text("#video .who") == "Ada"
+
+    theatre.act(script.media("deskshare", RED, userId=1, userName="Ada"))
+    page.wait(lambda: page.run("!document.querySelector('#deskshare').hidden"))
+    theatre.act(script.signal("sharing_event", event="stop", timestamp=1))
+    page.wait(lambda: page.run("document.querySelector('#deskshare').hidden"))
+
+
+def test_h264_is_counted_and_explained(page: Page, theatre: Theatre, script: Script) -> None:
+    page.open(theatre.url)
+    packet = script.media("video", b"\x00\x00\x00\x01\x67", userId=1)
+    theatre.act(*script.begin("uuid-h264"), packet, packet)
+    page.choose(script, "uuid-h264")
+    page.wait(lambda: "H.264" in page.text("#video .placeholder"))
+    page.wait(lambda: page.text("#video .number") == "packet 2")
+
+
+def test_a_meter_rises_with_the_voice_and_falls(
+    page: Page, theatre: Theatre, script: Script
+) -> None:
+    def level() -> int:
+        return int(page.run("document.querySelector('.meter')?.ariaValueNow") or 0)
+
+    page.open(theatre.url)
+    theatre.act(*script.begin("uuid-meter"), script.arrive(1, "Ada"))
+    page.choose(script, "uuid-meter")
+
+    def speaks() -> bool:
+        theatre.act(script.media("audio", LOUD, userId=1, userName="Ada"))
+        return level() == 90
+
+    page.wait(speaks)
+    page.wait(lambda: level() == 0)
+
+
+def test_what_people_typed_stays_text(page: Page, theatre: Theatre, script: Script) -> None:
+    evil = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+    name = "<b>Zoë</b> & co"
+    page.open(theatre.url)
+    theatre.act(
+        *script.begin("uuid-typed"),
+        script.arrive(1, name),
+        script.speak(1, name),
+        script.media("chat", evil, userId=1, userName=name),
+        script.media("transcript", evil, userId=1, userName=name, startTs=1),
+        script.media("video", RED, userId=1, userName=name),
+    )
+    page.choose(script, "uuid-typed")
+    page.wait(lambda: page.texts("#chat .text") == [evil])
+    page.wait(lambda: page.texts("#transcript .text") == [evil])
+    page.wait(lambda: page.text("#video .who") == name)
+    assert page.texts(".participant .name") == [name]
+    assert page.texts("#chat .name") == [name]
+    assert page.run("document.querySelectorAll('main b, main script, .lines img').length") == 0
+    assert page.run("document.title") == f"{name} · Live · rtms-gevent"
+
+
+def test_a_phone_shows_all_without_scrolling_sideways(
+    page: Page, theatre: Theatre, script: Script
+) -> None:
+    page.open(theatre.url, 360, 740, mobile=True)
+    long = "Longwordwithoutanyspace" * 20
+    theatre.act(
+        *script.begin("uuid-phone"),
+        script.arrive(1, long),
+        script.speak(1, long),
+        script.media("transcript", long, userId=1, userName=long, startTs=1),
+        script.media("chat", long, userId=1, userName=long),
+        script.media("video", RED, userId=1, userName=long),
+        script.media("deskshare", BLUE, userId=1, userName=long),
+    )
+    page.choose(script, "uuid-phone")
+    page.wait(lambda: page.texts("#chat .text") == [long])
+    page.wait(lambda: page.text("#deskshare .number") == "frame 1")
+    assert page.run("document.documentElement.scrollWidth") == 360
+    assert page.run("innerWidth") == 360
+
+
+def test_who_scrolled_back_is_left_there(page: Page, theatre: Theatre, script: Script) -> None:
+    def at_end() -> bool:
+        scroll = "document.querySelector('.words .scroll')"
+        return bool(
+            page.run(f"{scroll}.scrollHeight - {scroll}.scrollTop - {scroll}.clientHeight < 40")
+        )
+
+    page.open(theatre.url)
+    theatre.act(*script.begin("uuid-scroll"))
+    page.choose(script, "uuid-scroll")
+    for number in range(60):
+        line = script.media("transcript", f"line {number}", userId=number % 2, startTs=number + 1)
+        theatre.act(line)
+    page.wait(lambda: len(page.texts("#transcript .text")) == 60)
+    page.wait(at_end)
+    page.driver.execute_script("document.querySelector('.words .scroll').scrollTop = 0")
+    page.wait(lambda: not page.run("document.querySelector('.words .latest').hidden"))
+    theatre.act(script.media("transcript", "news", userId=1, startTs=100))
+    page.wait(lambda: len(page.texts("#transcript .text")) == 61)
+    assert not at_end()
+    page.driver.execute_script("document.querySelector('.words .latest').click()")
+    page.wait(at_end)
+
+
+def test_the_page_comes_back_after_the_server_did(driver: Any) -> None:
+    def start(port: str) -> Any:
+        return subprocess.Popen(
+            [sys.executable, str(HERE / "stage.py"), port],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    page = Page(driver)
+    script = Script("back")
+    with start("0") as first:
+        theatre = Theatre(int(first.stdout.readline()))
+        page.open(theatre.url)
+        theatre.act(*script.begin("uuid-before"))
+        page.wait(lambda: page.text("#uuid") == "uuid-before")
+        first.stdin.close()
+    page.wait(lambda: page.text("#connection-text").startswith("Reconnecting"))
+    with start(theatre.address.partition(":")[2]) as second:
+        second.stdout.readline()
+        theatre.act(*script.begin("uuid-after"))
+        page.wait(lambda: page.text("#uuid") == "uuid-after")
+        assert page.text("#connection-text") == "Connected"
+        second.stdin.close()
+    driver.get("about:blank")
+
+
+def test_a_server_without_websocket_is_named(driver: Any, tmp_path: pathlib.Path) -> None:
+    program = tmp_path / "plain.py"
+    program.write_text(
+        "import sys\n"
+        "from flask import Flask\n"
+        "from gevent.pywsgi import WSGIServer\n"
+        "import gevent\n"
+        "from rtms_gevent.live import LivePage\n"
+        "app = Flask(__name__)\n"
+        "LivePage(app)\n"
+        "server = WSGIServer(('127.0.0.1', 0), app, log=None)\n"
+        "server.start()\n"
+        "print(server.server_port, flush=True)\n"
+        "gevent.get_hub().threadpool.apply(sys.stdin.read)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        page = Page(driver)
+        driver.get(f"http://127.0.0.1:{int(process.stdout.readline())}/rtms/live/")
+        page.wait(lambda: "GeventWebSocketWorker" in page.text("#notice"))
+        driver.get("about:blank")
+        process.stdin.close()
