@@ -1,0 +1,70 @@
+"""What to do with a meeting: choose its media, and write down what is said."""
+
+from __future__ import annotations
+
+from flask import current_app
+
+from rtms_gevent import (
+    AudioChannel,
+    AudioParams,
+    AudioSampleRate,
+    Client,
+    Codec,
+    DataOption,
+    DeskshareParams,
+    EventType,
+    Metadata,
+    VideoParams,
+    WebhookEvent,
+)
+from rtms_gevent.flask import RTMS
+
+rtms = RTMS()
+
+
+@rtms.on_stream_started
+def started(client: Client, event: WebhookEvent) -> None:
+    """Register callbacks. The extension joins afterwards."""
+    meeting = current_app.extensions["minutes"].begin(event.stream_id)
+
+    @client.on_transcript_data
+    def write_down(data: bytes, size: int, timestamp: int, metadata: Metadata) -> None:
+        meeting.add(metadata.userName, data.decode(), timestamp)
+
+    show_live(client)
+
+
+@rtms.on_stream_stopped
+def stopped(client: Client | None, event: WebhookEvent) -> None:
+    """Close the minutes."""
+    current_app.extensions["minutes"].end(event.stream_id)
+    current_app.logger.info("stream %s is over", event.stream_id)
+
+
+def show_live(client: Client) -> None:
+    """Ask for what the live page shows, in a form that it can show."""
+    client.set_audio_params(
+        AudioParams(
+            codec=Codec.L16,
+            sample_rate=AudioSampleRate.SR_16K,
+            channel=AudioChannel.MONO,
+            data_opt=DataOption.AUDIO_MULTI_STREAMS,
+        )
+    )
+    client.set_video_params(VideoParams(codec=Codec.JPG, fps=5))
+    client.set_deskshare_params(DeskshareParams(codec=Codec.JPG, fps=1))
+    client.enable_audio()
+    client.enable_video()
+    client.enable_deskshare()
+    client.enable_chat()
+    client.subscribe_event(
+        [
+            EventType.ACTIVE_SPEAKER_CHANGE,
+            EventType.PARTICIPANT_JOIN,
+            EventType.PARTICIPANT_LEAVE,
+            EventType.SHARING_START,
+            EventType.SHARING_STOP,
+            EventType.PARTICIPANT_VIDEO_ON,
+            EventType.PARTICIPANT_VIDEO_OFF,
+        ]
+    )
