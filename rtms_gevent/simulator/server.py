@@ -247,8 +247,17 @@ class Simulator:
         if product is not None:
             chosen = chosen.for_product(product)
         meeting = Meeting(str(next(self._keys)), chosen, self._options, self._base_url, self._play)
+        # Those that are over refuse clients anyway, and a process may play on for days.
+        self._meetings = {
+            stream_id: known
+            for stream_id, known in self._meetings.items()
+            if not known.finished.is_set()
+        }
         self._meetings[meeting.stream_id] = meeting
         return meeting
+
+    def _find(self, stream_id: object) -> Meeting | None:
+        return self._meetings.get(stream_id) if isinstance(stream_id, str) else None
 
     def _play(self, meeting: Meeting) -> Player:
         return Player(meeting, self._options.speed)
@@ -277,7 +286,7 @@ class Simulator:
         return []
 
     def _connection(self, path: str, socket: Any) -> Connection | None:
-        common = (socket, self._meetings.get, self._options, self.requests.append)
+        common = (socket, self._find, self._options, self.requests.append)
         if path == "/signaling" or path.startswith("/signaling/"):
             return SignalingConnection(*common)
         match = _MEDIA_PATH.fullmatch(path)

@@ -1,0 +1,58 @@
+"""The command ``rtms-gevent``: thin commands, each in a module of its own.
+
+A command's module is imported when the command is asked for, and has ``add_arguments(parser)``
+and ``run(arguments) -> int``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from ._version import __version__
+from .errors import ConfigurationError, MissingExtra
+
+__all__ = ["main"]
+
+#: Name, module relative to this package, and what it does.
+_COMMANDS = (
+    ("simulate", ".simulator.command", "run a simulated Zoom, for tests and for trying things out"),
+    ("demo", ".demo", "show a simulated meeting on a live page, with no Zoom account"),
+)
+
+#: Exit code for arguments that are not valid and for packages that are missing, as argparse's own.
+_USAGE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        argv: arguments without the program's name; those of the process if not given.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="rtms-gevent", description="Zoom Realtime Media Streams for synchronous Python."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    try:
+        for name, module, summary in _COMMANDS:
+            command = commands.add_parser(
+                name, help=summary, description=f"{summary}.".capitalize()
+            )
+            if name in given[:1]:
+                chosen = import_module(module, __package__)
+                chosen.add_arguments(command)
+                command.set_defaults(run=chosen.run)
+        arguments = parser.parse_args(given)
+        return int(arguments.run(arguments))
+    except (ConfigurationError, MissingExtra) as error:
+        print(f"rtms-gevent: {error}", file=sys.stderr)
+        return _USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
