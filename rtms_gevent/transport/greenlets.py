@@ -28,18 +28,19 @@ class Crew:
     def spawn(
         self, role: str, run: Callable[..., object], *arguments: Any
     ) -> gevent.Greenlet[..., object]:
-        """Start a greenlet; an exception that it lets out is logged."""
+        """Start a greenlet; its value is what ``run`` returns, or None if that raised (logged)."""
         member: gevent.Greenlet[..., object] = gevent.Greenlet(self._guard, role, run, *arguments)
         member.name = f"{self._name}:{role}"
         self._members.start(member)
         return member
 
-    def _guard(self, role: str, run: Callable[..., object], *arguments: Any) -> None:
+    def _guard(self, role: str, run: Callable[..., object], *arguments: Any) -> object:
         try:
-            run(*arguments)
+            return run(*arguments)
         except Exception:
-            # Nobody waits for these greenlets, so whatever comes out of one is our own bug.
+            # They report what is to be expected by other ways, so this is a bug of our own.
             logger.exception("greenlet %s:%s failed", self._name, role)
+            return None
 
     def stop(self, timeout: float | None = None) -> list[str]:
         """Kill all but the calling greenlet, and return the names that did not die in time.
