@@ -29,6 +29,9 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+#: Clients that are kept after their stream has ended, for the webhook that tells of the end.
+_ENDED_KEPT = 64
+
 StartFunction = Callable[[Client, WebhookEvent], object]
 EndFunction = Callable[["Client | None", WebhookEvent], object]
 EventFunction = Callable[[WebhookEvent], object]
@@ -75,9 +78,9 @@ class StreamHandlers:
     def on_stream_stopped(self, function: _End) -> _End:
         """Call ``function(client, event)`` when Zoom says that a stream is over.
 
-        ``client`` is ``None`` where this process has no client for the stream. Otherwise the
-        client has been told, and ends when it has delivered what is queued; ``client.wait()``
-        waits for that.
+        ``client`` is ``None`` where this process had no client for the stream. Otherwise the
+        client has been told, and ends when it has delivered what is queued, if its sockets have
+        not told it before; ``client.wait()`` waits for that.
         """
         self.stopped.append(function)
         return function
@@ -152,6 +155,7 @@ class Streams:
         self._options = options
         self._context = context
         self._live: dict[str, _Live] = {}
+        self._ended: dict[str, Client] = {}  # the latest, oldest first
 
     @property
     def clients(self) -> dict[str, Client]:
@@ -225,11 +229,19 @@ class Streams:
         )
 
     def _await_end(self, stream_id: str, live: _Live) -> None:
-        """Forget a client when its stream has ended, in whatever way."""
+        """Forget a client when its stream has ended, in whatever way.
+
+        The sockets mostly tell of the end before the webhook does, and the app is to get the
+        client with it then, so that the latest ones are kept aside.
+        """
         try:
             live.client.wait()
         finally:
             self._forget(stream_id, live)
+            self._ended.pop(stream_id, None)
+            self._ended[stream_id] = live.client
+            while len(self._ended) > _ENDED_KEPT:
+                del self._ended[next(iter(self._ended))]
 
     def _forget(self, stream_id: str, live: _Live) -> None:
         """Drop a client, unless a newer one has taken its place."""
@@ -238,8 +250,9 @@ class Streams:
 
     def _pass_on(self, event: WebhookEvent, functions: list[EndFunction], where: str) -> None:
         """Tell the client of a stream what Zoom says about it, and then the app."""
-        live = self._live.get(event.stream_id or "")
-        client = None if live is None else live.client
+        stream_id = event.stream_id or ""
+        live = self._live.get(stream_id)
+        client = self._ended.get(stream_id) if live is None else live.client
         if live is not None:
             live.is_over = live.is_over or event.kind is WebhookKind.STOPPED
             if live.client.stream_id():

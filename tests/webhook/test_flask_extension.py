@@ -273,6 +273,33 @@ def test_stop_and_interruption_are_told_to_client_and_app(
     assert heard(journal) == ("stopped", None, 6)
 
 
+def test_a_stop_that_comes_after_the_sockets_have_told_has_the_client(
+    rtms: RTMS,
+    app: Flask,
+    journal: queue.Queue[tuple[Any, ...]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(streams, "_ENDED_KEPT", 1)
+    on_start(rtms, journal)
+
+    @rtms.on_stream_stopped
+    def over(client: Any, event: WebhookEvent) -> None:
+        journal.put(("stopped", client))
+
+    clients = []
+    for stream_id in ("a", "b"):
+        post(app, started(rtms_stream_id=stream_id))
+        clients.append(heard(journal)[1])
+        heard(journal)
+        clients[-1].end()
+        assert heard(journal) == ("ended", clients[-1])
+    assert forgotten(rtms)
+    post(app, stopped("b"))
+    assert heard(journal) == ("stopped", clients[1])
+    post(app, stopped("a"))  # only the latest are kept
+    assert heard(journal) == ("stopped", None)
+
+
 def test_a_stream_that_stops_while_the_app_prepares_is_not_joined(
     rtms: RTMS, app: Flask, journal: queue.Queue[tuple[Any, ...]]
 ) -> None:
