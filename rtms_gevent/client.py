@@ -330,6 +330,16 @@ class Client:
         """Messages that could not be used, per socket; see the ``error`` signal."""
         return {} if self._session is None else dict(self._session.skipped)
 
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Packets that came, but were not delivered, per media type; see the ``error`` signal."""
+        return {} if self._dispatcher is None else self._dispatcher.dropped
+
+    @property
+    def callback_errors(self) -> dict[str, int]:
+        """How often each callback raised."""
+        return {} if self._dispatcher is None else dict(self._dispatcher.callback_errors)
+
     def stream_id(self) -> str:
         """Return the ``rtms_stream_id``; empty before :meth:`join`."""
         return "" if self._session is None else self._session.order.identity.stream_id

@@ -232,6 +232,8 @@ class Dispatcher:
             max_inbox_bytes: Bytes of media per inbox; transcripts, chat and events have no limit,
                 since they are small and must not be lost.
         """
+        #: How often each callback raised.
+        self.callback_errors: dict[str, int] = {}
         self._sender = sender
         self._callbacks = callbacks
         self._context = context
@@ -272,6 +274,11 @@ class Dispatcher:
         """Call no function any more; one that runs now is left to finish."""
         for inbox in (*self._media.values(), self._events):
             inbox.close()
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Packets that were not delivered, per media type."""
+        return {kind.name.lower(): inbox.dropped for kind, inbox in self._media.items()}
 
     @property
     def is_delivering(self) -> bool:
@@ -346,6 +353,7 @@ class Dispatcher:
             function(*arguments)
         except (Exception, gevent.Timeout) as problem:
             # A time limit that the user set and did not catch is an error of the callback, too.
+            self.callback_errors[name] = self.callback_errors.get(name, 0) + 1
             logger.exception("callback on_%s failed", name)
             signals.emit(signals.error, self._sender, error=problem, where=f"on_{name}")
 

@@ -4,6 +4,7 @@ import gc
 
 import gevent
 import pytest
+from support.recorder import wait_until
 
 from rtms_gevent import Client
 from rtms_gevent.simulator import Simulator
@@ -16,18 +17,21 @@ def environment(monkeypatch):
     monkeypatch.setenv("ZM_RTMS_ALLOWED_HOSTS", "127.0.0.1,localhost")
 
 
-@pytest.fixture(autouse=True)
-def no_greenlet_left_behind():
-    yield
-    gevent.sleep(0)
-    left = [
-        item
+def streams_greenlets():
+    return [
+        item.name
         for item in gc.get_objects()
         if isinstance(item, gevent.Greenlet)
         and not item.dead
         and getattr(item, "name", "").startswith("rtms ")
     ]
-    assert not left, [item.name for item in left]
+
+
+@pytest.fixture(autouse=True)
+def no_greenlet_left_behind():
+    yield
+    # A callback that ran when its client left may still come to its own end.
+    wait_until(lambda: not streams_greenlets())
 
 
 @pytest.fixture
