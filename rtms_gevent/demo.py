@@ -174,7 +174,7 @@ def _wait_for_report(meeting: Meeting, app: _App, stop: Event) -> dict[str, Any]
 def _report(meeting: Meeting, app: _App) -> dict[str, Any]:
     stats = app.stats(meeting.stream_id)
     sent = {kind.name.lower(): counted.messages for kind, counted in meeting.sent.items()}
-    delivered = {media: counted["messages"] for media, counted in stats["delivered"].items()}
+    delivered = {media: stats["delivered"][media]["messages"] for media in sent}
     # In bytes too, lest a packet that was cut short counts as delivered.
     complete = all(
         counted.bytes == stats["delivered"][kind.name.lower()]["bytes"]
@@ -234,7 +234,7 @@ class _App:
     def __exit__(self, *failure: object) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.terminate()
+        self._process.send_signal(signal.SIGINT)  # a quick end: open pages would hold up SIGTERM
         try:
             self._process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:

@@ -17,7 +17,6 @@ from .page import WORKER_CLASS
 
 worker_class = WORKER_CLASS
 workers = 1  # a page shows the streams of the process that serves it
-graceful_timeout = 1  # open pages would hold it up for longer
 loglevel = "warning"
 control_socket_disable = True
 
@@ -31,4 +30,4 @@ def _end_with_demo(arbiter: int) -> None:
     gevent.os.make_nonblocking(0)
     while gevent.os.nb_read(0, 1):
         pass
-    os.kill(arbiter, signal.SIGTERM)
+    os.kill(arbiter, signal.SIGINT)

@@ -66,12 +66,12 @@ function amount(bytes) {
     bytes /= 1000;
     unit += 1;
   }
-  return `${unit === 0 ? bytes : bytes.toFixed(bytes < 10 ? 1 : 0)} ${units[unit]}`;
+  return `${bytes.toFixed(unit > 0 && bytes < 10 ? 1 : 0)} ${units[unit]}`;
 }
 
 function initials(name) {
-  const letters = name.match(/(?<![\p{L}\p{N}])[\p{L}\p{N}]/gu) ?? ["?"];
-  return (letters[0] + (letters.length > 1 ? letters[letters.length - 1] : "")).toUpperCase();
+  const letters = name.split(/\s+/).flatMap((word) => word.match(/[\p{L}\p{N}]/u) ?? []);
+  return [letters[0] ?? "?", ...letters.slice(1).slice(-1)].join("").toUpperCase();
 }
 
 /** Return the one thing that matters most about a participant now. */
