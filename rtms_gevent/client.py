@@ -28,8 +28,9 @@ from .callbacks import (
 from .channel import Dialling
 from .config import Credentials, Limits, Timeouts, allowed_hosts, ca_file
 from .dispatch import MEDIA_NAMES, Callbacks, Dispatcher
-from .enums import EventType, MediaDataType, Product, StopReason
+from .enums import EventType, MediaDataType, Product
 from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
+from .protocol.fields import integer
 from .protocol.identity import StreamIdentity, flatten, handshake_signature
 from .protocol.params import (
     AudioParams,
@@ -303,10 +304,8 @@ class Client:
         session = self._session
         if session is None or payload.get("rtms_stream_id") != self.stream_id():
             return
-        if name is not None and name.endswith("rtms_stopped"):
-            reason = payload.get("stop_reason")
-            code = reason if isinstance(reason, int) else StopReason.UNDEFINED
-            self._call(session.stopped_by_zoom, int(code))
+        if name is not None and name.replace(".", "_").endswith("rtms_stopped"):
+            self._call(session.stopped_by_zoom, integer(payload, "stop_reason"))
 
     # -- what is known -----------------------------------------------------------------------------
 

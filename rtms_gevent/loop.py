@@ -33,10 +33,8 @@ class EventLoop:
         """Make a loop that does not run yet."""
         self.name = name or f"rtms-{id(self):x}"
         self._hub: Hub | None = None
-        self._stopping: Event | None = None
-        # Real locks, also where threading is monkey-patched: a native thread signals through them.
+        self._wake: Any = None  # gevent's async watcher: the one that other threads may touch
         self._ready = _NativeFlag()
-        self._ended = _NativeFlag()
 
     @property
     def client_count(self) -> int:
@@ -46,7 +44,7 @@ class EventLoop:
     @property
     def is_running(self) -> bool:
         """Whether :meth:`run` or :meth:`start` is at work."""
-        return self._stopping is not None
+        return self._wake is not None
 
     def run(self, stop_on_empty: bool = False, *, handle_signals: bool = False) -> None:
         """Block, and let streams live, until :meth:`stop`; then leave all of them.
@@ -56,7 +54,10 @@ class EventLoop:
             handle_signals: End at SIGINT and SIGTERM, unless the program handles them itself.
         """
         self._hub = hub = gevent.get_hub()
-        self._stopping = stopping = Event()
+        stopping = Event()
+        # While it is there the hub has something to wait for, even where no stream lives.
+        self._wake = wake = hub.loop.async_()
+        wake.start(stopping.set)
         hubs.running.append(hub)
         self._ready.set()
         restore = _handle_signals(self.stop) if handle_signals else _nothing
@@ -67,8 +68,9 @@ class EventLoop:
             restore()
             self._leave_all()
             hubs.running.remove(hub)
-            self._stopping = None
-            self._ended.set()
+            self._wake = None
+            wake.stop()
+            wake.close()
 
     def _leave_all(self) -> None:
         assert self._hub is not None
@@ -94,9 +96,9 @@ class EventLoop:
 
     def stop(self) -> None:
         """End :meth:`run`; callable from any thread, greenlet or signal handler. Never waits."""
-        hub, stopping = self._hub, self._stopping
-        if hub is not None and stopping is not None:
-            hub.loop.run_callback_threadsafe(stopping.set)
+        wake = self._wake
+        if wake is not None:
+            wake.send()
 
     def spawn(self, function: Callable[..., object], *arguments: Any) -> None:
         """Run a function in a greenlet of this loop; callable from any thread."""
@@ -105,7 +107,7 @@ class EventLoop:
 
 
 class _NativeFlag:
-    """A flag that one native thread sets and another waits for, patched or not."""
+    """A flag that one native thread sets and another waits for, even where locks are patched."""
 
     def __init__(self) -> None:
         self._lock = monkey.get_original("_thread", "allocate_lock")()

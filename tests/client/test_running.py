@@ -1,0 +1,214 @@
+"""run() and stop(): in this process, in scripts, and across threads."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import gevent
+import pytest
+from gevent import monkey
+from gevent.event import Event
+from support.recorder import Recorder, wait_until
+
+import rtms_gevent as rtms
+from rtms_gevent.loop import EventLoop, run_soon
+from rtms_gevent.transport import hubs
+
+SCRIPT = """
+    import json, sys
+    {patch}
+    import rtms_gevent as rtms
+
+    client = rtms.Client()
+
+    @client.on_audio_data
+    def audio(data, size, timestamp, metadata):
+        print("audio", data.decode(), flush=True)
+
+    @client.on_join_confirm
+    def joined(reason):
+        print("joined", reason, flush=True)
+
+    client.join(json.loads(sys.argv[1]), client=sys.argv[2], secret=sys.argv[3])
+    rtms.run(stop_on_empty={stop_on_empty})
+    print("ran", flush=True)
+"""
+
+
+class Script:
+    """A plain Python script in a process of its own, watched without blocking our hub."""
+
+    def __init__(self, simulator, *, patch="", stop_on_empty=False):
+        from gevent import subprocess as gsubprocess
+
+        code = textwrap.dedent(SCRIPT).format(patch=patch, stop_on_empty=stop_on_empty)
+        import json
+
+        self.process = gsubprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                code,
+                json.dumps(simulator.meeting.payload),
+                simulator.client_id,
+                simulator.client_secret,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def line(self):
+        with gevent.Timeout(20):
+            return self.process.stdout.readline().strip()
+
+    def finish(self):
+        with gevent.Timeout(20):
+            out, err = self.process.communicate()
+        assert self.process.returncode == 0, err
+        assert err == ""
+        return out.split("\n")
+
+
+@pytest.mark.parametrize(
+    "patch", ["", "from gevent import monkey; monkey.patch_all()"], ids=["plain", "patched"]
+)
+@pytest.mark.parametrize("end", ["SIGINT", "SIGTERM", "meeting"])
+def test_the_same_script_plain_and_patched(patch, end, simulator, meeting):
+    script = Script(simulator, patch=patch, stop_on_empty=end == "meeting")
+    assert script.line() == "joined 0"
+    assert meeting.wait_ready(5)
+    meeting.send_audio(b"hello")
+    assert script.line() == "audio hello"
+    connections = meeting.connections("all_sockets")
+    if end == "meeting":
+        meeting.stop(6)
+    else:
+        script.process.send_signal(getattr(signal, end))
+    assert "ran" in script.finish()
+    if end != "meeting":
+        # It left with close frames, and not by dying.
+        for connection in connections:
+            assert connection.ended.wait(5)
+            assert connection._socket.peer_close_code == 1000
+
+
+def test_run_and_stop_in_this_process(simulator, meeting, client):
+    recorder = Recorder(client, "audio_data")
+    client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
+    running = gevent.spawn(rtms.run)
+    client.wait_joined()
+    assert meeting.wait_ready(5)
+    meeting.send_audio(b"x")
+    recorder.wait_for("audio_data")
+    rtms.stop()
+    running.get(timeout=5)
+    assert client.wait(0).by_us
+
+
+def test_stop_from_a_native_thread():
+    running = gevent.spawn(rtms.run)
+    gevent.sleep(0)
+    threading.Thread(target=rtms.stop).start()
+    running.get(timeout=5)
+
+
+def test_stop_on_empty_returns_when_the_last_stream_is_over(simulator, meeting, client):
+    client.on_audio_data(print)
+    client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
+    running = gevent.spawn(rtms.run, True)
+    client.wait_joined()
+    assert not running.dead
+    assert meeting.wait_ready(5)
+    meeting.stop(6)
+    running.get(timeout=5)
+    rtms.run(stop_on_empty=True)  # nothing is left
+
+
+def test_a_failed_join_does_not_keep_run_going(meeting, client):
+    client.on_audio_data(print)
+    client.join(meeting.payload, client="wrong", secret="wrong")
+    gevent.spawn(rtms.run, True).get(timeout=5)
+
+
+class TestRunSoon:
+    def test_in_a_greenlet_it_is_this_hub(self):
+        done = []
+        gevent.spawn(run_soon, lambda: done.append(gevent.get_hub()))
+        wait_until(lambda: done)
+        assert done == [gevent.get_hub()]
+
+    def test_from_a_thread_it_is_the_hub_that_run_drives(self):
+        running = gevent.spawn(rtms.run)
+        gevent.sleep(0)
+        done = []
+        threading.Thread(target=run_soon, args=(lambda: done.append(gevent.get_hub()),)).start()
+        wait_until(lambda: done)
+        assert done == [gevent.get_hub()]
+        rtms.stop()
+        running.get(timeout=5)
+
+    def test_else_it_is_a_background_thread(self, simulator, meeting):
+        """As in a WSGI server that gevent does not drive."""
+        client = rtms.Client()
+        recorder = Recorder(client, "audio_data")
+        threads = []
+
+        def work():
+            threads.append(threading.get_ident())
+            client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
+
+        assert not hubs.running
+        thread = threading.Thread(target=run_soon, args=(work,))
+        thread.start()
+        wait_until(lambda: client.is_joined)
+        assert threads[0] not in (threading.get_ident(), thread.ident)
+        assert meeting.wait_ready(5)
+        meeting.send_audio(b"x")
+        recorder.wait_for("audio_data")
+        # From this thread, which is not the stream's; in a greenlet, since the simulator, which
+        # must answer, shares our hub.
+        gevent.get_hub().threadpool.apply(client.leave)
+        assert client.wait(0).by_us
+
+    def test_what_fails_is_logged(self, caplog):
+        def fails():
+            raise RuntimeError("in the background")
+
+        gevent.spawn(run_soon, fails)
+        wait_until(lambda: "in the background" in caplog.text)
+
+
+class TestEventLoop:
+    def test_start_and_stop_leave_nothing_behind(self):
+        import os
+
+        def descriptors():
+            return len(os.listdir("/proc/self/fd"))
+
+        EventLoop("warm").start().stop()
+        before = descriptors()
+        for _ in range(5):
+            loop = EventLoop("t").start()
+            done = Event()
+            hub = gevent.get_hub()
+            loop.spawn(lambda hub=hub, done=done: hub.loop.run_callback_threadsafe(done.set))
+            assert done.wait(5)
+            loop.stop()
+        wait_until(lambda: descriptors() <= before)
+
+    def test_it_is_a_real_thread_with_a_hub_of_its_own(self):
+        seen = []
+        loop = EventLoop("t").start()
+        loop.spawn(
+            lambda: seen.append((gevent.get_hub(), monkey.get_original("_thread", "get_ident")()))
+        )
+        wait_until(lambda: seen)
+        assert seen[0][0] is not gevent.get_hub()
+        assert seen[0][1] != threading.get_ident()
+        loop.stop()
+        wait_until(lambda: not loop.is_running)
