@@ -1,0 +1,1 @@
+"""Tests of the simulator, which speak to it with a raw WebSocket client and literal JSON."""
