@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+# The same examples on every run, and none refused for being slow on a busy machine.
+settings.register_profile("rtms", derandomize=True, deadline=None)
+settings.load_profile("rtms")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Where everything is installed that tests can need, nothing may be skipped."""
+    report = yield
+    if report.skipped and os.environ.get("RTMS_SKIP_NOTHING"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be: {reason}"
+    return report
