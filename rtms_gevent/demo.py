@@ -162,17 +162,17 @@ def _play(meeting: Meeting, app: _App, stop: Event) -> None:
 
 
 def _wait_for_report(meeting: Meeting, app: _App, stop: Event) -> dict[str, Any]:
-    """Return what became of the meeting, once the app has delivered all, or for long nothing."""
+    """Return what became of the meeting, once the app has done with it."""
     deadline = time.monotonic() + DRAIN_TIMEOUT
     while True:
-        report = _report(meeting, app)
-        if report["lost"] == 0 or stop.is_set() or time.monotonic() > deadline:
-            return report
+        stats = app.stats(meeting.stream_id)
+        # A client says that it left after it has delivered everything.
+        if stats["state"] == "ended" or stop.is_set() or time.monotonic() > deadline:
+            return _report(meeting, stats)
         stop.wait(POLL)
 
 
-def _report(meeting: Meeting, app: _App) -> dict[str, Any]:
-    stats = app.stats(meeting.stream_id)
+def _report(meeting: Meeting, stats: dict[str, Any]) -> dict[str, Any]:
     sent = {kind.name.lower(): counted.messages for kind, counted in meeting.sent.items()}
     delivered = {media: stats["delivered"][media]["messages"] for media in sent}
     # In bytes too, lest a packet that was cut short counts as delivered.
@@ -339,6 +339,7 @@ def _ending_signals(stop: Event) -> Iterator[None]:
     handlers = [
         gevent.signal_handler(number, stop.set)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN  # nohup means what it says
     ]
     try:
         yield

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 try:
@@ -26,11 +27,15 @@ WORKER_CLASS = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
 #: Browsers that may look at the same time, per process.
 MAX_VIEWERS = 100
 
+#: No inline script or style, nothing from elsewhere, in nobody's frame. Pictures are blobs. Not
+#: every browser takes 'self' for the WebSocket of the same host, so that is named.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'{websocket}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HOST = re.compile(r"[A-Za-z0-9.\-]+(:[0-9]+)?|\[[0-9A-Fa-f:]+\](:[0-9]+)?")
+
 _HEADERS = {
-    # No inline script or style, nothing from elsewhere, in nobody's frame. Pictures are blobs.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -153,16 +158,21 @@ class LivePage:
         websocket = request.environ.get("wsgi.websocket")
         if websocket is None:
             return _plain(_NO_WEBSOCKET, 501)
-        browser = BrowserSocket(websocket)
+        # The viewer runs while the server iterates over the answer, when the request's context is
+        # gone and with it what the app holds in it, such as a connection of its database's pool.
+        return Response(self._serve(BrowserSocket(websocket)), mimetype="text/plain")
+
+    def _serve(self, browser: BrowserSocket) -> Iterator[bytes]:
+        """Serve a viewer until it leaves, and yield nothing."""
         if self._viewers >= MAX_VIEWERS:
             browser.close(1013, "too many viewers")
-            return _plain("", 503)
+            return
         self._viewers += 1
         try:
             Viewer(self.feed, browser).run()
         finally:
             self._viewers -= 1
-        return _plain("", 200)  # goes nowhere: the connection was a WebSocket
+        yield from ()
 
 
 def _plain(text: str, status: int) -> Response:
@@ -175,6 +185,9 @@ def _listed(origins: str | Iterable[str]) -> Iterable[str]:
 
 
 def _add_headers(response: Response) -> Response:
+    host = request.host
+    websocket = f" ws://{host} wss://{host}" if _HOST.fullmatch(host) else ""
+    response.headers["Content-Security-Policy"] = _POLICY.format(websocket=websocket)
     response.headers.update(_HEADERS)
     if request.endpoint != "rtms_live.static":
         response.headers["Cache-Control"] = "no-store"

@@ -30,6 +30,11 @@ class Theatre:
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 204
 
+    def contexts(self) -> int:
+        """Return how many requests hold their context now, this one included."""
+        with urllib.request.urlopen(f"http://{self.address}/contexts", timeout=10) as answer:
+            return int(answer.read())
+
     def stats(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.url}stats", timeout=10) as answer:
             stats: dict[str, Any] = json.load(answer)

@@ -71,6 +71,14 @@ def create_app(**config: Any) -> Flask:
         play(json.loads(request.get_data()))
         return "", 204
 
+    contexts: list[object] = []
+    app.before_request(lambda: contexts.append(None))
+    app.teardown_request(lambda error: contexts.pop())
+
+    @app.get("/contexts")
+    def count_contexts() -> str:
+        return str(len(contexts))
+
     return app
 
 

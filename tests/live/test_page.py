@@ -116,6 +116,7 @@ def test_answers_carry_strict_headers() -> None:
         headers = get(make(), path).headers
         policy = headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
+        assert "connect-src 'self' ws://localhost wss://localhost;" in policy
         assert "unsafe" not in policy
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cross-Origin-Resource-Policy"] == "same-origin"

@@ -191,6 +191,12 @@ def test_viewers_that_go_are_forgotten(theatre: Theatre, script: Script) -> None
             browser.detail("chat", script.stream)
 
 
+def test_a_viewer_holds_nothing_of_the_request(theatre: Theatre) -> None:
+    with browse(theatre) as browser:
+        browser.until(lambda news: "hello" in news)
+        assert theatre.contexts() == 1
+
+
 def test_a_slow_viewer_loses_pictures_and_harms_nobody(theatre: Theatre, script: Script) -> None:
     theatre.act(*script.begin())
     big = JPG + bytes(1_000_000)
