@@ -296,8 +296,8 @@ class MediaHandshakeResponse(Message):
             status=_status(document),
             reason=text(document, "reason"),
             media_params=mapping(document, "media_params"),
-            payload_encrypted=bool(
-                document.get("payload_encrypted", document.get("payload_encryption"))
+            payload_encrypted=any(
+                document.get(name) is True for name in ("payload_encrypted", "payload_encryption")
             ),
             raw=document,
         )
