@@ -1,0 +1,641 @@
+"""Every message of the protocol, there and back."""
+
+import pytest
+
+from rtms_gevent.enums import (
+    ChatOperation,
+    ChatSessionType,
+    ContactCenterEventType,
+    EventType,
+    MediaDataType,
+    MessageAttribute,
+    MessageType,
+    Product,
+    SessionState,
+    StatusCode,
+    StopReason,
+    StreamState,
+    TranscriptLanguage,
+)
+from rtms_gevent.errors import RemoteProtocolError
+from rtms_gevent.protocol import messages
+from rtms_gevent.protocol.identity import StreamIdentity
+from rtms_gevent.protocol.messages import (
+    ClientReady,
+    EventSubscription,
+    EventUpdate,
+    KeepAliveRequest,
+    KeepAliveResponse,
+    MediaHandshakeRequest,
+    MediaHandshakeResponse,
+    MetaData,
+    SessionStateRequest,
+    SessionStateResponse,
+    SessionStateUpdate,
+    SignalingHandshakeRequest,
+    SignalingHandshakeResponse,
+    StreamCloseRequest,
+    StreamCloseResponse,
+    StreamStateRequest,
+    StreamStateResponse,
+    StreamStateUpdate,
+    UnknownMessage,
+    VideoSubscriptionRequest,
+    VideoSubscriptionResponse,
+)
+from rtms_gevent.protocol.packets import ChatDetails, MediaPacket, Metadata
+from rtms_gevent.protocol.people import ChannelParticipant, Participant
+
+from .helpers import decode, encode
+
+T = 1738392033699
+IDENTITY = StreamIdentity(Product.MEETING, "MEETuuid==", "STREAMid", "meeting_uuid")
+IDS = {"meeting_uuid": "MEETuuid==", "rtms_stream_id": "STREAMid"}
+AUDIO = {
+    "channel": 2,
+    "codec": 4,
+    "content_type": 2,
+    "data_opt": 2,
+    "sample_rate": 3,
+    "send_rate": 20,
+}
+
+#: A document as Zoom's pages have it, and what it means.
+MESSAGES = [
+    (
+        {
+            "msg_type": 1,
+            "protocol_version": 1,
+            "sequence": 1,
+            **IDS,
+            "signature": "abc",
+            "buffer_data": False,
+            "rtms_client_agent": "us/1",
+        },
+        SignalingHandshakeRequest(
+            identity=IDENTITY, signature="abc", buffer_data=False, agent="us/1"
+        ),
+    ),
+    (
+        {"msg_type": 1, "protocol_version": 1, "sequence": 1, **IDS, "signature": "abc"},
+        SignalingHandshakeRequest(identity=IDENTITY, signature="abc"),
+    ),
+    (
+        {
+            "msg_type": 2,
+            "protocol_version": 1,
+            "status_code": 0,
+            "reason": "",
+            "media_server": {
+                "server_urls": {
+                    "audio": "wss://a",
+                    "video": "wss://v",
+                    "deskshare": "wss://d",
+                    "transcript": "wss://t",
+                    "chat": "wss://c",
+                    "all": "wss://x",
+                }
+            },
+        },
+        SignalingHandshakeResponse(
+            status=StatusCode.OK,
+            media_urls={
+                MediaDataType.AUDIO: "wss://a",
+                MediaDataType.VIDEO: "wss://v",
+                MediaDataType.DESKSHARE: "wss://d",
+                MediaDataType.TRANSCRIPT: "wss://t",
+                MediaDataType.CHAT: "wss://c",
+                MediaDataType.ALL: "wss://x",
+            },
+        ),
+    ),
+    (
+        {
+            "msg_type": 3,
+            "protocol_version": 1,
+            "sequence": 1,
+            **IDS,
+            "signature": "abc",
+            "media_type": 1,
+            "payload_encryption": False,
+            "media_params": {"audio": AUDIO},
+        },
+        MediaHandshakeRequest(
+            identity=IDENTITY,
+            signature="abc",
+            media_type=MediaDataType.AUDIO,
+            media_params={"audio": AUDIO},
+        ),
+    ),
+    (
+        {
+            "msg_type": 3,
+            "protocol_version": 1,
+            "sequence": 1,
+            **IDS,
+            "signature": "abc",
+            "media_type": 8,
+            "payload_encryption": False,
+        },
+        MediaHandshakeRequest(
+            identity=IDENTITY, signature="abc", media_type=MediaDataType.TRANSCRIPT
+        ),
+    ),
+    (
+        {
+            "msg_type": 4,
+            "protocol_version": 1,
+            "status_code": 0,
+            "reason": "fine",
+            "payload_encrypted": True,
+            "media_params": {"audio": AUDIO},
+        },
+        MediaHandshakeResponse(
+            status=StatusCode.OK,
+            reason="fine",
+            media_params={"audio": AUDIO},
+            payload_encrypted=True,
+        ),
+    ),
+    (
+        {
+            "msg_type": 5,
+            "events": [
+                {"event_type": 2, "subscribe": True},
+                {"event_type": 99, "subscribe": True},
+            ],
+        },
+        EventSubscription(events=(EventType.ACTIVE_SPEAKER_CHANGE, 99)),
+    ),
+    (
+        {"msg_type": 5, "events": [{"event_type": 5, "subscribe": False}]},
+        EventSubscription(events=(EventType.SHARING_START,), subscribe=False),
+    ),
+    (
+        {
+            "msg_type": 6,
+            "event": {"event_type": 2, "timestamp": T, "user_id": 7, "user_name": "Ann"},
+        },
+        EventUpdate(
+            event_type=EventType.ACTIVE_SPEAKER_CHANGE,
+            timestamp=T,
+            user_id=7,
+            user_name="Ann",
+            event={"event_type": 2, "timestamp": T, "user_id": 7, "user_name": "Ann"},
+        ),
+    ),
+    ({"msg_type": 7, "rtms_stream_id": "s"}, ClientReady(stream_id="s")),
+    (
+        {"msg_type": 8, "state": 4, "reason": 6, "timestamp": T, "rtms_stream_id": "s"},
+        StreamStateUpdate(
+            state=StreamState.TERMINATED,
+            reason=StopReason.MEETING_ENDED,
+            timestamp=T,
+            stream_id="s",
+        ),
+    ),
+    (
+        {"msg_type": 8, "state": 1, "timestamp": T},
+        StreamStateUpdate(state=StreamState.ACTIVE, timestamp=T),
+    ),
+    (
+        {
+            "msg_type": 9,
+            "state": 5,
+            "stop_reason": 6,
+            "timestamp": T,
+            "rtms_session_id": "x",
+        },
+        SessionStateUpdate(
+            state=SessionState.STOPPED,
+            session_id="x",
+            reason=StopReason.MEETING_ENDED,
+            timestamp=T,
+        ),
+    ),
+    ({"msg_type": 10, "rtms_session_id": "x"}, SessionStateRequest(session_id="x")),
+    (
+        {"msg_type": 11, "state": 1, "timestamp": T, "rtms_session_id": "x"},
+        SessionStateResponse(state=SessionState.INITIALIZE, session_id="x", timestamp=T),
+    ),
+    (
+        {"msg_type": 12, "timestamp": T, "sequence": 3},
+        KeepAliveRequest(fields={"timestamp": T, "sequence": 3}),
+    ),
+    (
+        {"msg_type": 13, "timestamp": T, "sequence": 3},
+        KeepAliveResponse(echo={"timestamp": T, "sequence": 3}),
+    ),
+    (
+        {
+            "msg_type": 14,
+            "content": {
+                "user_id": 16778240,
+                "user_name": "Ann",
+                "data": "AQJvcHVzLWJ5dGVz",
+                "length": 12,
+                "timestamp": T,
+            },
+        },
+        MediaPacket(
+            MediaDataType.AUDIO, b"\x01\x02opus-bytes", T, Metadata(userId=16778240, userName="Ann")
+        ),
+    ),
+    (
+        {
+            "msg_type": 15,
+            "content": {
+                "user_id": 1,
+                "user_name": "",
+                "data": "AAAAAWgyNjQ=",
+                "length": 8,
+                "timestamp": T,
+            },
+        },
+        MediaPacket(MediaDataType.VIDEO, b"\0\0\0\x01h264", T, Metadata(userId=1)),
+    ),
+    (
+        {
+            "msg_type": 16,
+            "content": {
+                "user_id": 1,
+                "user_name": "Ann",
+                "data": "",
+                "length": 0,
+                "timestamp": T,
+            },
+        },
+        MediaPacket(MediaDataType.DESKSHARE, b"", T, Metadata(userId=1, userName="Ann")),
+    ),
+    (
+        {
+            "msg_type": 17,
+            "content": {
+                "user_id": 1,
+                "user_name": "Ann",
+                "data": "hello wörld 👋",
+                "start_time": T - 1000,
+                "end_time": T,
+                "timestamp": T,
+                "language": 9,
+                "attribute": 2,
+            },
+        },
+        MediaPacket(
+            MediaDataType.TRANSCRIPT,
+            "hello wörld 👋".encode(),
+            T,
+            Metadata(
+                userId=1,
+                userName="Ann",
+                startTs=T - 1000,
+                endTs=T,
+                language=TranscriptLanguage.ENGLISH,
+                attribute=MessageAttribute.UPDATE,
+            ),
+        ),
+    ),
+    (
+        {
+            "msg_type": 18,
+            "content": {
+                "user_id": 1,
+                "user_name": "Ann",
+                "data": "hi",
+                "timestamp": T,
+                "attribute": 1,
+                "chat_session": {"type": 2, "id": "c1"},
+                "operation_type": 3,
+                "message_id": "m2",
+                "parent_message_id": "m1",
+                "receiver": {"user_id": 2, "user_name": "Bob"},
+                "files": [{"file_id": "f", "file_name": "a.txt", "file_size": 3}],
+                "delete_file_id_list": ["g"],
+            },
+        },
+        MediaPacket(
+            MediaDataType.CHAT,
+            b"hi",
+            T,
+            Metadata(
+                userId=1,
+                userName="Ann",
+                attribute=MessageAttribute.NEW,
+                chat=ChatDetails(
+                    session_type=ChatSessionType.INDIVIDUAL,
+                    session_id="c1",
+                    operation=ChatOperation.UPDATE,
+                    message_id="m2",
+                    parent_message_id="m1",
+                    receiver=Participant(2, "Bob"),
+                    files=({"file_id": "f", "file_name": "a.txt", "file_size": 3},),
+                    deleted_files=("g",),
+                ),
+            ),
+        ),
+    ),
+    ({"msg_type": 19, "rtms_stream_id": "s"}, StreamStateRequest(stream_id="s")),
+    (
+        {"msg_type": 20, "state": 2, "reason": 14, "timestamp": T, "rtms_stream_id": "s"},
+        StreamStateResponse(
+            state=StreamState.INTERRUPTED,
+            reason=StopReason.DATA_CONNECTION_INTERRUPTED,
+            timestamp=T,
+            stream_id="s",
+        ),
+    ),
+    ({"msg_type": 21, "rtms_stream_id": "s"}, StreamCloseRequest(stream_id="s")),
+    (
+        {
+            "msg_type": 22,
+            "rtms_stream_id": "s",
+            "status_code": 2,
+            "reason": "no",
+            "timestamp": T,
+        },
+        StreamCloseResponse(
+            status=StatusCode.INVALID_RTMS_STREAM_ID, reason="no", stream_id="s", timestamp=T
+        ),
+    ),
+    *(
+        ({"msg_type": number, "anything": [1]}, MetaData(type_sent=number))
+        for number in range(23, 28)
+    ),
+    (
+        {"msg_type": 28, "user_id": 7, "subscribe": True, "timestamp": T},
+        VideoSubscriptionRequest(user_id=7, subscribe=True, timestamp=T),
+    ),
+    (
+        {"msg_type": 29, "user_id": 7, "status_code": 44, "reason": "", "timestamp": T},
+        VideoSubscriptionResponse(
+            user_id=7, status=StatusCode.DUPLICATE_VIDEO_SUBSCRIPTION, timestamp=T
+        ),
+    ),
+]
+IDS_OF_ROWS = [f"{row[0]['msg_type']}-{type(row[1]).__name__}" for row in MESSAGES]
+
+
+@pytest.mark.parametrize(("document", "message"), MESSAGES, ids=IDS_OF_ROWS)
+def test_decodes_to_its_class(document, message):
+    decoded = decode(document)
+    assert decoded == message
+    assert decoded.msg_type == document["msg_type"]
+
+
+@pytest.mark.parametrize(("document", "message"), MESSAGES, ids=IDS_OF_ROWS)
+def test_encodes_to_an_equal_document(document, message):
+    assert encode(decode(document)) == document
+    if not isinstance(message, MetaData):  # has nothing but the document that arrived
+        assert encode(message) == document
+
+
+def test_every_number_and_every_class_has_a_row():
+    numbers = {document["msg_type"] for document, _ in MESSAGES}
+    assert numbers == {int(number) for number in MessageType} - {MessageType.UNDEFINED}
+    public = {getattr(messages, name) for name in messages.__all__ if name != "MESSAGES"}
+    base_and_unknown = {messages.Message, UnknownMessage}
+    assert {type(message) for _, message in MESSAGES} == public - base_and_unknown | {MediaPacket}
+
+
+@pytest.mark.parametrize(
+    "document", [row[0] for row in MESSAGES if not isinstance(row[1], MediaPacket)]
+)
+def test_the_document_stays_visible(document):
+    with_more = {**document, "newer": {"than": "us"}}
+    assert decode(with_more).raw == with_more
+
+
+@pytest.mark.parametrize("message", [row[1] for row in MESSAGES[:2]] + [MESSAGES[3][1]])
+def test_signatures_have_no_repr(message):
+    assert message.signature == "abc"
+    assert "abc" not in repr(message)
+
+
+@pytest.mark.parametrize(
+    ("document", "number"),
+    [
+        ({"msg_type": 30, "a": 1}, 30),
+        ({"msg_type": 0}, 0),
+        ({"msg_type": -1}, -1),
+        ({"msg_type": 10**30}, 10**30),
+        ({"msg_type": "EVENT_UPDATE"}, None),
+        ({"msg_type": True}, None),
+        ({"msg_type": 14.5}, None),
+        ({"msg_type": None}, None),
+        ({"msg_type": [14]}, None),
+        ({"a": 1}, None),
+        ({}, None),
+    ],
+)
+def test_unknown_numbers_survive(document, number):
+    message = decode(document)
+    assert type(message) is UnknownMessage
+    assert message.msg_type == number
+    assert message.raw == document
+    assert encode(message) == document
+
+
+@pytest.mark.parametrize("number", ["12", " 12 ", 12.0])
+def test_numbers_may_be_text_or_whole_floats(number):
+    assert isinstance(decode({"msg_type": number, "timestamp": 1}), KeepAliveRequest)
+
+
+@pytest.mark.parametrize(
+    ("document", "attribute"),
+    [
+        ({"msg_type": 2, "status_code": 777}, "status"),
+        ({"msg_type": 4, "status_code": 777}, "status"),
+        ({"msg_type": 22, "status_code": 777}, "status"),
+        ({"msg_type": 29, "status_code": 777}, "status"),
+        ({"msg_type": 3, **IDS, "media_type": 777}, "media_type"),
+        ({"msg_type": 6, "event": {"event_type": 777}}, "event_type"),
+        ({"msg_type": 8, "state": 777}, "state"),
+        ({"msg_type": 20, "state": 777}, "state"),
+        ({"msg_type": 8, "state": 1, "reason": 777}, "reason"),
+        ({"msg_type": 9, "state": 777}, "state"),
+        ({"msg_type": 11, "state": 777}, "state"),
+        ({"msg_type": 9, "state": 5, "stop_reason": 777}, "reason"),
+    ],
+)
+def test_unknown_values_survive(document, attribute):
+    value = getattr(decode(document), attribute)
+    assert value == 777
+    assert type(value) is int
+
+
+@pytest.mark.parametrize(
+    ("content", "attribute"),
+    [
+        ({"language": 777}, lambda m: m.language),
+        ({"attribute": 777}, lambda m: m.attribute),
+        ({"operation_type": 777}, lambda m: m.chat.operation),
+        ({"chat_session": {"type": 777}}, lambda m: m.chat.session_type),
+    ],
+)
+def test_unknown_values_of_packets_survive(content, attribute):
+    packet = decode({"msg_type": 18, "content": {"timestamp": T, "data": "x", **content}})
+    assert attribute(packet.metadata) == 777
+
+
+def test_a_payload_is_not_decoded_twice():
+    content = {"user_id": 1, "user_name": "A", "timestamp": T, "data": "SGVsbG8="}
+    assert decode({"msg_type": 17, "content": content}).data == b"SGVsbG8="
+    assert decode({"msg_type": 14, "content": content}).data == b"Hello"
+
+
+# -- fields that are newer than this package -------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [14, 15, 16, 17, 18])
+@pytest.mark.parametrize(
+    ("document", "extra"),
+    [
+        ({"content": {"newer": [1, {"a": None}]}}, {"newer": [1, {"a": None}]}),
+        ({"newer": 1, "content": {}}, {"newer": 1}),
+        ({"newer": 1, "content": {"newer": 2}}, {"newer": 2}),
+        ({"content": {"user_id": "7b1c-x"}}, {"user_id": "7b1c-x"}),
+        ({"content": {"language": "en-US"}}, {"language": "en-US"}),
+        ({"content": {"attribute": {"a": 1}}}, {"attribute": {"a": 1}}),
+        ({"content": {"user_id": None, "language": None}}, {}),
+        ({"content": {"length": 3}}, {}),
+    ],
+)
+def test_fields_of_packets_survive(number, document, extra):
+    content = {"timestamp": T, "data": "AAAA", **document["content"]}
+    packet = decode({"msg_type": number, **document, "content": content})
+    assert packet.metadata.extra == extra
+    again = decode(encode(packet))
+    assert again == packet
+
+
+def test_fields_of_chat_details_survive():
+    content = {
+        "timestamp": T,
+        "data": "x",
+        "sender": {"user_id": 1, "user_name": "Ann", "role": "host"},
+        "chat_session": {"type": 1, "id": "c", "title": "Team"},
+    }
+    metadata = decode({"msg_type": 18, "content": content}).metadata
+    assert metadata.chat.raw == {
+        "sender": content["sender"],
+        "chat_session": content["chat_session"],
+    }
+    assert metadata.extra == {"role": "host"}
+
+
+# -- events ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("product", "number", "expected"),
+    [
+        (Product.MEETING, 8, EventType.PARTICIPANT_VIDEO_ON),
+        (Product.WEBINAR, 9, EventType.PARTICIPANT_VIDEO_OFF),
+        (Product.VIDEO_SDK, 10, EventType.CHAT_GROUP_CREATE),
+        (Product.MEETING, 14, EventType.CHAT_GROUP_MEMBER_STATUS_UPDATE),
+        (Product.MEETING, 15, 15),
+        (Product.CONTACT_CENTER, 8, ContactCenterEventType.CONSUMER_ANSWERED),
+        (Product.CONTACT_CENTER, 10, ContactCenterEventType.USER_ANSWERED),
+        (Product.CONTACT_CENTER, 14, ContactCenterEventType.MONITOR_STARTED),
+        (Product.CONTACT_CENTER, 29, ContactCenterEventType.CONFERENCE_PARTICIPANT_LEFT),
+        (Product.CONTACT_CENTER, 30, 30),
+        (Product.CONTACT_CENTER, 2, 2),
+        (Product.PHONE, 8, 8),
+    ],
+)
+def test_event_numbers_are_read_per_product(product, number, expected):
+    update = decode({"msg_type": 6, "event": {"event_type": number, "timestamp": T}}, product)
+    assert update.event_type == expected
+    assert type(update.event_type) is type(expected)
+
+
+@pytest.mark.parametrize("code", [40012, "phone.call_answered"])
+def test_phone_events_have_a_code_only(code):
+    event = {"event_code": code, "timestamp": T}
+    update = decode({"msg_type": 6, "event": event}, Product.PHONE)
+    assert (update.event_type, update.event_code, update.timestamp) == (None, code, T)
+
+
+def test_an_event_may_have_type_and_code():
+    update = decode({"msg_type": 6, "event": {"event_type": 3, "event_code": 10003}})
+    assert (update.event_type, update.event_code) == (EventType.PARTICIPANT_JOIN, 10003)
+
+
+def test_contact_center_event():
+    info = {
+        "channel_id": "ch1",
+        "participant_mode": "monitor",
+        "queue_id": "q",
+        "queue_name": "Sales",
+        "account_id": "acc",
+        "division_id": "div",
+        "phone_number": "+15550100",
+        "user_id": "u1",
+        "display_name": "Ann",
+    }
+    event = {"event_type": 8, "event_ts": T, "participant_info": info}
+    update = decode({"msg_type": 6, "event": event}, Product.CONTACT_CENTER)
+    assert update.timestamp == T
+    assert update.channel == ChannelParticipant(
+        channel_id="ch1",
+        user_id="u1",
+        display_name="Ann",
+        participant_mode="monitor",
+        phone_number="+15550100",
+        queue_id="q",
+        queue_name="Sales",
+    )
+    assert update.channel.raw == info
+    assert "+15550100" not in repr(update.channel)
+    assert update.event == event
+
+
+def test_participants_without_usable_ids_are_kept():
+    event = {
+        "event_type": 3,
+        "participants": [{"user_id": "x-1", "user_name": "Ann"}, "junk", {"user_id": "12"}],
+    }
+    update = decode({"msg_type": 6, "event": event})
+    assert update.participants == (Participant(0, "Ann"), Participant(12, ""))
+
+
+# -- what is needed --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ({"msg_type": 1}, "without its ids"),
+        ({"msg_type": 1, "meeting_uuid": "m"}, "without its ids"),
+        ({"msg_type": 1, "meeting_uuid": 5, "rtms_stream_id": "s"}, "without its ids"),
+        ({"msg_type": 3}, "without its ids"),
+        ({"msg_type": 2}, "without status_code"),
+        ({"msg_type": 4, "status_code": "ok"}, "without status_code"),
+        ({"msg_type": 22, "status_code": None}, "without status_code"),
+        ({"msg_type": 29, "user_id": 1}, "without status_code"),
+        ({"msg_type": 5}, "without a list of events"),
+        ({"msg_type": 5, "events": 3}, "without a list of events"),
+        ({"msg_type": 6}, "without an event object"),
+        ({"msg_type": 6, "event": []}, "without an event object"),
+        ({"msg_type": 6, "event": {}}, "neither event_type nor event_code"),
+        ({"msg_type": 6, "event": {"event_code": [1]}}, "neither event_type nor event_code"),
+        ({"msg_type": 8}, "without state"),
+        ({"msg_type": 20, "state": "?"}, "without state"),
+        ({"msg_type": 9}, "without state"),
+        ({"msg_type": 11, "state": {}}, "without state"),
+        ({"msg_type": 14}, "audio message without data"),
+        ({"msg_type": 15, "content": {"timestamp": T}}, "video message without data"),
+        ({"msg_type": 16, "content": {"timestamp": T, "data": 5}}, "deskshare message without"),
+        ({"msg_type": 17, "content": {"data": "x"}}, "transcript message without a timestamp"),
+        ({"msg_type": 18, "content": {"timestamp": T}}, "chat message without data"),
+        ({"msg_type": 18, "content": {"data": "x", "timestamp": {}}}, "without a timestamp"),
+        ({"msg_type": 14, "content": [1]}, "neither an object nor text"),
+        ({"msg_type": 14, "content": {"timestamp": T, "data": "?!"}}, "data is not base64"),
+        ({"msg_type": 14, "content": {"timestamp": T, "data": "AAA"}}, "data is not base64"),
+        ({"msg_type": 14, "content": {"timestamp": T, "data": "AA\nAA"}}, "data is not base64"),
+        ({"msg_type": 14, "content": {"timestamp": T, "data": "ÄÄÄÄ"}}, "data is not base64"),
+    ],
+)
+def test_what_is_needed(document, problem):
+    with pytest.raises(RemoteProtocolError, match=problem):
+        decode(document)
