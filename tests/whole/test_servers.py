@@ -1,0 +1,158 @@
+"""The same Flask app under the servers that people use, from the webhook to the callback."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import sys
+
+import gevent
+import pytest
+from gevent import socket
+from gevent import subprocess as gsubprocess
+from support.rawserver import unused_port
+from support.recorder import wait_until
+
+from rtms_gevent.simulator import Simulator
+
+HERE = pathlib.Path(__file__).parent
+
+SERVERS = {
+    "gunicorn gevent": ["gunicorn", "-k", "gevent", "shop:create_app()"],
+    "gunicorn gevent, preloaded": ["gunicorn", "-k", "gevent", "--preload", "shop:create_app()"],
+    "gunicorn with WebSockets": [
+        "gunicorn",
+        "-k",
+        "geventwebsocket.gunicorn.workers.GeventWebSocketWorker",
+        "shop:create_app()",
+    ],
+    "gunicorn gthread": ["gunicorn", "-k", "gthread", "--threads", "4", "shop:create_app()"],
+    "gunicorn sync": ["gunicorn", "-k", "sync", "shop:create_app()"],
+    "flask run": ["flask", "--app", "shop:create_app", "run"],
+}
+
+
+class Server:
+    """A server in a process of its own, watched without blocking our hub."""
+
+    def __init__(self, command, directory=HERE, *, ready="/seen", **environment):
+        self.port = unused_port()
+        self._ready = ready
+        name, *options = command
+        where = (
+            ["--port", str(self.port)]
+            if name == "flask"
+            else ["--bind", f"127.0.0.1:{self.port}", "--graceful-timeout", "3"]
+        )
+        self.process = gsubprocess.Popen(
+            [sys.executable, "-m", name, *options, *where],
+            cwd=directory,
+            stdout=gsubprocess.PIPE,
+            stderr=gsubprocess.STDOUT,
+            env={**os.environ, **environment},
+        )
+
+    def get(self, path):
+        """Return status and body of a GET."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+            connection.sendall(
+                f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
+            )
+            answer = b""
+            while chunk := connection.recv(65536):
+                answer += chunk
+        head, _, body = answer.partition(b"\r\n\r\n")
+        return int(head.split()[1]), body
+
+    def serves(self, path):
+        try:
+            return self.get(path)[0] == 200
+        except (OSError, IndexError):
+            assert self.process.poll() is None, self.process.stdout.read().decode()
+            return False
+
+    def seen(self):
+        return json.loads(self.get("/seen")[1])
+
+    def __enter__(self):
+        wait_until(lambda: self.serves(self._ready), 20)
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        with gevent.Timeout(20):
+            self.output, _ = self.process.communicate()
+        assert b"Traceback" not in self.output, self.output.decode()
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_from_webhook_to_callback(name):
+    with (
+        Server(
+            SERVERS[name], ZM_RTMS_CLIENT="simulated-client", ZM_RTMS_SECRET="simulated-secret"
+        ) as server,
+        Simulator(
+            "empty",
+            client_secret="simulated-secret",
+            webhook_url=f"http://127.0.0.1:{server.port}/rtms/webhook",
+            webhook_secret="hook",
+        ) as simulator,
+    ):
+        meetings = [simulator.meeting, simulator.add_meeting()]
+        for meeting in meetings:
+            assert meeting.start() == 200
+        for number, meeting in enumerate(meetings):
+            assert meeting.wait_ready(10)
+            for line in range(10):
+                assert meeting.send_transcript(f"meeting {number} line {line}", 5, "Ana")
+        wait_until(lambda: len(server.seen()["lines"]) == 20, 10)
+        for meeting in meetings:
+            meeting.stop(6)
+        wait_until(lambda: server.seen()["left"] == [6, 6], 10)
+        seen = server.seen()
+    assert sorted(seen["started"]) == sorted(meeting.stream_id for meeting in meetings)
+    for number in range(2):
+        assert [line for line in seen["lines"] if f"meeting {number}" in line] == [
+            f"Ana: meeting {number} line {line}" for line in range(10)
+        ]
+
+
+def test_a_forged_webhook_starts_nothing():
+    with Server(SERVERS["gunicorn gevent"]) as server:
+        with Simulator(
+            "empty",
+            webhook_url=f"http://127.0.0.1:{server.port}/rtms/webhook",
+            webhook_secret="another",
+        ) as simulator:
+            assert simulator.meeting.start() == 401
+        assert server.seen()["started"] == []
+
+
+def test_the_example_app():
+    """examples/flask_app, as its README says to run it."""
+    with (
+        Server(
+            ["gunicorn", "wsgi:app"],
+            HERE.parents[1] / "examples" / "flask_app",
+            ready="/healthz",
+            ZM_RTMS_CLIENT="simulated-client",
+            ZM_RTMS_SECRET="simulated-secret",
+            ZM_RTMS_WEBHOOK_SECRET="hook",
+            ZM_RTMS_ALLOWED_HOSTS="127.0.0.1",
+        ) as server,
+        Simulator(
+            "empty",
+            client_secret="simulated-secret",
+            webhook_url=f"http://127.0.0.1:{server.port}/rtms/webhook",
+            webhook_secret="hook",
+        ) as simulator,
+    ):
+        meeting = simulator.meeting
+        assert meeting.start() == 200
+        assert meeting.wait_ready(10)
+        meeting.send_transcript("Let's <b>begin</b>", 5, "Ana")
+        minutes = f"/meetings/{meeting.stream_id}"
+        wait_until(lambda: b"Let&#39;s &lt;b&gt;begin&lt;/b&gt;" in server.get(minutes)[1], 10)
+        assert server.get("/rtms/live/")[0] == 200
+        meeting.stop(6)
