@@ -123,6 +123,12 @@ def test_answers_carry_strict_headers() -> None:
     assert get(make(), "/rtms/live/").headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("host", ["x; script-src *", "'unsafe-inline'", "a b", "*"])
+def test_a_host_header_cannot_loosen_the_policy(host: str) -> None:
+    answer = get(make(RTMS_LIVE_PUBLIC=True), "/rtms/live/", {"Host": host})
+    assert "connect-src 'self';" in answer.headers["Content-Security-Policy"]
+
+
 def test_the_page_has_nothing_inline_and_nothing_from_elsewhere() -> None:
     text = get(make(), "/rtms/live/").text
     assert "<style" not in text
