@@ -464,14 +464,21 @@ def test_packet(text, product, expected, form):
     assert found == expected
 
 
-def test_nobody_can_chat_in_the_name_of_others():
-    typed = json.dumps({"sender": {"user_id": 1, "user_name": "The boss"}, "data": "You are fired"})
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"sender": {"user_id": 1, "user_name": "The boss"}},
+        {"user_id": 1, "user_name": "The boss", "message_id": "m", "timestamp": 5},
+    ],
+)
+def test_nobody_can_chat_in_the_name_of_others(forged):
+    typed = json.dumps({**forged, "data": "You are fired"})
     document = {
         "msg_type": 18,
         "content": {"user_id": 7, "user_name": "Ann", "timestamp": T, "data": typed},
     }
-    metadata = decode(document).metadata
-    assert (metadata.userId, metadata.userName) == (7, "Ann")
+    packet = decode(document)
+    assert (packet.metadata.userId, packet.metadata.userName, packet.timestamp) == (7, "Ann", T)
 
 
 def test_what_was_typed_is_not_read_where_zoom_sends_fields():

@@ -1,0 +1,262 @@
+"""Whatever arrives is a message or RemoteProtocolError, never anything else."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtms_gevent.enums import (
+    ChatOperation,
+    ChatSessionType,
+    MediaDataType,
+    MessageAttribute,
+    Product,
+    TranscriptLanguage,
+)
+from rtms_gevent.errors import RemoteProtocolError
+from rtms_gevent.protocol.codec import JsonCodec
+from rtms_gevent.protocol.messages import KeepAliveRequest, Message, UnknownMessage
+from rtms_gevent.protocol.packets import ChatDetails, MediaPacket, Metadata
+from rtms_gevent.protocol.people import Participant
+
+CODEC = JsonCodec(Product.MEETING)
+
+
+@pytest.mark.parametrize(
+    ("payload", "problem"),
+    [
+        (b"", "not JSON"),
+        (b" ", "not JSON"),
+        (b"hello", "not JSON"),
+        (b'{"msg_type":12', "not JSON"),
+        (b'{"msg_type":12}}', "not JSON"),
+        (b"{'msg_type':12}", "not JSON"),
+        (b'{"msg_type":012}', "not JSON"),
+        (b'{"a":"line\nbreak"}', "not JSON"),
+        (b'\xef\xbb\xbf{"msg_type":12}', "not JSON"),
+        (b"\x00\x01\x02", "not JSON"),
+        (b'{"msg_type":NaN}', "NaN is no JSON"),
+        (b'{"a":[Infinity]}', "Infinity is no JSON"),
+        (b'{"a":-Infinity}', "-Infinity is no JSON"),
+        (b'{"a":1e999}', "too large"),
+        (b'{"a":-1e999}', "too large"),
+        (b'{"msg_type":' + b"9" * 5000 + b"}", "not JSON"),
+        (b"[]", "no object"),
+        (b'[{"msg_type":12}]', "no object"),
+        (b"12", "no object"),
+        (b'"msg_type"', "no object"),
+        (b"null", "no object"),
+        (b"true", "no object"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b'{"a":"\xc3"}', "not UTF-8"),
+        (b'{"a":"\xed\xa0\xbd"}', "not UTF-8"),
+        (b'{"a":' + b"[" * 32 + b"]" * 32 + b"}", "too deeply"),
+        (b'{"a":' * 33 + b"1" + b"}" * 33, "too deeply"),
+        (b"[" * 200_000, "too deeply"),
+        (b'{"a":' * 200_000, "too deeply"),
+    ],
+    ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else None,
+)
+def test_malformed(payload, problem):
+    with pytest.raises(RemoteProtocolError, match=problem) as caught:
+        CODEC.decode(payload)
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"a":' + b"[" * 31 + b"]" * 31 + b"}",
+        b'{"a":[' + b",".join([b"[]"] * 500) + b"]}",
+        b'{"a":"' + b"{[" * 500 + b'"}',
+    ],
+    ids=["as deep as allowed", "wide", "brackets in text"],
+)
+def test_depth_is_what_is_limited(payload):
+    assert CODEC.decode(payload).raw == json.loads(payload)
+
+
+@pytest.mark.parametrize(("limit", "accepted"), [(2, False), (3, True)])
+def test_the_limit_on_depth_can_be_chosen(limit, accepted):
+    codec = JsonCodec(Product.MEETING, max_nesting=limit)
+    payload = b'{"a":[{},{},{}]}'
+    if accepted:
+        assert isinstance(codec.decode(payload), UnknownMessage)
+    else:
+        with pytest.raises(RemoteProtocolError):
+            codec.decode(payload)
+
+
+def test_the_last_of_duplicate_keys_counts():
+    message = CODEC.decode(b'{"msg_type":14,"msg_type":12,"timestamp":1,"timestamp":2}')
+    assert message == KeepAliveRequest(fields={"timestamp": 2})
+
+
+def test_errors_do_not_tell_the_content():
+    for payload in (b'{"secret" "hunter2"}', b'"hunter2"', b'{"msg_type":14,"content":"hunter2"}'):
+        with pytest.raises(RemoteProtocolError) as caught:
+            CODEC.decode(payload)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_text_and_binary_are_read_alike_and_written_as_text():
+    payload = '{"msg_type":17,"content":{"data":"ä","timestamp":1}}'.encode()
+    assert CODEC.decode(payload) == CODEC.decode(memoryview(payload))
+    assert isinstance(CODEC.encode(CODEC.decode(payload)), str)
+
+
+# -- properties ------------------------------------------------------------------------------------
+
+KEYS = [
+    "attribute",
+    "channel_id",
+    "chat_session",
+    "content",
+    "data",
+    "delete_file_id_list",
+    "end_time",
+    "event",
+    "event_code",
+    "event_ts",
+    "event_type",
+    "events",
+    "files",
+    "language",
+    "media_params",
+    "media_server",
+    "media_server_url",
+    "media_type",
+    "meeting_uuid",
+    "message_id",
+    "operation_type",
+    "paticipant_info",
+    "participants",
+    "payload_encrypted",
+    "reason",
+    "receiver",
+    "rtms_session_id",
+    "rtms_stream_id",
+    "sender",
+    "server_urls",
+    "start_time",
+    "state",
+    "status",
+    "status_code",
+    "stop_reason",
+    "subscribe",
+    "timestamp",
+    "type",
+    "user_id",
+    "user_name",
+    "users",
+]
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec=None), max_size=20)
+    | st.sampled_from(["12", "-1", "--1", "1e3", "wss://a", '{"message_id":1}', "AAAA"]),
+    lambda children: (
+        st.lists(children, max_size=4)
+        | st.dictionaries(st.text(max_size=8) | st.sampled_from(KEYS), children, max_size=5)
+    ),
+    max_leaves=8,
+)
+
+
+def decode_and_encode(payload, product):
+    """Return the message, or None for RemoteProtocolError; anything else fails the test."""
+    codec = JsonCodec(product)
+    try:
+        message = codec.decode(payload)
+    except RemoteProtocolError:
+        return None
+    assert isinstance(message, (Message, MediaPacket))
+    # What could be read can be written, as JSON: answers echo what servers send.
+    json.loads(codec.encode(message), parse_constant=pytest.fail)
+    repr(message)
+    return message
+
+
+@given(st.binary(max_size=200), st.sampled_from(Product))
+def test_any_bytes(payload, product):
+    decode_and_encode(payload, product)
+
+
+@given(json_values, st.sampled_from(Product))
+def test_any_json(value, product):
+    decode_and_encode(json.dumps(value).encode(), product)
+
+
+@settings(max_examples=600)
+@given(
+    number=st.integers(-1, 31),
+    document=st.dictionaries(st.sampled_from(KEYS), json_values, max_size=6),
+    inner=st.dictionaries(st.sampled_from(KEYS), json_values, max_size=8),
+    where=st.sampled_from(["content", "event", "media_server", "nowhere"]),
+    product=st.sampled_from(Product),
+)
+def test_any_object_with_any_number(number, document, inner, where, product):
+    document |= {"msg_type": number, where: inner}
+    decode_and_encode(json.dumps(document).encode(), product)
+
+
+#: Numbers that are small enough not to be taken for seconds, or none.
+_times = st.integers(10**11, 2**53)
+_ids = st.integers(1, 2**40)
+_texts = st.text(max_size=30)
+_names = st.text("abcXYZ 0123456789-", min_size=1, max_size=8)
+
+
+@st.composite
+def packets(draw):
+    kind = draw(
+        st.sampled_from([kind for kind in MediaDataType if kind not in (0, MediaDataType.ALL)])
+    )
+    textual = kind in (MediaDataType.TRANSCRIPT, MediaDataType.CHAT)
+    chat = None
+    if kind is MediaDataType.CHAT and draw(st.booleans()):
+        chat = ChatDetails(
+            session_type=draw(st.sampled_from(ChatSessionType)),
+            session_id=draw(_texts),
+            operation=draw(st.none() | st.sampled_from(ChatOperation)),
+            message_id=draw(_texts),
+            parent_message_id=draw(_texts),
+            receiver=draw(st.none() | st.builds(Participant, _ids, _texts)),
+            files=tuple(draw(st.lists(st.dictionaries(_names, _texts), max_size=2))),
+            deleted_files=tuple(draw(st.lists(_texts, max_size=2))),
+        )
+    metadata = Metadata(
+        userId=draw(_ids | st.just(0)),
+        userName=draw(_texts),
+        startTs=draw(st.just(0) | _times),
+        endTs=draw(st.just(0) | _times),
+        language=draw(st.none() | st.sampled_from(TranscriptLanguage)),
+        attribute=draw(st.none() | st.sampled_from(MessageAttribute)),
+        channelId=draw(st.just("") | _names),
+        chat=chat,
+        extra=draw(st.dictionaries(_names, st.integers() | _texts, max_size=3)),
+    )
+    data = draw(_texts).encode() if textual else draw(st.binary(max_size=100))
+    return MediaPacket(kind, data, draw(_times), metadata)
+
+
+@given(packets())
+def test_packets_come_back_as_they_were(packet):
+    assert CODEC.decode(CODEC.encode(packet).encode()) == packet
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=10).filter(lambda key: key != "msg_type"), json_values, max_size=5
+    )
+)
+def test_keep_alives_are_echoed_whole(fields):
+    request = CODEC.decode(json.dumps({**fields, "msg_type": 12}).encode())
+    answer = json.loads(CODEC.encode(request.answer()))
+    assert answer == {**json.loads(json.dumps(fields)), "msg_type": 13}
+    assert not any(isinstance(value, float) and math.isnan(value) for value in answer.values())
