@@ -89,7 +89,7 @@ from .reports import (
     USER_LEAVE,
     Session,
 )
-from .webhook import WebhookEvent, WebhookKind
+from .webhook import WebhookEvent, WebhookKind, WebhookServer, on_webhook_event
 
 __all__ = [
     "SESSION_EVENT_ADD",
@@ -159,9 +159,11 @@ __all__ = [
     "WebhookError",
     "WebhookEvent",
     "WebhookKind",
+    "WebhookServer",
     "__version__",
     "explain_status",
     "explain_stop",
+    "on_webhook_event",
     "run",
     "run_soon",
     "signals",
