@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
 
+from gevent import socket
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
@@ -146,8 +147,15 @@ class Simulator:
 
             self._certificates = Certificates(*([] if self._host in _WILDCARDS else [self._host]))
             tls["ssl_context"] = self._certificates.context
+        try:
+            listener = self._listen()
+        except OSError as error:
+            self._remove_certificates()
+            raise ConfigurationError(
+                f"cannot listen on {self._host}:{self._port}: {error.strerror or error}"
+            ) from error
         server = _Server(
-            (self._host, self._port),
+            listener,
             self._serve,
             handler_class=Handler,
             spawn=Pool(MAX_SOCKETS),
@@ -155,15 +163,9 @@ class Simulator:
             error_log=logger,
             **tls,
         )
-        try:
-            server.start()
-        except OSError as error:
-            self._remove_certificates()
-            raise ConfigurationError(
-                f"cannot listen on {self._host}:{self._port}: {error.strerror or error}"
-            ) from error
+        server.start()
         self._server = server
-        self._base_url = self._make_base_url(int(server.address[1]))
+        self._base_url = self._make_base_url(listener.getsockname()[1])
         self._first = self.add_meeting()
 
     def stop(self) -> None:
@@ -176,6 +178,17 @@ class Simulator:
             meeting.shut_down()
         server.stop(timeout=0.5)
         self._remove_certificates()
+
+    def _listen(self) -> socket.socket:
+        listener = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self._host, self._port))
+            listener.listen(128)
+        except (OSError, OverflowError) as error:
+            listener.close()
+            raise error if isinstance(error, OSError) else OSError(str(error)) from error
+        return listener
 
     def _remove_certificates(self) -> None:
         if self._certificates is not None:
@@ -274,19 +287,19 @@ class Simulator:
     def _serve(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        socket = environ.get("wsgi.websocket")
-        if socket is None:
+        websocket = environ.get("wsgi.websocket")
+        if websocket is None:
             start_response("426 Upgrade Required", [("Content-Type", "text/plain")])
             return [b"this is a WebSocket server\n"]
-        connection = self._connection(environ["PATH_INFO"], socket)
+        connection = self._connection(environ["PATH_INFO"], websocket)
         if connection is None:
-            socket.close(1008, "no such address")
+            websocket.close(1008, "no such address")
         else:
             connection.serve()
         return []
 
-    def _connection(self, path: str, socket: Any) -> Connection | None:
-        common = (socket, self._find, self._options, self.requests.append)
+    def _connection(self, path: str, websocket: Any) -> Connection | None:
+        common = (websocket, self._find, self._options, self.requests.append)
         if path == "/signaling" or path.startswith("/signaling/"):
             return SignalingConnection(*common)
         match = _MEDIA_PATH.fullmatch(path)

@@ -1,0 +1,145 @@
+"""The command line, in a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import signal
+import sys
+
+import gevent
+import pytest
+from gevent import subprocess
+from gevent.event import AsyncResult
+from gevent.pywsgi import WSGIServer
+
+from rtms_gevent import cli
+
+from .raw import RawSocket
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "rtms_gevent.cli", "simulate", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def finish(process, number=signal.SIGTERM):
+    process.send_signal(number)
+    with gevent.Timeout(20):
+        output, errors = process.communicate()
+    return process.returncode, output, errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_simulate_prints_one_line_plays_and_ends_on_a_signal(number):
+    process = start("--scenario", "empty", "--client-id", "me", "--client-secret", "s3cret")
+    with gevent.Timeout(20):
+        ready = json.loads(process.stdout.readline())
+    assert set(ready) == {
+        "signaling_url", "meeting_uuid", "rtms_stream_id", "client_id", "client_secret",
+        "webhook_secret",
+    }  # fmt: skip
+    assert (ready["client_id"], ready["client_secret"]) == ("me", "s3cret")
+    with RawSocket(ready["signaling_url"]) as socket:
+        text = f"me,{ready['meeting_uuid']},{ready['rtms_stream_id']}"
+        socket.send(
+            {
+                "msg_type": 1,
+                "meeting_uuid": ready["meeting_uuid"],
+                "rtms_stream_id": ready["rtms_stream_id"],
+                "signature": hmac.new(b"s3cret", text.encode(), hashlib.sha256).hexdigest(),
+            }
+        )
+        assert socket.receive()["status_code"] == 0
+        code, output, errors = finish(process, number)
+    assert (code, output, errors) == (0, b"", b"")
+
+
+def test_simulate_with_tls_and_a_webhook():
+    received = AsyncResult()
+
+    def receiver(environ, start_response):
+        body = environ["wsgi.input"].read()
+        received.set((environ["HTTP_X_ZM_REQUEST_TIMESTAMP"], environ["HTTP_X_ZM_SIGNATURE"], body))
+        start_response("204 No Content", [])
+        return []
+
+    server = WSGIServer(("127.0.0.1", 0), receiver, log=None)
+    server.start()
+    process = start(
+        "--scenario", "empty", "--tls", "--webhook-secret", "hook",
+        "--webhook", f"http://127.0.0.1:{server.server_port}/here",
+    )  # fmt: skip
+    try:
+        with gevent.Timeout(20):
+            ready = json.loads(process.stdout.readline())
+        stamp, signature, body = received.get(timeout=20)
+        signed = f"v0:{stamp}:".encode() + body
+        assert signature == "v0=" + hmac.new(b"hook", signed, hashlib.sha256).hexdigest()
+        event = json.loads(body)
+        assert event["event"] == "meeting.rtms_started"
+        assert event["payload"]["server_urls"] == ready["signaling_url"]
+        with RawSocket(ready["signaling_url"], ready["ca"]) as socket:
+            socket.send({"msg_type": 1})
+            assert socket.receive()["msg_type"] == 2
+    finally:
+        code, _, errors = finish(process)
+        server.stop()
+    assert (code, errors) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--scenario", "nope"], "no scenario 'nope'"),
+        (["--speed", "0"], "speed must be"),
+        (["--webhook", "ftp://x"], "webhook URL"),
+        (["--client-secret", ""], "client_secret must not be empty"),
+        (["--host", "192.0.2.1"], "cannot listen on 192.0.2.1"),
+        (["--port", "70000"], "cannot listen on 127.0.0.1:70000"),
+    ],
+)
+def test_bad_arguments_give_one_line_and_exit_code_2(capsys, arguments, problem):
+    assert cli.main(["simulate", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("rtms-gevent: ")
+    assert problem in captured.err
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["dance"], ["simulate", "--port", "x"]])
+def test_usage_errors(capsys, arguments):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2
+    assert "usage: rtms-gevent" in capsys.readouterr().err
+
+
+def test_help_names_every_command_and_imports_none(capsys):
+    script = (
+        "import sys; from rtms_gevent import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "assert not {'rtms_gevent.simulator', 'rtms_gevent.demo'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True)
+    assert b"simulate" in done.stdout
+    assert b"demo" in done.stdout
+
+
+def test_a_missing_package_is_named_with_the_extra_that_has_it():
+    script = (
+        "import sys; sys.modules['geventwebsocket'] = None\n"
+        "from rtms_gevent import cli; sys.exit(cli.main(['simulate']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, timeout=20, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.count(b"\n") == 1
+    assert b"rtms-gevent[simulator]" in done.stderr
