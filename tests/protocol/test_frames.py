@@ -1,0 +1,400 @@
+"""WebSocket frames: the same messages come out however the bytes were cut."""
+
+import itertools
+import struct
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtms_gevent.errors import FrameError
+from rtms_gevent.protocol.frames import BINARY, CLOSE, PING, PONG, TEXT, CloseFrame, FrameReader
+
+MIB = 1024 * 1024
+CAPACITY = 16 * 1024
+CONTINUATION = 0
+
+
+def frame(payload=b"", opcode=BINARY, *, final=True, reserved=0, mask=None):
+    """Encode one frame by RFC 6455 section 5.2, independently of the code under test."""
+    masked = 0x80 if mask else 0
+    if len(payload) < 126:
+        length = struct.pack("!B", masked | len(payload))
+    elif len(payload) < 65536:
+        length = struct.pack("!BH", masked | 126, len(payload))
+    else:
+        length = struct.pack("!BQ", masked | 127, len(payload))
+    return bytes([final << 7 | reserved << 4 | opcode]) + length + (mask or b"") + payload
+
+
+def pump(reader, *chunks):
+    """Let the reader receive chunks; return what came out, and the error that ended it."""
+    found = []
+    for chunk in chunks:
+        while chunk:
+            space = reader.writable()
+            assert len(space) > 0
+            count = min(len(space), len(chunk))
+            space[:count] = chunk[:count]
+            chunk = chunk[count:]
+            try:
+                for opcode, payload in reader.received(count):
+                    found.append((opcode, bytes(payload)))
+            except FrameError as error:
+                return found, error
+    return found, None
+
+
+def bytewise(stream):
+    return (stream[at : at + 1] for at in range(len(stream)))
+
+
+def pattern(size):
+    """Bytes that tell a shift by any small amount."""
+    return (bytes(range(251)) * (size // 251 + 1))[:size]
+
+
+STREAMS = {
+    "nothing": (b"", []),
+    **{
+        f"{size}-bytes": (frame(pattern(size)), [(BINARY, pattern(size))])
+        for size in (0, 1, 2, 125, 126, 127, 255, 256, 65535, 65536, 65537)
+    },
+    "text": (frame("grüß".encode(), TEXT), [(TEXT, "grüß".encode())]),
+    "text-and-binary": (
+        frame(b"a", TEXT) + frame(b"b") + frame(b"", TEXT) + frame(b"c"),
+        [(TEXT, b"a"), (BINARY, b"b"), (TEXT, b""), (BINARY, b"c")],
+    ),
+    "many-in-one-read": (
+        b"".join(frame(pattern(size)) for size in range(130)),
+        [(BINARY, pattern(size)) for size in range(130)],
+    ),
+    "fragments": (
+        frame(b"one", TEXT, final=False)
+        + frame(b"", CONTINUATION, final=False)
+        + frame(b"two", CONTINUATION, final=False)
+        + frame(b"three", CONTINUATION)
+        + frame(b"next"),
+        [(TEXT, b"onetwothree"), (BINARY, b"next")],
+    ),
+    "fragments-all-empty": (
+        frame(b"", BINARY, final=False) + frame(b"", CONTINUATION),
+        [(BINARY, b"")],
+    ),
+    "two-fragmented-messages": (
+        frame(b"a", TEXT, final=False)
+        + frame(b"b", CONTINUATION)
+        + frame(b"c", BINARY, final=False)
+        + frame(b"d", CONTINUATION),
+        [(TEXT, b"ab"), (BINARY, b"cd")],
+    ),
+    "big-fragments": (
+        frame(pattern(70000), BINARY, final=False) + frame(pattern(300), CONTINUATION),
+        [(BINARY, pattern(70000) + pattern(300))],
+    ),
+    "ping-between-fragments": (
+        frame(b"one", TEXT, final=False)
+        + frame(b"are you there", PING)
+        + frame(b"", PONG)
+        + frame(b"two", CONTINUATION),
+        [(PING, b"are you there"), (PONG, b""), (TEXT, b"onetwo")],
+    ),
+    "longest-ping": (frame(pattern(125), PING), [(PING, pattern(125))]),
+    "close-without-code": (frame(b"", CLOSE), [(CLOSE, b"")]),
+    "close-with-code": (
+        frame(b"last") + frame(struct.pack("!H", 1001) + b"bye", CLOSE),
+        [(BINARY, b"last"), (CLOSE, struct.pack("!H", 1001) + b"bye")],
+    ),
+    "close-between-fragments": (
+        frame(b"one", TEXT, final=False) + frame(struct.pack("!H", 1000), CLOSE),
+        [(CLOSE, struct.pack("!H", 1000))],
+    ),
+}
+streams = pytest.mark.parametrize(("stream", "expected"), STREAMS.values(), ids=STREAMS)
+
+
+@streams
+def test_whole(stream, expected):
+    assert pump(FrameReader(MIB), stream) == (expected, None)
+
+
+@streams
+def test_byte_by_byte(stream, expected):
+    assert pump(FrameReader(MIB), *bytewise(stream)) == (expected, None)
+
+
+@streams
+@pytest.mark.parametrize("capacity", [1, 2, 13, 100])
+def test_through_a_small_buffer(stream, expected, capacity):
+    assert pump(FrameReader(MIB, capacity=capacity), stream) == (expected, None)
+
+
+@st.composite
+def conversations(draw):
+    """Return the bytes of some messages, what they are, and the bytes cut anywhere."""
+    stream, expected = bytearray(), []
+    for _ in range(draw(st.integers(1, 5))):
+        opcode = draw(st.sampled_from([TEXT, BINARY]))
+        message = pattern(draw(st.sampled_from([0, 1, 125, 126, 300, 40000, 70000])))
+        parts = []
+        for _ in range(draw(st.integers(0, 3))):
+            at = draw(st.integers(0, len(message)))
+            parts.append(message[:at])
+            message = message[at:]
+        parts.append(message)
+        for number, part in enumerate(parts):
+            stream += frame(
+                part, opcode if number == 0 else CONTINUATION, final=number == len(parts) - 1
+            )
+            if number < len(parts) - 1 and draw(st.booleans()):
+                expected.append((PING, b"?"))
+                stream += frame(b"?", PING)
+        expected.append((opcode, b"".join(parts)))
+    cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=12)))
+    edges = [0, *cuts, len(stream)]
+    chunks = [bytes(stream[begin:end]) for begin, end in itertools.pairwise(edges) if end > begin]
+    return chunks, expected
+
+
+@given(conversations(), st.sampled_from([1, 64, CAPACITY]))
+def test_however_it_is_cut(conversation, capacity):
+    chunks, expected = conversation
+    assert pump(FrameReader(MIB, capacity=capacity), *chunks) == (expected, None)
+
+
+@given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
+def test_any_bytes_end_the_same_however_they_are_cut(stream, cuts):
+    edges = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
+    chunks = [stream[begin:end] for begin, end in itertools.pairwise(edges)]
+    whole, whole_error = pump(FrameReader(100), stream)
+    pieces, pieces_error = pump(FrameReader(100), *chunks)
+    assert pieces == whole
+    assert str(pieces_error) == str(whole_error)
+
+
+# -- broken rules ----------------------------------------------------------------------------------
+
+VIOLATIONS = {
+    "masked": (frame(b"x", mask=b"abcd"), 1002, "mask"),
+    "masked-ping": (frame(b"", PING, mask=b"abcd"), 1002, "mask"),
+    "compressed": (frame(b"x", reserved=4), 1002, "reserved bits"),
+    "reserved-bit-2": (frame(b"x", reserved=2), 1002, "reserved bits"),
+    "reserved-bit-3": (frame(b"x", reserved=1), 1002, "reserved bits"),
+    "compressed-ping": (frame(b"x", PING, reserved=4), 1002, "reserved bits"),
+    **{
+        f"reserved-opcode-{opcode}": (frame(b"x", opcode), 1002, f"reserved opcode {opcode}")
+        for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)
+    },
+    "fragmented-ping": (frame(b"x", PING, final=False), 1002, "must not be fragmented"),
+    "fragmented-close": (frame(b"", CLOSE, final=False), 1002, "must not be fragmented"),
+    "long-ping": (frame(bytes(126), PING), 1002, "longer than 125"),
+    "long-close": (frame(bytes(70000), CLOSE), 1002, "longer than 125"),
+    "continuation-of-nothing": (frame(b"x", CONTINUATION), 1002, "continuation of nothing"),
+    "continuation-after-the-end": (
+        frame(b"x", TEXT, final=False) + frame(b"", CONTINUATION) + frame(b"", CONTINUATION),
+        1002,
+        "continuation of nothing",
+    ),
+    "text-within-text": (
+        frame(b"x", TEXT, final=False) + frame(b"y", TEXT),
+        1002,
+        "before the last one ended",
+    ),
+    "fragment-within-text": (
+        frame(b"x", TEXT, final=False) + frame(b"y", BINARY, final=False),
+        1002,
+        "before the last one ended",
+    ),
+    "too-long": (frame(bytes(100_001)), 1009, "100001 bytes, the limit is 100000"),
+    "longest-possible": (b"\x82\x7f" + b"\xff" * 8, 1009, "the limit is 100000"),
+    "fragments-too-long": (
+        frame(bytes(60_000), BINARY, final=False) + frame(bytes(40_001), CONTINUATION),
+        1009,
+        "100001 bytes, the limit is 100000",
+    ),
+}
+violations = pytest.mark.parametrize(
+    ("stream", "close_code", "problem"), VIOLATIONS.values(), ids=VIOLATIONS
+)
+
+
+@violations
+@pytest.mark.parametrize("cut", [lambda stream: [stream], bytewise], ids=["whole", "bytewise"])
+def test_a_broken_rule(stream, close_code, problem, cut):
+    found, error = pump(FrameReader(100_000), *cut(frame(b"before", TEXT) + stream))
+    assert found[0] == (TEXT, b"before")
+    assert problem in str(error)
+    assert error.close_code == close_code
+
+
+def test_a_message_may_be_as_long_as_the_limit():
+    whole = frame(bytes(1000))
+    parts = frame(bytes(400), BINARY, final=False) + frame(bytes(600), CONTINUATION)
+    expected = [(BINARY, bytes(1000))] * 2
+    assert pump(FrameReader(1000), whole + parts) == (expected, None)
+
+
+def test_control_frames_do_not_count_towards_the_limit():
+    stream = (
+        frame(bytes(10), BINARY, final=False) + frame(bytes(100), PING) + frame(b"", CONTINUATION)
+    )
+    assert pump(FrameReader(10), stream) == ([(PING, bytes(100)), (BINARY, bytes(10))], None)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        frame(b"\xff", TEXT),
+        frame(b"\xed\xa0\x80", TEXT),
+        frame(b"a", TEXT, final=False) + frame(b"\xc3", CONTINUATION),
+    ],
+)
+def test_text_must_be_utf8_where_asked_for(bad):
+    found, error = pump(FrameReader(MIB, check_utf8=True), frame(b"good", TEXT) + bad)
+    assert (found, error.close_code) == ([(TEXT, b"good")], 1007)
+    assert len(pump(FrameReader(MIB), bad)[0]) == 1
+
+
+def test_a_character_may_be_cut_by_fragments():
+    stream = frame(b"\xc3", TEXT, final=False) + frame(b"\xa4", CONTINUATION) + frame(b"\xff")
+    expected = [(TEXT, "ä".encode()), (BINARY, b"\xff")]
+    assert pump(FrameReader(MIB, check_utf8=True), stream) == (expected, None)
+
+
+# -- memory ----------------------------------------------------------------------------------------
+
+
+def test_what_is_too_long_is_refused_before_it_arrives():
+    reader = FrameReader(1000)
+    _, error = pump(reader, b"\x82\x7f" + struct.pack("!Q", 2**40))
+    assert error.close_code == 1009
+    assert len(reader._buffer) == CAPACITY
+
+
+def test_announcing_much_reserves_little():
+    reader = FrameReader(64 * MIB)
+    header = b"\x82\x7f" + struct.pack("!Q", 60 * MIB)
+    pump(reader, header, bytes(1000))
+    reader.writable()
+    assert len(reader._buffer) == CAPACITY
+    pump(reader, bytes(MIB))
+    reader.writable()
+    assert len(reader._buffer) <= 3 * MIB
+
+
+@pytest.mark.parametrize("size", [CAPACITY, 300_000, 4 * MIB])
+def test_a_frame_is_never_given_more_room_than_it_needs(size):
+    reader = FrameReader(64 * MIB)
+    found, error = pump(reader, frame(pattern(size)))
+    assert (found, error) == ([(BINARY, pattern(size))], None)
+    assert len(reader._buffer) <= size + 16
+
+
+def test_the_buffer_shrinks_after_a_big_message():
+    reader = FrameReader(64 * MIB)
+    pump(reader, frame(bytes(4 * MIB)))
+    assert len(reader._buffer) > 4 * MIB
+    assert len(reader.writable()) == CAPACITY
+    assert pump(reader, frame(b"small")) == ([(BINARY, b"small")], None)
+
+
+def test_a_moderate_buffer_is_kept():
+    reader = FrameReader(64 * MIB)
+    pump(reader, frame(bytes(100_000)))
+    assert len(reader.writable()) > 100_000
+
+
+def traced_growth(reader, stream):
+    """Bytes that were allocated, at the peak, while the reader took the stream in."""
+    pump(reader, frame(b"warm up"))
+    chunks = tuple(stream[at : at + 64] for at in range(0, len(stream), 64))
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        found, error = pump(reader, *chunks)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert error is None
+    return found, peak - before
+
+
+def test_empty_fragments_without_end_take_no_memory():
+    stream = frame(b"", TEXT, final=False) + frame(b"", CONTINUATION, final=False) * 20_000
+    found, growth = traced_growth(FrameReader(MIB), stream)
+    assert found == []
+    assert growth < 20_000  # less than a byte for each
+
+
+def test_tiny_fragments_take_about_their_size():
+    stream = frame(b"", BINARY, final=False) + frame(b"ab", CONTINUATION, final=False) * 20_000
+    found, growth = traced_growth(FrameReader(MIB), stream)
+    assert found == []
+    assert growth < 2 * 40_000
+
+
+# -- views -----------------------------------------------------------------------------------------
+
+
+def test_views_are_valid_until_the_next_writable():
+    reader = FrameReader(MIB)
+    stream = frame(b"one") + frame(b"two") + frame(b"!", PING) + frame(b"half")[:-2]
+    reader.writable()[: len(stream)] = stream
+    kept = list(reader.received(len(stream)))
+    assert [bytes(payload) for _, payload in kept] == [b"one", b"two", b"!"]
+    assert isinstance(kept[0][1], memoryview)
+
+
+def test_control_frames_and_joined_messages_outlive_writable():
+    reader = FrameReader(MIB, capacity=32)
+    stream = frame(b"ping", PING) + frame(b"a", final=False) + frame(b"b", CONTINUATION)
+    reader.writable()[: len(stream)] = stream
+    kept = list(reader.received(len(stream)))
+    pump(reader, frame(bytes(1000)), frame(bytes(1000)))
+    assert kept == [(PING, b"ping"), (BINARY, b"ab")]
+
+
+def test_a_view_that_is_still_held_hinders_nothing():
+    reader = FrameReader(MIB, capacity=64)
+    reader.writable()[:3] = frame(b"x")
+    held = list(reader.received(3))
+    stream = frame(pattern(500_000)) + frame(b"y") * 50
+    expected = [(BINARY, pattern(500_000)), *[(BINARY, b"y")] * 50]
+    assert pump(reader, stream) == (expected, None)
+    assert len(held[0][1]) == 1
+
+
+# -- close frames ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected"),
+    [
+        (b"", (None, "")),
+        (b"\x03\xe8", (1000, "")),
+        (b"\x03\xe8bye", (1000, "bye")),
+        (b"\x03\xf3" + "grüß".encode(), (1011, "grüß")),
+        *((struct.pack("!H", code), (code, "")) for code in (1001, 1014, 3000, 4000, 4999)),
+    ],
+)
+def test_close_frame(payload, expected):
+    assert CloseFrame.parse(payload) == expected
+
+
+@pytest.mark.parametrize(
+    ("payload", "close_code"),
+    [
+        (b"\x03", 1002),
+        *(
+            (struct.pack("!H", code), 1002)
+            for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)
+        ),
+        (b"\x03\xe8\xff", 1007),
+    ],
+)
+def test_close_frame_that_breaks_the_rules(payload, close_code):
+    with pytest.raises(FrameError) as caught:
+        CloseFrame.parse(payload)
+    assert caught.value.close_code == close_code
