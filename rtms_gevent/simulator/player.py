@@ -121,6 +121,8 @@ class Player:
     def _join(self, step: Step) -> None:
         people: tuple[Person, ...] = step.fields["who"]
         for person in people:
+            if step.fields.get("muted", False):
+                self._muted.add(person.user_id)
             self._room.present[person.user_id] = person
         self._send_event(events.joined(*people))
 
@@ -130,6 +132,7 @@ class Player:
         for person in people:
             self._room.present.pop(person.user_id, None)
             self._speeches.pop(person.user_id, None)
+            self._muted.discard(person.user_id)
             if self._room.sharer == person:
                 self._share_stop(step)
             if self._room.speaker == person:

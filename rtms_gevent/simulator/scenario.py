@@ -163,6 +163,12 @@ def _whole(parser: _Parser, value: Any) -> int:
     return value
 
 
+def _yes_or_no(parser: _Parser, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
 def _object(parser: _Parser, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("must be an object")
@@ -231,7 +237,7 @@ class _Action:
 
 #: What can happen, and the fields of each; every one is a method of the player.
 ACTIONS = {
-    "join": _Action({"who": _persons}),
+    "join": _Action({"who": _persons}, {"muted": _yes_or_no}),
     "leave": _Action({"who": _persons}),
     "mute": _Action({"who": _persons}),
     "unmute": _Action({"who": _persons}),
@@ -310,7 +316,8 @@ class _Parser:
 
     def _parse_media(self, value: Any) -> frozenset[MediaDataType]:
         kinds = {name: kind for kind, name in MEDIA_KEYS.items()}
-        if not isinstance(value, list) or not value or not all(name in kinds for name in value):
+        names = list(kinds)  # not the dictionary: what is asked for may not be hashable
+        if not isinstance(value, list) or not value or any(name not in names for name in value):
             raise self._wrong("media", f"must be a list of {', '.join(kinds)}")
         return frozenset(kinds[name] for name in value)
 
