@@ -78,7 +78,7 @@ def test_the_minutes_of_a_meeting_are_kept(served: str) -> None:
         meeting = simulator.meeting
         assert meeting.start() == 200
         assert meeting.finished.wait(20)
-        home = wait_for(f"{served}/", "1 lines by")
+        home = wait_for(f"{served}/", "1 line by")
         minutes = fetch(f"{served}/meetings/{meeting.stream_id}")
         wait_for(f"{served}/rtms/live/stats", '"state":"ended"')
         (stats,) = json.loads(fetch(f"{served}/rtms/live/stats"))["streams"]
