@@ -299,6 +299,20 @@ class DeskshareParams(_PictureParams):
 
     data_opt = _Field(DataOption.VIDEO_SINGLE_ACTIVE_STREAM, **_one_of(DataOption), wire=None)
 
+    def check(self) -> None:
+        """Check codec against frame rate.
+
+        Zoom's sources disagree on H.264 with 2 to 5 frames, so the server decides there.
+
+        Raises:
+            ConfigurationError: JPG or PNG with more than 5, or H.264 with 1 frame per second.
+        """
+        super().check()
+        if self.codec == Codec.H264 and self.fps == 1:
+            raise ConfigurationError(
+                "DeskshareParams.fps cannot be 1 with H264; allowed: 6 to 30, or use JPG"
+            )
+
 
 class TranscriptParams(MediaParams):
     """Transcript: by default in the language that Zoom detects."""
