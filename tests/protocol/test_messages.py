@@ -334,6 +334,42 @@ MESSAGES = [
             ),
         ),
     ),
+    (
+        {
+            "msg_type": 18,
+            "content": {
+                "user_id": 1,
+                "user_name": "",
+                "data": "",
+                "timestamp": T,
+                "message_id": "m",
+            },
+        },
+        MediaPacket(
+            MediaDataType.CHAT, b"", T, Metadata(userId=1, chat=ChatDetails(message_id="m"))
+        ),
+    ),
+    (
+        {
+            "msg_type": 18,
+            "content": {
+                "user_id": 1,
+                "user_name": "",
+                "data": "",
+                "timestamp": T,
+                "operation_type": 2,
+                "delete_file_id_list": ["f"],
+            },
+        },
+        MediaPacket(
+            MediaDataType.CHAT,
+            b"",
+            T,
+            Metadata(
+                userId=1, chat=ChatDetails(operation=ChatOperation.DELETE, deleted_files=("f",))
+            ),
+        ),
+    ),
     ({"msg_type": 19, "rtms_stream_id": "s"}, StreamStateRequest(stream_id="s")),
     (
         {"msg_type": 20, "state": 2, "reason": 14, "timestamp": T, "rtms_stream_id": "s"},
@@ -481,6 +517,14 @@ def test_a_payload_is_not_decoded_twice():
     content = {"user_id": 1, "user_name": "A", "timestamp": T, "data": "SGVsbG8="}
     assert decode({"msg_type": 17, "content": content}).data == b"SGVsbG8="
     assert decode({"msg_type": 14, "content": content}).data == b"Hello"
+
+
+def test_a_message_without_fields_needs_nothing_but_a_number():
+    class Bare(messages.Message):
+        number = MessageType.UNDEFINED
+
+    assert encode(Bare()) == {"msg_type": 0}
+    assert Bare.from_wire({"msg_type": 0, "a": 1}, Product.MEETING).raw == {"msg_type": 0, "a": 1}
 
 
 # -- fields that are newer than this package -------------------------------------------------------
