@@ -1,0 +1,25 @@
+"""Second names for attributes, as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["Alias"]
+
+
+class Alias:
+    """Another name for the attribute ``target``, looked up when it is used.
+
+    So a subclass that overrides ``target`` is honoured under both names; an assignment in the
+    class body, ``other = target``, would still mean the base's.
+    """
+
+    def __init__(self, target: str) -> None:
+        """Make a second name for ``target``."""
+        self._target = target
+
+    def __get__(self, instance: object | None, owner: type) -> Any:
+        return getattr(owner if instance is None else instance, self._target)
+
+    def __set__(self, instance: object, value: Any) -> None:
+        setattr(instance, self._target, value)
