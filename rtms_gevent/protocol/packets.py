@@ -27,7 +27,14 @@ from .fields import Document, integer, mapping, milliseconds, string, text
 from .people import ChannelParticipant, Participant
 from .strict_json import parse_object
 
-__all__ = ["MEDIA_TYPES", "ChatDetails", "MediaPacket", "Metadata"]
+__all__ = [
+    "MEDIA_TYPES",
+    "AiInterpreter",
+    "AiTargetLanguage",
+    "ChatDetails",
+    "MediaPacket",
+    "Metadata",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,6 +51,34 @@ class ChatDetails:
     deleted_files: tuple[str, ...] = ()  #: file ids
     #: The fields that all of this was read from, as they came.
     raw: Document = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AiTargetLanguage:
+    """A language that the AI interpreter translates into; see :class:`AiInterpreter`."""
+
+    lid: int = 0
+    toneId: int = 0
+    voiceId: str = ""
+    engine: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AiInterpreter:
+    """What the official SDK tells of an AI interpreter's audio: always empty, there as here.
+
+    Zoom has published no names of these fields on the wire, so nothing can fill them. What a packet
+    carries beside the fields that are known lies in :attr:`Metadata.extra`.
+    """
+
+    lid: int = 0
+    timestamp: int = 0
+    channelNum: int = 0
+    sampleRate: int = 0
+    targets: tuple[AiTargetLanguage, ...] = ()
+
+
+_NO_INTERPRETER = AiInterpreter()
 
 
 @dataclasses.dataclass(slots=True)
@@ -64,6 +99,7 @@ class Metadata:
     channelId: str = ""  #: Contact Center and phone
     channel: ChannelParticipant | None = None  #: who is on that channel, as far as Zoom told
     chat: ChatDetails | None = None  #: chat only
+    aiInterpreter: AiInterpreter = _NO_INTERPRETER
     #: Fields of the packet that have no place above, as they came.
     extra: Document = dataclasses.field(default_factory=dict)
 

@@ -2,7 +2,7 @@
 
 Each class is one media type. Attributes may be set at any time before joining, in any order; a
 value of the wrong kind is refused at once, a combination that Zoom refuses when joining
-(:meth:`MediaParams.check`).
+(:meth:`MediaParams.check`). The official SDK's camelCase names are aliases.
 
 Source of the combinations: Zoom's media parameter definition, as gathered in
 ``docs/media-parameters.md``.
@@ -14,6 +14,7 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, overload
 
+from ..aliases import Alias
 from ..enums import (
     AudioChannel,
     AudioSampleRate,
@@ -203,6 +204,11 @@ class AudioParams(MediaParams):
     #: Samples per packet and channel; kept for the official SDK's sake, Zoom is not told.
     frame_size = _Field(960, **_whole(1, 48_000), wire=None)
 
+    contentType = Alias("content_type")
+    sampleRate = Alias("sample_rate")
+    dataOpt = Alias("data_opt")
+    frameSize = Alias("frame_size")
+
     def check(self) -> None:
         """Check against the table of combinations.
 
@@ -250,6 +256,9 @@ class _PictureParams(MediaParams):
     resolution = _Field(VideoResolution.HD, **_one_of(VideoResolution))
     #: Frames per second: JPG and PNG up to 5, H.264 above.
     fps = _Field(30, **_whole(1, 30))
+
+    contentType = Alias("content_type")
+    dataOpt = Alias("data_opt")
 
     def check(self) -> None:
         """Check codec against frame rate.
@@ -324,6 +333,10 @@ class TranscriptParams(MediaParams):
     src_language = _Field(TranscriptLanguage.NONE, **_one_of(TranscriptLanguage))
     enable_lid = _Field(True, convert=bool, allowed="True or False")
 
+    contentType = Alias("content_type")
+    srcLanguage = Alias("src_language")
+    enableLid = Alias("enable_lid")
+
 
 class ChatParams(MediaParams):
     """Chat: there is nothing to choose."""
@@ -331,6 +344,8 @@ class ChatParams(MediaParams):
     key = "chat"
 
     content_type = _Field(ContentType.TEXT, **_one_of(ContentType, ContentType.TEXT))
+
+    contentType = Alias("content_type")
 
 
 def media_params(params: Mapping[str, MediaParams]) -> dict[str, dict[str, int | bool]]:
