@@ -1,0 +1,167 @@
+import dataclasses
+
+import pytest
+
+from rtms_gevent.config import (
+    Credentials,
+    Limits,
+    Timeouts,
+    WebhookSettings,
+    allowed_hosts,
+    ca_file,
+)
+from rtms_gevent.errors import ConfigurationError
+
+BOTH = {"ZM_RTMS_CLIENT": "env-client", "ZM_RTMS_SECRET": "env-secret"}
+
+
+@pytest.mark.parametrize(
+    ("client", "secret", "environ", "expected"),
+    [
+        ("c", "s", {}, ("c", "s")),
+        (None, None, BOTH, ("env-client", "env-secret")),
+        ("c", "s", BOTH, ("c", "s")),
+        ("c", None, BOTH, ("c", "env-secret")),
+        (None, "s", BOTH, ("env-client", "s")),
+        ("", "", BOTH, ("env-client", "env-secret")),
+    ],
+)
+def test_what_is_explicit_wins(client, secret, environ, expected):
+    found = Credentials.resolve(client, secret, environ)
+    assert (found.client_id, found.client_secret) == expected
+
+
+@pytest.mark.parametrize(
+    ("client", "secret", "environ", "problem"),
+    [
+        (None, None, {}, "no client given: pass client=... or set the .* variable ZM_RTMS_CLIENT"),
+        ("c", None, {}, "no secret given: pass secret=... or set the .* variable ZM_RTMS_SECRET"),
+        (None, None, {**BOTH, "ZM_RTMS_SECRET": ""}, "no secret given"),
+        (7, "s", {}, "client must be a string, not int"),
+        ("c", b"s", {}, "secret must be a string, not bytes"),
+    ],
+)
+def test_missing_credentials(client, secret, environ, problem):
+    with pytest.raises(ConfigurationError, match=problem):
+        Credentials.resolve(client, secret, environ)
+
+
+def test_the_process_environment_is_read_when_needed(monkeypatch):
+    for name, value in {**BOTH, "ZM_RTMS_ALLOWED_HOSTS": "h", "ZM_RTMS_CA": "/ca"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("ZM_RTMS_WEBHOOK_SECRET", "w")
+    assert Credentials.resolve().client_id == "env-client"
+    assert allowed_hosts()[-1] == "h"
+    assert ca_file() == "/ca"
+    assert WebhookSettings.from_environment().secret == "w"
+
+
+@pytest.mark.parametrize("value", [Credentials("id", "hunter2"), WebhookSettings(secret="hunter2")])
+def test_secrets_have_no_repr(value):
+    assert "hunter2" not in repr(value)
+    assert "hunter2" not in str(value)
+
+
+@pytest.mark.parametrize("value", [Credentials("id", "s"), Timeouts(), Limits(), WebhookSettings()])
+def test_settings_are_frozen_values(value):
+    assert value == dataclasses.replace(value)
+    name = dataclasses.fields(value)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(value, name, None)
+
+
+def test_timeouts_and_limits():
+    assert Timeouts() == Timeouts(
+        join=60,
+        connect=10,
+        handshake=10,
+        close=2,
+        signaling_silence=65,
+        media_silence=65,
+    )
+    assert Limits() == Limits(
+        message_size=32 * 2**20, nesting=32, http_headers=16 * 2**10, inbox_bytes=64 * 2**20
+    )
+    for kind in (Timeouts, Limits, WebhookSettings):
+        with pytest.raises(TypeError):
+            kind(1)
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "more"),
+    [
+        (None, {}, ()),
+        (None, {"ZM_RTMS_ALLOWED_HOSTS": ""}, ()),
+        (None, {"ZM_RTMS_ALLOWED_HOSTS": "127.0.0.1,localhost"}, ("127.0.0.1", "localhost")),
+        ("A.example.COM , ,b", {}, ("a.example.com", "b")),
+        (["a", " B "], {}, ("a", "b")),
+        (("a",), {"ZM_RTMS_ALLOWED_HOSTS": "ignored"}, ("a",)),
+        ("", {"ZM_RTMS_ALLOWED_HOSTS": "ignored"}, ()),
+        ((), {"ZM_RTMS_ALLOWED_HOSTS": "ignored"}, ()),
+    ],
+)
+def test_allowed_hosts(given, environ, more):
+    assert allowed_hosts(given, environ) == ("zoom.us", "zoomgov.com", *more)
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "expected"),
+    [
+        (None, {}, None),
+        (None, {"ZM_RTMS_CA": ""}, None),
+        (None, {"ZM_RTMS_CA": "/env.pem"}, "/env.pem"),
+        ("/mine.pem", {"ZM_RTMS_CA": "/env.pem"}, "/mine.pem"),
+        ("", {"ZM_RTMS_CA": "/env.pem"}, "/env.pem"),
+    ],
+)
+def test_ca_file(given, environ, expected):
+    assert ca_file(given, environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, WebhookSettings()),
+        (
+            {
+                "ZM_RTMS_WEBHOOK_SECRET": "w",
+                "ZM_RTMS_PORT": "9000",
+                "ZM_RTMS_PATH": "/zoom",
+            },
+            WebhookSettings(secret="w", port=9000, path="/zoom"),
+        ),
+        (
+            {"ZM_RTMS_WEBHOOK_SECRET": "", "ZM_RTMS_PORT": "", "ZM_RTMS_PATH": ""},
+            WebhookSettings(secret=None, port=8080, path="/"),
+        ),
+        ({"ZM_RTMS_PORT": "0"}, WebhookSettings(port=0)),
+        ({"ZM_RTMS_PORT": "65535"}, WebhookSettings(port=65535)),
+    ],
+)
+def test_webhook_settings_from_the_environment(environ, expected):
+    assert WebhookSettings.from_environment(environ) == expected
+
+
+def test_the_path_where_none_is_set():
+    assert WebhookSettings.from_environment({}, path="/mine").path == "/mine"
+    assert WebhookSettings.from_environment({"ZM_RTMS_PATH": "/e"}, path="/mine").path == "/e"
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http", "80.0", " 80", "\u0668\u0660", "1" * 5000])
+def test_bad_port(port):
+    with pytest.raises(ConfigurationError, match="ZM_RTMS_PORT must be a number") as caught:
+        WebhookSettings.from_environment({"ZM_RTMS_PORT": port})
+    assert len(str(caught.value)) < 150
+
+
+@pytest.mark.parametrize(
+    ("settings", "checks"),
+    [
+        (WebhookSettings(), False),
+        (WebhookSettings(secret="w"), True),
+        (WebhookSettings(secret="w", verify=False), False),
+        (WebhookSettings(verify=False), False),
+    ],
+)
+def test_whether_signatures_are_checked(settings, checks):
+    assert settings.checks_signatures is checks
