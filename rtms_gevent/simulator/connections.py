@@ -100,31 +100,21 @@ class Connection:
         self._unanswered: list[tuple[int, int]] = []
         self._keep_alives = itertools.count(1)
         self._answered = Event()
-        self._has_media = False  #: any media was sent
 
     # -- for the meeting ---------------------------------------------------------------------------
 
-    def send(self, message: dict[str, Any]) -> bool:
+    def send(self, message: dict[str, Any] | bytes) -> bool:
         """Send one message; return False where the socket is gone."""
-        payload = json.dumps(message, ensure_ascii=False).encode()
+        if isinstance(message, bytes):
+            payload = message
+        else:
+            payload = json.dumps(message, ensure_ascii=False).encode()
         options = self._options
         try:
             self._socket.send_message(payload, binary=options.binary, fragment=options.fragment)
         except OSError:
             return False
-        self._has_media = self._has_media or "content" in message
         return True
-
-    def drain(self) -> None:
-        """Wait until the client has read the media that was sent to it, or is gone.
-
-        The end of a stream is told on another socket than its media travels on, and clients close
-        everything when they hear it. A keep-alive is answered after all that came before it.
-        """
-        if self._has_media and not self.ended.is_set():
-            self._answered.clear()
-            if self._ask():
-                self._answered.wait()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Send a close frame; the socket ends when the client answers, or soon after."""
@@ -436,6 +426,7 @@ class MediaConnection(Connection):
         super().__init__(role, *args)
         self._key = key
         self.is_ready = False  #: the client's client-ready came after this handshake
+        self.has_carried = False  #: some media was sent on it
         self.media_types: frozenset[MediaDataType] = frozenset()
         self.params: dict[str, dict[str, Any]] = {}
 
@@ -443,6 +434,17 @@ class MediaConnection(Connection):
     def is_unified(self) -> bool:
         """Whether the socket carries every media type."""
         return self.role == "all"
+
+    def drain(self) -> None:
+        """Wait until the client has read the media that was sent to it, or is gone.
+
+        The end of a stream is told on another socket than its media travels on, and clients close
+        everything when they hear it. A keep-alive is answered after all that came before it.
+        """
+        if self.has_carried and not self.ended.is_set():
+            self._answered.clear()
+            if self._ask():
+                self._answered.wait()
 
     def _accept(self, meeting: Meeting, message: dict[str, Any]) -> dict[str, Any]:
         if meeting.key != self._key or meeting.signaling is None:

@@ -54,6 +54,7 @@ class Library:
 
     def __init__(self, folders: tuple[pathlib.Path, ...]) -> None:
         self._folders = folders
+        self._ready: dict[tuple[object, ...], Sequence[bytes]] = {}
 
     def check_speech(self, name: str) -> str:
         """Return ``name``, or raise ValueError where there is no such recording."""
@@ -79,6 +80,12 @@ class Library:
 
     def speech(self, name: str, params: dict[str, Any]) -> Sequence[bytes]:
         """Return a recording as packets of ``send_rate`` ms; empty where that codec is missing."""
+        key = (name, *(params[field] for field in ("codec", "channel", "sample_rate", "send_rate")))
+        if key not in self._ready:
+            self._ready[key] = self._load_speech(name, params)
+        return self._ready[key]
+
+    def _load_speech(self, name: str, params: dict[str, Any]) -> Sequence[bytes]:
         codec, channels = params["codec"], params["channel"]
         if codec == Codec.L16:
             path = self._find(name, ".wav") or self._find(name, ".al16")
@@ -94,6 +101,11 @@ class Library:
 
     def pictures(self, name: str, codec: int) -> Sequence[bytes]:
         """Return the frames of a loop; empty where there are none in that codec."""
+        if (name, codec) not in self._ready:
+            self._ready[name, codec] = self._load_pictures(name, codec)
+        return self._ready[name, codec]
+
+    def _load_pictures(self, name: str, codec: int) -> Sequence[bytes]:
         if codec == Codec.H264:
             path = self._find(name, ".h264")
             return () if path is None else _access_units(path)

@@ -26,6 +26,7 @@ from ..enums import (
     SessionState,
     StopReason,
     StreamState,
+    known,
 )
 from .connections import Connection, MediaConnection, SignalingConnection, milliseconds, patience
 from .negotiation import MEDIA_KEYS
@@ -108,8 +109,8 @@ class Meeting:
         #: the latest messages from clients, in order
         self.received: collections.deque[dict[str, Any]] = collections.deque(maxlen=KEPT_MESSAGES)
         self.room = Room()
-        self.session_state = SessionState.INITIALIZE
-        self.stream_state = StreamState.INACTIVE
+        self.session_state: int = SessionState.INITIALIZE
+        self.stream_state: int = StreamState.INACTIVE
         self.stop_reason: int | None = None
         #: set when the stream has ended and its sockets are closed
         self.finished = Event()
@@ -388,6 +389,18 @@ class Meeting:
         """Tell the client a new state of the stream, and nothing more; see :meth:`stop`."""
         return self._change_stream_state(state, reason)
 
+    def send_message(self, which: str, message: dict[str, Any] | bytes) -> int:
+        """Send anything at all, as JSON or as it is: for tests of what servers should not do.
+
+        Args:
+            which: as for :meth:`connections`.
+            message: is not counted as media, whatever it is.
+
+        Returns:
+            To how many sockets it went.
+        """
+        return sum(connection.send(message) for connection in self.connections(which))
+
     # -- how it is sent ----------------------------------------------------------------------------
 
     def _speaker(
@@ -451,6 +464,7 @@ class Meeting:
             }
         if not connection.send({"msg_type": _MESSAGES[kind], "content": content}):
             return False
+        connection.has_carried = True
         sent = self.sent[kind]
         sent.messages += 1
         sent.bytes += len(payload)
@@ -459,7 +473,7 @@ class Meeting:
         return True
 
     def _change_session_state(self, state: int, reason: int) -> bool:
-        self.session_state = SessionState(state)
+        self.session_state = known(SessionState, state)
         return self._tell(
             {
                 "msg_type": MessageType.SESSION_STATE_UPDATE,
@@ -471,7 +485,7 @@ class Meeting:
         )
 
     def _change_stream_state(self, state: int, reason: int) -> bool:
-        self.stream_state = StreamState(state)
+        self.stream_state = known(StreamState, state)
         return self._tell(
             {
                 "msg_type": MessageType.STREAM_STATE_UPDATE,
@@ -488,11 +502,14 @@ class Meeting:
 
     def attach_signaling(self, connection: SignalingConnection) -> None:
         """A client has opened the signaling socket."""
+        stale, self.media = self.media, []
+        for media in stale:
+            media.reset()  # of a client that was lost
         self.signaling = connection
         self._close_window("signaling")
 
     def detach_signaling(self, connection: SignalingConnection) -> None:
-        """The signaling socket is gone; the client may come back within a window."""
+        """The signaling socket is gone; a client that was lost may come back within a window."""
         if self.signaling is connection:
             self.signaling = None
             self._ready.clear()
@@ -500,10 +517,14 @@ class Meeting:
             return
         if connection.was_closed_by_client:
             self._stop_playing()  # it left; whoever joins next hears everything from the start
-        else:
-            self._crew.spawn(self._post, "interrupted")
+            self._forget_windows()
+            for media in self.media:
+                media.close(1000, "signaling socket gone")
+            return
+        # Its media sockets stay until it comes back with new ones, but nothing flows on them.
         for media in self.media:
-            media.close(1000, "signaling socket gone")
+            media.is_ready = False
+        self._crew.spawn(self._post, "interrupted")
         self._open_window("signaling", self._options.signaling_window)
 
     def attach_media(self, connection: MediaConnection) -> None:
@@ -512,8 +533,9 @@ class Meeting:
 
     def detach_media(self, connection: MediaConnection) -> None:
         """A media socket is gone; where the client did not say goodbye, it is told so."""
-        if connection in self.media:
-            self.media.remove(connection)
+        if connection not in self.media:
+            return
+        self.media.remove(connection)
         if self.is_over or self.signaling is None or connection.was_closed_by_client:
             return
         self.send_event({"event_type": int(EventType.MEDIA_CONNECTION_INTERRUPTED)})
@@ -522,6 +544,8 @@ class Meeting:
 
     def client_ready(self) -> None:
         """The client says that media may flow on the sockets it has opened so far."""
+        if self.is_over:
+            return
         for connection in self.media:
             connection.is_ready = True
             self._close_window(connection.role)

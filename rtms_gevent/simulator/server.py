@@ -294,6 +294,9 @@ class Simulator:
         connection = self._connection(environ["PATH_INFO"], websocket)
         if connection is None:
             websocket.close(1008, "no such address")
+            while websocket.receive() is not None:
+                pass  # until the client has closed, too
+            websocket.release()
         else:
             connection.serve()
         return []

@@ -117,15 +117,19 @@ class ServerWebSocket(WebSocket):  # type: ignore[misc]  # the library has no ty
         super().handle_close(header, payload)
 
     def close(self, code: int = 1000, message: str | bytes | None = b"") -> None:
-        """Send a close frame with ``code``. Safe to call twice, and never blocks for the answer.
+        """Send a close frame with ``code``. Safe to call twice; does not wait for the answer.
 
-        Whoever receives goes on until the client's answer came, or :data:`CLOSE_PATIENCE` passed.
+        Whoever receives goes on until the client's answer came. After :data:`CLOSE_PATIENCE` the
+        connection is broken, so that this blocks no longer than that, even if nobody reads.
         """
         if self.closed:
             return
         reason = message.encode() if isinstance(message, str) else bytes(message or b"")
         frame = struct.pack("!H", code) + reason[:123]
         self.closed = True
+        if self.peer_close_code is None:
+            # A client that reads nothing lets us wait for ever, here and for its answer.
+            self._patience = gevent.spawn_later(CLOSE_PATIENCE, self.reset)
         try:
             with self._turn:
                 self.raw_write(
@@ -133,29 +137,33 @@ class ServerWebSocket(WebSocket):  # type: ignore[misc]  # the library has no ty
                 )
         except OSError:
             return  # the client is gone already
-        if self.peer_close_code is None:
-            self._patience = gevent.spawn_later(CLOSE_PATIENCE, self._stop_reading)
 
     def reset(self) -> None:
         """Break the TCP connection with an RST, as a crashed server or a middlebox would."""
         self.closed = True
-        linger_nowhere = struct.pack("ii", 1, 0)
-        connection = self.handler.socket
-        connection.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, linger_nowhere)
-        self._stop_reading()  # the receiver ends, and the WSGI server closes the socket
-
-    def _stop_reading(self) -> None:
         connection = getattr(self.handler, "socket", None)
-        if connection is not None:
-            try:
-                connection.shutdown(stdlib_socket.SHUT_RD)
-            except OSError:
-                return  # not connected any more
+        if connection is None:
+            return  # closed already
+        linger_nowhere = struct.pack("ii", 1, 0)
+        try:
+            connection.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, linger_nowhere)
+            # The receiver sees the end of the stream, and the WSGI server closes the socket.
+            connection.shutdown(stdlib_socket.SHUT_RD)
+        except OSError:
+            return  # not connected any more
 
     def release(self) -> None:
-        """Forget the timer of :meth:`close`; the receiver calls it when it is done."""
+        """Close the connection; the receiver calls it when it is done.
+
+        The WSGI server would do so, too, but under the hands of a greenlet that is still waiting
+        to write, and an event loop that watches a closed descriptor aborts the process. Closing
+        gevent's own socket wakes such a greenlet with an error first.
+        """
+        self.closed = True
         if self._patience is not None:
             self._patience.kill(block=False)
+        self.handler.rfile.close()
+        self.handler.socket.close()
 
 
 def _unmask(payload: bytes, mask: bytes) -> bytes:

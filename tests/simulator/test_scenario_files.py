@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from rtms_gevent.enums import MediaDataType, Product
 from rtms_gevent.errors import ConfigurationError
 from rtms_gevent.simulator import Scenario, load_scenario
+from rtms_gevent.simulator.scenario import ACTIONS
 
 GOOD = {
     "description": "one of each",
@@ -182,6 +184,28 @@ def test_recordings_beside_the_file_come_first(tmp_path):
     scenario = load_scenario(str(path))
     params = {"codec": 4, "channel": 1, "sample_rate": 3, "send_rate": 20}
     assert list(scenario.library.speech("mine/hello", params)) == [b"x"]
+
+
+DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "simulator.md"
+
+
+def test_the_document_describes_every_action_and_field():
+    rows = {
+        match[1]: match[0]
+        for match in re.finditer(r"^\| `(\w+)`.*", DOCUMENT.read_text("utf-8"), re.MULTILINE)
+    }
+    rows["unmute"] = rows["mute"]
+    for name, action in ACTIONS.items():
+        for field in (*action.required, *action.optional):
+            assert f"`{field}`" in rows[name]
+
+
+def test_the_documents_example_is_valid(tmp_path):
+    example = re.search(r"```json\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)[1]
+    (tmp_path / "example.json").write_text(example, "utf-8")
+    (tmp_path / "hello.wav").write_bytes(b"")
+    scenario = load_scenario(tmp_path / "example.json")
+    assert [step.action for step in scenario.steps] == ["join", "speak", "transcript", "chat"]
 
 
 def test_another_product():

@@ -366,6 +366,44 @@ def test_a_lost_client_that_does_not_come_back_ends_the_stream(simulate):
     assert simulator.meeting.stop_reason == 19
 
 
+def test_media_sockets_of_a_lost_client_stay_until_it_is_back(simulator):
+    """The loss of the signaling socket is all that the client sees."""
+    meeting = simulator.meeting
+    with RawClient(simulator) as first:
+        signaling = meeting.signaling
+        meeting.reset_sockets("signaling")
+        assert signaling.ended.wait(5)
+        assert len(meeting.media) == 1
+        assert not meeting.send_audio(b"x")
+        with RawClient(simulator):
+            with pytest.raises(ConnectionResetError):
+                first.media["audio"].receive()
+            assert meeting.send_audio(b"x")
+
+
+def test_a_goodbye_leaves_the_place_free_for_as_long_as_it_takes(simulate):
+    simulator = simulate(signaling_window=0.01)
+    with RawClient(simulator) as client:
+        signaling = simulator.meeting.signaling
+        client.signaling.ws.send_close(1000)
+        assert client.signaling.close_code() == 1000
+        assert signaling.ended.wait(5)
+    assert not simulator.meeting.finished.wait(0.1)
+    with RawClient(simulator):
+        assert simulator.meeting.send_audio(b"x")
+
+
+def test_states_that_nobody_knows_can_be_told(simulator):
+    with RawClient(simulator) as client:
+        client.sync()
+        simulator.meeting.set_session_state(77, 99)
+        message = client.signaling.receive()
+        assert (message["state"], message["stop_reason"]) == (77, 99)
+        simulator.meeting.set_stream_state(78, 98)
+        message = client.signaling.receive()
+        assert (message["state"], message["reason"]) == (78, 98)
+
+
 def test_a_lost_client_may_come_back_in_time(simulator):
     meeting = simulator.meeting
     with RawClient(simulator) as first:

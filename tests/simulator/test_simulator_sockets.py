@@ -103,6 +103,27 @@ def test_frames_that_break_the_rules(simulator, frame, code):
         assert raw.close_code() == code
 
 
+def test_a_client_that_reads_nothing_cannot_hold_us_up(simulator):
+    meeting = simulator.meeting
+    with RawClient(simulator):
+        sending = gevent.spawn(lambda: [meeting.send_audio(bytes(1 << 20)) for _ in range(50)])
+        sending.join(0.2)
+        assert not sending.ready()  # the buffers are full
+        with gevent.Timeout(15):
+            meeting.stop()
+            assert sending.get()[-1] is False
+    assert meeting.finished.is_set()
+
+
+def test_anything_can_be_sent(simulator):
+    with RawClient(simulator) as client:
+        assert simulator.meeting.send_message("audio", b"{no json") == 1
+        assert simulator.meeting.send_message("audio", {"msg_type": 999}) == 1
+        assert client.media["audio"].frame() == (TEXT, 1, b"{no json")
+        assert client.media["audio"].receive() == {"msg_type": 999}
+        assert simulator.meeting.sent[1].messages == 0
+
+
 def test_resets_come_without_a_close_frame(simulator):
     with RawClient(simulator) as client:
         assert simulator.meeting.reset_sockets("audio") == 1
