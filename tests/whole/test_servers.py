@@ -78,7 +78,11 @@ class Server:
         return json.loads(self.get("/seen")[1])
 
     def __enter__(self):
-        wait_until(lambda: self.serves(self._ready), 20)
+        try:
+            wait_until(lambda: self.serves(self._ready), 20)
+        except BaseException:
+            self.process.kill()
+            raise
         return self
 
     def __exit__(self, *_):
