@@ -153,7 +153,9 @@ class Reports:
                 metadata.userName = who.display_name
 
     def _remember_channel(self, who: ChannelParticipant) -> None:
-        if who.channel_id:
+        known = self._channels.get(who.channel_id)
+        # An event that names nobody, such as a hold, must not make us forget who it is.
+        if who.channel_id and (who.display_name or known is None):
             self._channels[who.channel_id] = who
 
     def _forget_channel(self, update: EventUpdate) -> None:
