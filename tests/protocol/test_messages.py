@@ -43,7 +43,7 @@ from rtms_gevent.protocol.messages import (
     VideoSubscriptionRequest,
     VideoSubscriptionResponse,
 )
-from rtms_gevent.protocol.packets import ChatDetails, MediaPacket, Metadata
+from rtms_gevent.protocol.packets import AiInterpreter, ChatDetails, MediaPacket, Metadata
 from rtms_gevent.protocol.people import ChannelParticipant, Participant
 
 from .helpers import decode, encode
@@ -565,6 +565,13 @@ def test_fields_of_chat_details_survive():
         "chat_session": content["chat_session"],
     }
     assert metadata.extra == {"role": "host"}
+
+
+def test_the_interpreter_is_empty_as_in_the_official_sdk():
+    content = {"timestamp": T, "data": "", "ai_interpreter": {"lid": 9}}
+    metadata = decode({"msg_type": 14, "content": content}).metadata
+    assert metadata.aiInterpreter == AiInterpreter(0, 0, 0, 0, ())
+    assert metadata.extra == {"ai_interpreter": {"lid": 9}}
 
 
 # -- events ----------------------------------------------------------------------------------------

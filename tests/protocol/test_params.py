@@ -339,6 +339,33 @@ def test_the_known_fields_are_told():
     )
 
 
+# The official SDK's second spellings.
+@pytest.mark.parametrize(
+    ("kind", "name", "alias", "value"),
+    [
+        (AudioParams, "content_type", "contentType", ContentType.RTP),
+        (AudioParams, "data_opt", "dataOpt", DataOption.AUDIO_MIXED_STREAM),
+        (AudioParams, "frame_size", "frameSize", 320),
+        (AudioParams, "sample_rate", "sampleRate", AudioSampleRate.SR_16K),
+        (VideoParams, "content_type", "contentType", ContentType.RTP),
+        (VideoParams, "data_opt", "dataOpt", DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM),
+        (DeskshareParams, "content_type", "contentType", ContentType.RTP),
+        (TranscriptParams, "src_language", "srcLanguage", TranscriptLanguage.GERMAN),
+        (TranscriptParams, "enable_lid", "enableLid", False),
+        (TranscriptParams, "content_type", "contentType", ContentType.TEXT),
+        (ChatParams, "content_type", "contentType", ContentType.TEXT),
+    ],
+)
+def test_camel_case(kind, name, alias, value):
+    params = kind()
+    assert getattr(params, alias) == DEFAULTS[kind][name]
+    setattr(params, alias, value)
+    assert getattr(params, name) == getattr(params, alias) == value
+    assert params == kind(**{name: value}) == kind(**{alias: value})
+    with pytest.raises(ConfigurationError, match=rf"{kind.__name__}\.{name} cannot be 'x'"):
+        setattr(params, alias, "x")
+
+
 def test_equal_fields_make_equals():
     assert AudioParams() == AudioParams(codec=4)
     assert AudioParams() != AudioParams(channel=1)
