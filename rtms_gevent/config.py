@@ -19,7 +19,10 @@ __all__ = [
     "Timeouts",
     "WebhookSettings",
     "allowed_hosts",
+    "boolean",
     "ca_file",
+    "log_options",
+    "set_default_ca",
 ]
 
 #: Hosts whose names (and the names of whose subdomains) may be dialled without being told so.
@@ -110,6 +113,9 @@ class WebhookSettings:
     max_body: int = 256 * 1024
     #: Age in seconds at which a start event is marked stale: Zoom holds a stream for about 60 s.
     stale_after: float = 60.0
+    #: Log, for each signature that is refused, what helps to find out why: lengths, the difference
+    #: in time, and the first and last two characters of the secret and of both signatures.
+    debug_signatures: bool = False
     port: int = 8080
     path: str = "/"
 
@@ -122,14 +128,15 @@ class WebhookSettings:
     def from_environment(
         cls, environ: Mapping[str, str] | None = None, *, path: str = "/"
     ) -> WebhookSettings:
-        """Read ``ZM_RTMS_WEBHOOK_SECRET``, ``ZM_RTMS_PORT`` and ``ZM_RTMS_PATH``.
+        """Read ``ZM_RTMS_WEBHOOK_SECRET``, ``_PORT``, ``_PATH`` and ``_DEBUG_SIGNATURES``.
 
         Args:
             environ: The environment to read, for tests.
             path: The path where ``ZM_RTMS_PATH`` is not set.
 
         Raises:
-            ConfigurationError: the port is no number from 0 to 65535.
+            ConfigurationError: the port is no number from 0 to 65535, or
+                ``ZM_RTMS_DEBUG_SIGNATURES`` is neither true nor false.
         """
         environ = os.environ if environ is None else environ
         port = environ.get("ZM_RTMS_PORT") or "8080"
@@ -141,6 +148,9 @@ class WebhookSettings:
             secret=environ.get("ZM_RTMS_WEBHOOK_SECRET") or None,
             port=int(port),
             path=environ.get("ZM_RTMS_PATH") or path,
+            debug_signatures=boolean(
+                environ.get("ZM_RTMS_DEBUG_SIGNATURES") or "false", "ZM_RTMS_DEBUG_SIGNATURES"
+            ),
         )
 
 
@@ -161,7 +171,56 @@ def allowed_hosts(
     return DEFAULT_ALLOWED_HOSTS + tuple(name.strip().lower() for name in names if name.strip())
 
 
+_default_ca: str | None = None
+
+
+def set_default_ca(path: str | None) -> None:
+    """Set the CA file of joins that name none, before ``ZM_RTMS_CA``; ``None`` takes it back."""
+    global _default_ca
+    _default_ca = path
+
+
 def ca_file(given: str | None = None, environ: Mapping[str, str] | None = None) -> str | None:
-    """Return the CA file to trust: ``given``, or ``ZM_RTMS_CA``; ``None`` means certifi's."""
+    """Return the CA file to trust; ``None`` means certifi's.
+
+    The first of these counts: ``given``, :func:`set_default_ca`, ``ZM_RTMS_CA``.
+    """
     environ = os.environ if environ is None else environ
-    return given or environ.get("ZM_RTMS_CA") or None
+    return given or _default_ca or environ.get("ZM_RTMS_CA") or None
+
+
+def log_options(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what ``ZM_RTMS_LOG_LEVEL``, ``_FORMAT`` and ``_ENABLED`` say, as far as they are set.
+
+    The names are those of :func:`rtms_gevent.logs.configure_logger`, which checks the values.
+    """
+    environ = os.environ if environ is None else environ
+    given = {name: environ.get(f"ZM_RTMS_LOG_{name.upper()}") for name in _LOG_OPTIONS}
+    return {name: value for name, value in given.items() if value}
+
+
+_LOG_OPTIONS = ("level", "format", "enabled")
+
+
+def boolean(value: object, name: str) -> bool:
+    """Return a switch that may be written as text.
+
+    Args:
+        value: A bool; or "true", "1", "yes", "on", or their opposites, in any case.
+        name: What to call it where it is none of these.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    if isinstance(value, bool):
+        return value
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if text not in _SWITCH:
+        raise ConfigurationError(f"{name} must be true or false, not {value!r:.40}")
+    return _SWITCH[text]
+
+
+_SWITCH = {
+    **dict.fromkeys(("true", "1", "yes", "on"), True),
+    **dict.fromkeys(("false", "0", "no", "off"), False),
+}

@@ -208,6 +208,7 @@ class _Config:
             tolerance=self._read("WEBHOOK_TOLERANCE", (int, float), base.tolerance),
             max_body=self._read("WEBHOOK_MAX_BODY", int, base.max_body),
             path=self._read("WEBHOOK_PATH", str, base.path),
+            debug_signatures=self._read("DEBUG_SIGNATURES", bool, base.debug_signatures),
         )
         for name, good in (
             ("WEBHOOK_TOLERANCE", settings.tolerance > 0),

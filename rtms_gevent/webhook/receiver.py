@@ -25,6 +25,7 @@ from .signature import (
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
     encrypt_token,
+    explain_signature,
     find_problem,
     is_plain_token,
 )
@@ -151,14 +152,15 @@ class WebhookReceiver:
         secret = self.settings.secret
         if secret is None or not self.settings.verify:
             return None
-        return find_problem(
-            secret,
-            body,
-            headers.get(TIMESTAMP_HEADER),
-            headers.get(SIGNATURE_HEADER),
-            now=self._clock(),
-            tolerance=self.settings.tolerance,
-        )
+        timestamp, signature = headers.get(TIMESTAMP_HEADER), headers.get(SIGNATURE_HEADER)
+        now, tolerance = self._clock(), self.settings.tolerance
+        problem = find_problem(secret, body, timestamp, signature, now=now, tolerance=tolerance)
+        if problem is not None and self.settings.debug_signatures:
+            report = explain_signature(
+                secret, body, timestamp, signature, now=now, tolerance=tolerance
+            )
+            logger.warning("a signature was refused: %s", report)
+        return problem
 
     def _answer_url_validation(self, event: WebhookEvent) -> Answer:
         """Prove to Zoom that we hold the secret; see :func:`encrypt_token` for the danger in it."""

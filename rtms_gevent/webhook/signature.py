@@ -146,8 +146,8 @@ def explain_signature(
 ) -> SignatureReport:
     """Compare a webhook signature with the right one, for a person who looks for the fault.
 
-    For use by hand: nothing in this package calls it on its own. The arguments are those of
-    :func:`find_problem`.
+    For use by hand, and for the log where ``WebhookSettings.debug_signatures`` is on. The
+    arguments are those of :func:`find_problem`.
     """
     numeric = timestamp is not None and _is_seconds(timestamp)
     return SignatureReport(
