@@ -40,6 +40,8 @@ class ServerWebSocket(WebSocket):  # type: ignore[misc]  # the library has no ty
 
     def __init__(self, environ: dict[str, Any], stream: Any, handler: Any) -> None:
         super().__init__(environ, stream, handler)
+        # Small messages, many of them: Nagle's algorithm would hold them back for 40 ms.
+        handler.socket.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
         self._turn = RLock()
         #: code of the close frame that the client sent; None where there was none
         self.peer_close_code: int | None = None

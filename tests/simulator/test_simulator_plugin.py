@@ -36,11 +36,15 @@ def test_factory(rtms_simulator_factory):
 
 
 def test_fixtures(tmp_path):
-    (tmp_path / "test_user.py").write_text(TESTS)
+    path = tmp_path / "test_user.py"
+    path.write_text(TESTS)
+    options = ["-p", "rtms_gevent.simulator.pytest_plugin", "-c", "/dev/null", "-W", "error"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "rtms_gevent.simulator.pytest_plugin",
-         "-W", "error", "-c", "/dev/null", "--rootdir", str(tmp_path), "test_user.py"],
-        cwd=tmp_path, env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-         stdout=subprocess.PIPE, timeout=50, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "pytest", "-q", *options, "--rootdir", str(tmp_path), str(path)],
+        # With it, the fixtures come twice where the package is installed.
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        stdout=subprocess.PIPE,
+        timeout=50,
+        check=False,
+    )
     assert b"3 passed" in done.stdout, done.stdout.decode()
