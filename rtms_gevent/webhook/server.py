@@ -88,28 +88,28 @@ class WebhookServer:
         host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}{self.path}"
 
-    def start(self, handler: Handler, path: str | None = None) -> None:
+    def start(self, callback: Handler, path: str | None = None) -> None:
         """Add a handler, and listen if this is the first one. Returns at once.
 
         Args:
-            handler: Called with ``payload`` after the answer was sent; or, where it has three
+            callback: Called with ``payload`` after the answer was sent; or, where it has three
                 parameters, with ``payload, request, response`` to decide the answer. Each call is
                 in a greenlet of its own and may block.
             path: The path to serve, if another than the server's.
 
         Raises:
-            ConfigurationError: the handler or the path is not usable, or the port is not free.
+            ConfigurationError: the callback or the path is not usable, or the port is not free.
         """
         path = self.path if path is None else _checked_path(path)
-        decides = decides_answer(handler)
+        decides = decides_answer(callback)
         self._listen()
         route = self._routes.get(path)
         if route is None:
             route = self._routes[path] = _Route(self.settings, self._crew)
         if decides:
-            route.deciding.append(cast(FullHandler, handler))
+            route.deciding.append(cast(FullHandler, callback))
         else:
-            route.simple.append(cast(SimpleHandler, handler))
+            route.simple.append(cast(SimpleHandler, callback))
 
     def stop(self, timeout: float = 1.0) -> None:
         """Close the port; handlers that run get ``timeout`` seconds to finish, then are killed.
