@@ -33,7 +33,7 @@ from .negotiation import MEDIA_KEYS
 from .options import Options
 from .room import Room
 from .scenario import Scenario
-from .webhooks import WEBHOOK_NAMES, WebhookSender
+from .webhooks import TRY_FOR, WEBHOOK_NAMES, WebhookSender
 
 if TYPE_CHECKING:
     from .player import Player
@@ -55,6 +55,9 @@ _MESSAGES = {
     MediaDataType.TRANSCRIPT: MessageType.MEDIA_DATA_TRANSCRIPT,
     MediaDataType.CHAT: MessageType.MEDIA_DATA_CHAT,
 }
+
+#: All that phone calls have.
+_PHONE_MEDIA = frozenset({MediaDataType.AUDIO, MediaDataType.TRANSCRIPT})
 
 #: Sent without a subscription.
 _AUTOMATIC = frozenset({EventType.FIRST_PACKET_TIMESTAMP, EventType.MEDIA_CONNECTION_INTERRUPTED})
@@ -99,6 +102,8 @@ class Meeting:
         self.server_urls = f"{base_url}/signaling"
         #: media types that the app's scopes allow
         self.offered: frozenset[MediaDataType] = scenario.media
+        if self.product is Product.PHONE:
+            self.offered &= _PHONE_MEDIA
         self.media_urls = {
             name: f"{base_url}/media/{name}/{key}"
             for name in (*(MEDIA_KEYS[kind] for kind in sorted(self.offered)), "all")
@@ -154,11 +159,11 @@ class Meeting:
         payload = {self.product.value: self.uuid, "rtms_stream_id": self.stream_id, **more}
         return self._deliver(self._webhook(what, milliseconds(), payload))
 
-    def _deliver(self, event: dict[str, Any]) -> int | None:
+    def _deliver(self, event: dict[str, Any], try_for: float = 0.0) -> int | None:
         if self._options.webhook_url is None:
             return None
         sender = WebhookSender(self._options.webhook_url, self._options.webhook_secret)
-        return sender.post(event)
+        return sender.post(event, try_for=try_for)
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -177,7 +182,7 @@ class Meeting:
             The HTTP status of the answer; None without a URL, and where there was no answer.
         """
         self._started_ts = milliseconds()
-        return self._deliver(self.started_event)
+        return self._deliver(self.started_event, TRY_FOR)
 
     def wait_ready(self, timeout: float | None = None) -> bool:
         """Wait until a client has said that media may flow; return whether it has."""
@@ -192,6 +197,12 @@ class Meeting:
             self.finished.wait()
             return
         self.stop_reason = int(reason)
+        try:
+            self._say_goodbye(int(reason))
+        finally:
+            self.finished.set()
+
+    def _say_goodbye(self, reason: int) -> None:
         self._stop_playing()
         self._forget_windows()
         with patience(END_PATIENCE):
@@ -207,8 +218,7 @@ class Meeting:
             connection.close(1000, "stream ended")
         for connection in connections:
             connection.ended.wait()
-        self._post("stopped", stop_reason=int(reason))
-        self.finished.set()
+        self._post("stopped", stop_reason=reason)
 
     def shut_down(self) -> None:
         """Take everything away at once, without goodbyes; the simulator ends."""
@@ -563,9 +573,12 @@ class Meeting:
 
     def subscribed(self, number: int) -> None:
         """The client has subscribed to an event: tell it what is so already."""
+        room = self.room
         if self.product is Product.CONTACT_CENTER:
-            return
-        for event in self.room.state_so_far(number):
+            events = room.engagement_so_far(number, self.scenario.first_person)
+        else:
+            events = room.state_so_far(number)
+        for event in events:
             self.send_event(event)
 
     def client_closed_stream(self) -> None:

@@ -58,6 +58,7 @@ class Player:
         self._scenario = meeting.scenario
         self._room = meeting.room
         self._speed = speed
+        self._is_engagement = meeting.product is Product.CONTACT_CENTER
         self._over = Event()
         self._crew = Group()
         self._origin = 0.0  # monotonic seconds
@@ -113,10 +114,16 @@ class Player:
         if self._scenario.duration is not None and self._sleep_until(self._scenario.duration):
             self._meeting.end_later(self._scenario.stop_reason)
 
-    def _send_event(self, event: dict[str, Any]) -> None:
-        # The numbers of meetings mean something else in Contact Center, so those stay away there.
-        if self._meeting.product is not Product.CONTACT_CENTER:
-            self._meeting.send_event(event)
+    def _send_event(self, event: dict[str, Any], needs: MediaDataType | None = None) -> None:
+        """Send what happens in a meeting, if the app may know of it.
+
+        Args:
+            event: with a number of meetings, which means something else in Contact Center.
+            needs: the media type whose scope the event belongs to.
+        """
+        if self._is_engagement or (needs is not None and needs not in self._meeting.offered):
+            return
+        self._meeting.send_event(event)
 
     def _join(self, step: Step) -> None:
         people: tuple[Person, ...] = step.fields["who"]
@@ -125,6 +132,9 @@ class Player:
                 self._muted.add(person.user_id)
             self._room.present[person.user_id] = person
         self._send_event(events.joined(*people))
+        if self._is_engagement:
+            for person in people:
+                self._meeting.send_event(events.answered(person, self._scenario.first_person))
 
     def _leave(self, step: Step) -> None:
         people: tuple[Person, ...] = step.fields["who"]
@@ -138,6 +148,9 @@ class Player:
             if self._room.speaker == person:
                 self._room.speaker = None
         self._send_event(events.left(*people))
+        if self._is_engagement:
+            for person in people:
+                self._meeting.send_event(events.hung_up(person, self._scenario.first_person))
 
     def _mute(self, step: Step) -> None:
         self._muted.update(person.user_id for person in step.fields["who"])
@@ -167,7 +180,7 @@ class Player:
         person: Person = step.fields["who"]
         self._cameras[person.user_id] = _Pictures(step.fields["video"])
         self._room.cameras.add(person.user_id)
-        self._send_event(events.camera(True, person.user_id))
+        self._send_event(events.camera(True, person.user_id), MediaDataType.VIDEO)
 
     def _camera_off(self, step: Step) -> None:
         self._switch_off(step.fields["who"])
@@ -176,20 +189,20 @@ class Player:
         for person in people:
             if self._cameras.pop(person.user_id, None) is not None:
                 self._room.cameras.discard(person.user_id)
-                self._send_event(events.camera(False, person.user_id))
+                self._send_event(events.camera(False, person.user_id), MediaDataType.VIDEO)
 
     def _share(self, step: Step) -> None:
         person: Person = step.fields["who"]
         self._slide = _Pictures(step.fields["image"])
         if self._room.sharer != person:
             self._room.sharer = person
-            self._send_event(events.shares(person))
+            self._send_event(events.shares(person), MediaDataType.DESKSHARE)
 
     def _share_stop(self, step: Step) -> None:
         self._slide = None
         if self._room.sharer is not None:
             self._room.sharer = None
-            self._send_event(events.stopped_sharing())
+            self._send_event(events.stopped_sharing(), MediaDataType.DESKSHARE)
 
     def _chat(self, step: Step) -> None:
         person: Person = step.fields["who"]

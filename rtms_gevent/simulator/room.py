@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from ..enums import EventType
+from ..enums import ContactCenterEventType, EventType
 
 if TYPE_CHECKING:
     from .scenario import Person
@@ -38,6 +38,11 @@ class Room:
         if number == EventType.PARTICIPANT_VIDEO_ON and self.cameras:
             return [camera(True, *sorted(self.cameras))]
         return []
+
+    def engagement_so_far(self, number: int, consumer: Person) -> list[dict[str, Any]]:
+        """Return the same for Contact Center: who has answered already."""
+        events = [answered(person, consumer) for person in self.present.values()]
+        return [event for event in events if event["event_type"] == number]
 
 
 def joined(*people: Person) -> dict[str, Any]:
@@ -87,4 +92,29 @@ def camera(is_on: bool, *user_ids: int) -> dict[str, Any]:
     return {
         "event_type": int(number),
         "participants": [{"user_id": user_id} for user_id in user_ids],
+    }
+
+
+# -- Contact Center voice, whose numbers mean something else ---------------------------------------
+
+
+def answered(person: Person, consumer: Person) -> dict[str, Any]:
+    """Return the event of somebody who takes part in an engagement from now on."""
+    kind = ContactCenterEventType
+    number = kind.CONSUMER_ANSWERED if person == consumer else kind.USER_ANSWERED
+    return {"event_type": int(number), "participant_info": _participant_info(person)}
+
+
+def hung_up(person: Person, consumer: Person) -> dict[str, Any]:
+    """Return the event of somebody who takes part in an engagement no more."""
+    kind = ContactCenterEventType
+    number = kind.CONSUMER_END if person == consumer else kind.USER_END
+    return {"event_type": int(number), "participant_info": _participant_info(person)}
+
+
+def _participant_info(person: Person) -> dict[str, Any]:
+    return {
+        "channel_id": person.channel_id,
+        "user_id": str(person.user_id),
+        "display_name": person.name,
     }

@@ -22,7 +22,7 @@ from gevent import socket, ssl
 from ..enums import Product
 from ..errors import ConfigurationError
 
-__all__ = ["WEBHOOK_NAMES", "WebhookSender"]
+__all__ = ["TRY_FOR", "WEBHOOK_NAMES", "WebhookSender"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ WEBHOOK_NAMES = {
 
 #: Seconds that a receiver has for its answer.
 ANSWER_WITHIN = 3.0
-#: Seconds for which a receiver that is not up yet is tried again.
+#: Seconds for which a receiver that is not up yet is tried again with the first webhook.
 TRY_FOR = 10.0
 
 
@@ -54,13 +54,17 @@ class WebhookSender:
         self._path = urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, ""))
         self._secret = secret.encode()
 
-    def post(self, event: dict[str, Any]) -> int | None:
-        """Post one webhook; a receiver that refuses connections is tried again for a while.
+    def post(self, event: dict[str, Any], *, try_for: float = 0.0) -> int | None:
+        """Post one webhook.
+
+        Args:
+            event: the whole event, as it becomes the body.
+            try_for: seconds for which a receiver that refuses connections is tried again.
 
         Returns:
             The HTTP status of the answer, or None where there was none in time.
         """
-        answer = self._request(event)
+        answer = self._request(event, try_for)
         status = None if answer is None else answer[0]
         if status not in (200, 204):
             logger.warning("webhook %s was answered with %s", event.get("event"), status)
@@ -85,9 +89,9 @@ class WebhookSender:
         expected = hmac.new(self._secret, plain.encode(), hashlib.sha256).hexdigest()
         return bool(tokens == {"plainToken": plain, "encryptedToken": expected})
 
-    def _request(self, event: dict[str, Any]) -> tuple[int, bytes] | None:
+    def _request(self, event: dict[str, Any], try_for: float = 0.0) -> tuple[int, bytes] | None:
         body = json.dumps(event).encode()
-        give_up = time.monotonic() + TRY_FOR
+        give_up = time.monotonic() + try_for
         while True:
             try:
                 with gevent.Timeout(ANSWER_WITHIN):
