@@ -22,7 +22,7 @@ LAYERS = (
     {"client", "official_names"},
     {"loop"},
     {"webhook"},
-    {"flask"},
+    {"flask", "official"},
     {"live"},
     {"cli", "demo"},
 )

@@ -305,6 +305,14 @@ def test_a_moderate_buffer_is_kept():
     assert len(reader.writable()) > 100_000
 
 
+def test_room_is_made_before_little_is_left():
+    reader = FrameReader(MIB, capacity=100)
+    begun = frame(bytes(50))[:5]
+    assert pump(reader, frame(bytes(68)) + begun) == ([(BINARY, bytes(68))], None)
+    assert len(reader.writable()) == 100 - len(begun)
+    assert pump(reader, frame(bytes(50))[5:]) == ([(BINARY, bytes(50))], None)
+
+
 def traced_growth(reader, stream):
     """Bytes that were allocated, at the peak, while the reader took the stream in."""
     pump(reader, frame(b"warm up"))
