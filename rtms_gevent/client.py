@@ -6,12 +6,12 @@ import contextlib
 import difflib
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 from gevent import Timeout
-from gevent.hub import Hub
 
-from . import registry
+from . import homes
 from .callbacks import (
     ActiveSpeakerCallback,
     EventExCallback,
@@ -30,6 +30,8 @@ from .config import Credentials, Limits, Timeouts, allowed_hosts, ca_file
 from .dispatch import MEDIA_NAMES, Callbacks, Dispatcher
 from .enums import EventType, MediaDataType, Product
 from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
+from .homes import Home
+from .outlets import ExecutorOutlet
 from .protocol.fields import integer
 from .protocol.identity import StreamIdentity, flatten, handshake_signature
 from .protocol.params import (
@@ -43,7 +45,6 @@ from .protocol.urls import parse_server_urls
 from .reasons import LeaveReason
 from .session import JoinOrder, Session
 from .transport.connect import Proxy, tls_context
-from .transport.hubs import call_on, home
 from .wishes import PARAMS, Wishes
 
 __all__ = ["Client"]
@@ -95,6 +96,7 @@ class Client:
 
     def __init__(
         self,
+        executor: Executor | None = None,
         *,
         context: Callable[[], contextlib.AbstractContextManager[object]] | None = None,
         timeouts: Timeouts | None = None,
@@ -103,18 +105,30 @@ class Client:
         """Make a client that is not joined.
 
         Args:
+            executor: Runs the functions, instead of the stream's greenlets; any
+                ``concurrent.futures.Executor``. Those of one media type still run one after the
+                other.
             context: Called before each function of yours; what it returns is entered around it.
                 For Flask pass ``app.app_context``.
             timeouts: How long each step may take.
             limits: How much the server may make us hold.
+
+        Raises:
+            ConfigurationError: ``executor`` is none.
         """
+        if executor is not None:
+            ExecutorOutlet(executor)  # refuses what is none
+        self._executor = executor
         self._context = context
         self._timeouts = timeouts or Timeouts()
         self._limits = limits or Limits()
         self._callbacks = Callbacks()
         self._wishes = Wishes()
         self._proxy: Proxy | None = None
-        self._hub: Hub | None = None
+        self._loop_home: Home | None = None  # chosen by EventLoop.add
+        self._home: Home | None = None  # where the stream lives, or is about to
+        self._order: JoinOrder | None = None
+        self._is_waiting = False  # joined, but the hub has not begun yet
         self._session: Session | None = None
         self._dispatcher: Dispatcher | None = None
 
@@ -194,15 +208,18 @@ class Client:
             del chosen["meeting_uuid"]
             given = {**given, "meeting_uuid": None, **payload, **chosen}
         _refuse_misspelt(fields)
-        if self._session is not None and not self._session.over.is_set():
+        if self._is_active:
             raise UsageError("this client is joined already: leave() first, or use another Client")
-        order = self._order(given, event)
+        order = self._make_order(given, event)
         self._wishes.check()
-        self._hub = home()
-        call_on(self._hub, self._start, order)
+        self._order = order
+        self._home = self._loop_home or homes.choose()
+        self._home.add(self)
+        self._is_waiting = True
+        self._home.submit(self, self._begin)
         return True
 
-    def _order(self, given: Mapping[str, Any], event: str | None) -> JoinOrder:
+    def _make_order(self, given: Mapping[str, Any], event: str | None) -> JoinOrder:
         hosts = given["allowed_hosts"]
         allowed = allowed_hosts(hosts if hosts is None or isinstance(hosts, str) else tuple(hosts))
         identity = StreamIdentity.from_fields(given, event=event, id_field=given["id_field"])
@@ -228,17 +245,44 @@ class Client:
             buffer_data=given["buffer_data"],
         )
 
-    def _start(self, order: JoinOrder) -> None:
+    def _begin(self) -> None:
+        """Start the session; runs on the hub that the stream is to live on."""
+        home, order = self._home, self._order
+        if not self._is_waiting or home is None or order is None:
+            return
+        home.withdraw(self)
+        self._is_waiting = False
         self._dispatcher = Dispatcher(
             self,
             self._callbacks,
+            home.outlets(self._executor),
             name=f"rtms {order.identity.stream_id[:12]}",
             context=self._context,
             max_inbox_bytes=self._limits.inbox_bytes,
         )
         self._session = Session(order, self._wishes, self._dispatcher)
-        registry.add(self._session, self)
+        self._session.over.rawlink(lambda _: home.discard(self))
         self._session.start()
+
+    def live_on(self, home: Home) -> None:
+        """Let the stream live on a chosen loop; ``EventLoop.add`` is how users say it.
+
+        Raises:
+            UsageError: it lives on another one already.
+        """
+        if self._home is not home and self._is_active:
+            earlier = self._home
+            if not self._is_waiting or earlier is None or earlier.withdraw(self) is None:
+                raise UsageError("this client has begun to join on another loop: add it before")
+            earlier.discard(self)
+            self._home = home
+            home.submit(self, self._begin)
+        self._loop_home = home
+        home.add(self)
+
+    @property
+    def _is_active(self) -> bool:
+        return self._is_waiting or (self._session is not None and not self._session.over.is_set())
 
     def wait_joined(self, timeout: float | None = None) -> None:
         """Wait until media may flow. Blocks this greenlet only.
@@ -252,6 +296,9 @@ class Client:
             NotJoinedError: :meth:`join` was not called.
         """
         session = self._joined_session()
+        if session.over.is_set():
+            session.joined.get(block=False)
+            return
         try:
             self._call(session.joined.get, True, timeout)
         except Timeout:
@@ -270,6 +317,8 @@ class Client:
         session = self._joined_session()
         if self._dispatcher is not None and self._dispatcher.is_delivering:
             raise UsageError("wait() cannot be called from a callback: the stream waits for it")
+        if session.over.is_set():
+            return session.end
         return session.end if self._call(session.over.wait, timeout) else None
 
     def leave(self, *, close_stream: bool = False) -> bool:
@@ -284,8 +333,12 @@ class Client:
         Returns:
             True.
         """
-        if self._session is not None:
-            self._call(lambda session: session.leave(close_stream=close_stream), self._session)
+        home, session = self._home, self._session
+        if self._is_waiting and home is not None and home.withdraw(self) is not None:
+            self._is_waiting = False
+            home.discard(self)
+        elif session is not None and not session.over.is_set():
+            self._call(lambda: session.leave(close_stream=close_stream))
         return True
 
     def stop(self) -> bool:
@@ -301,9 +354,9 @@ class Client:
             event: The webhook event: parsed, or as the dict that Zoom sent.
         """
         name, payload = _payload_of(event)
-        session = self._session
-        if session is None or payload.get("rtms_stream_id") != self.stream_id():
+        if not self._is_active or payload.get("rtms_stream_id") != self.stream_id():
             return
+        session = self._joined_session()
         if name is not None and name.replace(".", "_").endswith("rtms_stopped"):
             self._call(session.stopped_by_zoom, integer(payload, "stop_reason"))
 
@@ -317,7 +370,7 @@ class Client:
     @property
     def product(self) -> Product | None:
         """The product that the stream belongs to; ``None`` before :meth:`join`."""
-        return None if self._session is None else self._session.order.identity.product
+        return None if self._order is None else self._order.identity.product
 
     @property
     def negotiated(self) -> dict[str, Any]:
@@ -341,11 +394,11 @@ class Client:
 
     def stream_id(self) -> str:
         """Return the ``rtms_stream_id``; empty before :meth:`join`."""
-        return "" if self._session is None else self._session.order.identity.stream_id
+        return "" if self._order is None else self._order.identity.stream_id
 
     def uuid(self) -> str:
         """Return the id of the meeting, session, engagement or call; empty before :meth:`join`."""
-        return "" if self._session is None else self._session.order.identity.uuid
+        return "" if self._order is None else self._order.identity.uuid
 
     # -- media -------------------------------------------------------------------------------------
 
@@ -525,7 +578,7 @@ class Client:
 
     def _enable(self, kind: MediaDataType, enable: bool) -> bool:
         self._wishes.want_media(kind, enable)
-        if self._session is not None and enable:
+        if self._session is not None and self._session.is_joined and enable:
             self._call(self._session.add_media)
         return True
 
@@ -539,7 +592,7 @@ class Client:
         else:
             self._wishes.events -= asked
         changed = tuple(sorted(before ^ set(self._wishes.subscribable)))
-        if self._session is not None and changed:
+        if self._session is not None and self._session.is_joined and changed:
             self._call(self._session.subscribe, changed, subscribe)
         return True
 
@@ -557,14 +610,16 @@ class Client:
         return True
 
     def _joined_session(self) -> Session:
+        if self._is_waiting:
+            self._call(self._begin)
         if self._session is None:
             raise NotJoinedError("call join() first")
         return self._session
 
     def _call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         """Call on the hub that the stream lives on, whichever thread we are in."""
-        assert self._hub is not None
-        return call_on(self._hub, function, *arguments)
+        assert self._home is not None
+        return self._home.call(function, *arguments)
 
 
 def _payload_of(given: object) -> tuple[str | None, dict[str, Any]]:

@@ -7,25 +7,21 @@ inbox takes out and calls. So a slow function delays only its own kind, and neve
 from __future__ import annotations
 
 import contextlib
-import inspect
 import logging
-from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
-import gevent
 from blinker import NamedSignal
-from gevent.event import Event
 
 from . import signals
 from .enums import MediaDataType
 from .errors import ConfigurationError, InboxOverflow, JoinError
+from .inbox import Inbox
+from .outlets import AsyncioOutlet, Closing, Context, Job, Outlet, is_async
 from .protocol.packets import MediaPacket
 from .reports import Notice
 from .transport.greenlets import Crew
-from .transport.hubs import current_hub
 
-__all__ = ["EVENTS", "MEDIA_NAMES", "Callbacks", "Dispatcher", "Inbox"]
+__all__ = ["EVENTS", "MEDIA_NAMES", "Callbacks", "Dispatcher", "Outlets"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +54,9 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "other_message": ("message", "socket"),
 }
 
+#: Notices without a callback of their name.
+_SIGNALS_ONLY = frozenset({"joining", "error", "stream_state", "session_state", "other_message"})
+
 #: How many of a notice's arguments the callback gets, where it is not all of them.
 _CALLBACK_ARGUMENTS = {"event_ex": 1}
 
@@ -72,15 +71,10 @@ class Callbacks:
         """Register ``function``.
 
         Raises:
-            ConfigurationError: it cannot be called, or not without an asyncio loop.
+            ConfigurationError: it cannot be called.
         """
         if not callable(function):
             raise ConfigurationError(f"on_{name} needs a function, not {type(function).__name__}")
-        if inspect.iscoroutinefunction(function):
-            raise ConfigurationError(
-                f"on_{name} got a coroutine function, which would never be awaited here: use a "
-                "plain function"
-            )
         self._functions[name] = function
 
     def get(self, name: str) -> Callable[..., object] | None:
@@ -88,138 +82,40 @@ class Callbacks:
         return self._functions.get(name)
 
 
-class Inbox:
-    """What waits for one greenlet to be delivered, in order.
+class Outlets:
+    """Which outlet runs which function."""
 
-    Greenlet-safety: :meth:`put` may be called from the hub and from any of its greenlets.
-    """
-
-    def __init__(
-        self,
-        crew: Crew,
-        name: str,
-        deliver: Callable[[Any], None],
-        *,
-        max_bytes: int | None = None,
-        on_overflow: Callable[[int], None] | None = None,
-    ) -> None:
-        """Make an inbox whose greenlet starts with the first thing that is put in.
-
-        Args:
-            crew: Owns the greenlet.
-            name: The greenlet's role.
-            deliver: Called with each thing, in the greenlet; must not raise.
-            max_bytes: Above this the oldest are dropped; ``None`` drops nothing.
-            on_overflow: Called once per burst of drops, with the count of all drops so far.
-        """
-        self.dropped = 0
-        self._crew = crew
-        self._name = name
-        self._deliver = deliver
-        self._max_bytes = max_bytes
-        self._on_overflow = on_overflow
-        self._loop = current_hub().loop
-        self._items: deque[tuple[Any, int]] = deque()
-        self._bytes = 0
-        self._overflowing = False
-        self._held = False
-        self._closed = False
-        self._greenlet: gevent.Greenlet[..., object] | None = None
-        self._parked = False
-        self._idle: Event | None = None
-
-    def put(self, item: object, size: int = 0) -> None:
-        """Add something of ``size`` bytes. Never switches."""
-        if self._closed:
-            return
-        self._items.append((item, size))
-        self._bytes += size
-        if self._max_bytes is not None and self._bytes > self._max_bytes:
-            self._drop_oldest(self._max_bytes)
-        if not self._held:
-            self._wake()
-
-    def _drop_oldest(self, max_bytes: int) -> None:
-        while self._bytes > max_bytes and len(self._items) > 1:
-            self._bytes -= self._items.popleft()[1]
-            self.dropped += 1
-        if not self._overflowing and self._on_overflow is not None:
-            self._overflowing = True
-            self._on_overflow(self.dropped)
-
-    def hold(self) -> None:
-        """Deliver nothing until :meth:`release`."""
-        self._held = True
-
-    def release(self) -> None:
-        """Deliver what was held, and all that follows."""
-        self._held = False
-        if self._items:
-            self._wake()
-
-    def _wake(self) -> None:
-        if self._greenlet is None or self._greenlet.dead:
-            self._greenlet = self._crew.spawn(self._name, self._run)
-        elif self._parked:
-            # A parked greenlet costs a third of an Event and a fourteenth of a new greenlet.
-            self._parked = False
-            self._loop.run_callback(self._greenlet.switch)
-
-    def _run(self) -> None:
-        items, hub = self._items, current_hub()
-        while not self._closed:
-            while items and not self._held and not self._closed:
-                item, size = items.popleft()
-                self._bytes -= size
-                self._deliver(item)
-            self._overflowing = False
-            if self._closed:
-                break
-            if self._idle is not None and not items:
-                self._idle.set()
-            self._parked = True
-            hub.switch()
-        if self._idle is not None:
-            self._idle.set()
+    def __init__(self, plain: Outlet, asyncio: AsyncioOutlet | None = None) -> None:
+        """Use ``plain``, and ``asyncio`` for coroutine functions where it is there."""
+        self._plain = plain
+        self._asyncio = asyncio
 
     @property
-    def is_current(self) -> bool:
-        """Whether the calling greenlet is the one that delivers."""
-        return self._greenlet is gevent.getcurrent()
+    def batch(self) -> int:
+        """How many packets to take at once."""
+        return self._plain.batch
 
-    def wait_idle(self) -> None:
-        """Wait until everything was delivered, or the inbox was closed; not if it is held."""
-        while not self._closed and not self._held and (self._items or self._is_busy()):
-            if self._items:
-                self._wake()
-            self._idle = Event()
-            self._idle.wait()
-
-    def _is_busy(self) -> bool:
-        return self._greenlet is not None and not self._greenlet.dead and not self._parked
-
-    def close(self) -> None:
-        """Deliver nothing more; what is being delivered now is left to finish."""
-        self._closed = True
-        self.dropped += len(self._items)
-        self._items.clear()
-        self._bytes = 0
-        if self._idle is not None:
-            self._idle.set()
-        if self._parked:
-            self._wake()
+    def choose(self, function: Callable[..., object]) -> Outlet:
+        """Return the outlet for ``function``."""
+        if self._asyncio is not None and is_async(function):
+            return self._asyncio
+        return self._plain
 
 
 class Dispatcher:
-    """Delivers one session's media and notices to callbacks and signals."""
+    """Delivers one session's media and notices to callbacks and signals.
+
+    Greenlet-safety: any greenlet of the hub that made it.
+    """
 
     def __init__(
         self,
         sender: object,
         callbacks: Callbacks,
+        outlets: Outlets,
         *,
         name: str,
-        context: Callable[[], contextlib.AbstractContextManager[object]] | None = None,
+        context: Context | None = None,
         max_inbox_bytes: int,
     ) -> None:
         """Make the inboxes; media is held until :meth:`release_media`.
@@ -227,6 +123,7 @@ class Dispatcher:
         Args:
             sender: Sender of the signals: the client.
             callbacks: Looked up at each delivery, so that they can be changed at any time.
+            outlets: Where callbacks run. Signals are sent from the inbox's greenlet.
             name: Begins the names of the delivering greenlets.
             context: Makes what is entered around the user's functions, such as an app context.
             max_inbox_bytes: Bytes of media per inbox; transcripts, chat and events have no limit,
@@ -236,33 +133,46 @@ class Dispatcher:
         self.callback_errors: dict[str, int] = {}
         self._sender = sender
         self._callbacks = callbacks
+        self._outlets = outlets
         self._context = context
+        self._closing = Closing()
+        self._outlet_failed = False
         crew = Crew(name)
-        self._events = Inbox(crew, "events", self._deliver_notice)
+        self._events = Inbox(crew, "events", self._deliver_notices)
         self._media: dict[MediaDataType, Inbox] = {}
-        for kind, name in MEDIA_NAMES.items():
+        for kind, media_name in MEDIA_NAMES.items():
             never_drop = kind in (MediaDataType.TRANSCRIPT, MediaDataType.CHAT)
             inbox = self._media[kind] = Inbox(
                 crew,
-                name,
-                self._media_deliverer(name),
+                media_name,
+                self._media_deliverer(media_name),
+                batch=outlets.batch,
                 max_bytes=None if never_drop else max_inbox_bytes,
                 on_overflow=self._overflow_reporter(kind),
             )
             inbox.hold()
 
+    # -- filing: never switches --------------------------------------------------------------------
+
     def put_media(self, packet: MediaPacket) -> None:
-        """File a packet. Never switches."""
+        """File a packet."""
         self._media[packet.media_type].put(packet, len(packet.data))
 
     def put(self, notice: Notice) -> None:
-        """File a notice. Never switches."""
+        """File a notice."""
         self._events.put(notice)
 
     def release_media(self) -> None:
         """Let media flow."""
         for inbox in self._media.values():
             inbox.release()
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Packets that were not delivered, per media type."""
+        return {kind.name.lower(): inbox.dropped for kind, inbox in self._media.items()}
+
+    # -- the end -----------------------------------------------------------------------------------
 
     def drain(self) -> None:
         """Wait until all that is filed was delivered, or :meth:`close` was called."""
@@ -272,90 +182,114 @@ class Dispatcher:
 
     def close(self) -> None:
         """Call no function any more; one that runs now is left to finish."""
+        self._closing.is_set = True
         for inbox in (*self._media.values(), self._events):
             inbox.close()
 
     @property
-    def dropped(self) -> dict[str, int]:
-        """Packets that were not delivered, per media type."""
-        return {kind.name.lower(): inbox.dropped for kind, inbox in self._media.items()}
-
-    @property
     def is_delivering(self) -> bool:
-        """Whether the calling greenlet is one that delivers: whether we are inside a callback."""
-        return any(inbox.is_current for inbox in (*self._media.values(), self._events))
+        """Whether we are inside a callback or receiver of this session."""
+        return self._closing.is_running_here() or any(
+            inbox.is_current for inbox in (*self._media.values(), self._events)
+        )
 
     def tell(self, notice: Notice) -> None:
-        """Deliver a notice here and now."""
+        """Send a notice's signal here and now, and nothing else."""
         name, arguments = notice
-        function = self._callbacks.get(name)
         signal: NamedSignal = getattr(signals, name)
-        if function is None and not signal.receivers:
-            return
-        with self._surroundings():
-            if function is not None:
-                count = _CALLBACK_ARGUMENTS.get(name, len(arguments))
-                self._call(name, function, *arguments[:count])
-            signals.emit(signal, self._sender, **dict(zip(EVENTS[name], arguments, strict=True)))
+        if signal.receivers:
+            with self._surroundings():
+                signals.emit(
+                    signal, self._sender, **dict(zip(EVENTS[name], arguments, strict=True))
+                )
 
     # -- in the delivering greenlets ---------------------------------------------------------------
 
-    def _deliver_notice(self, notice: Notice) -> None:
-        try:
-            if notice.name == "joined":
-                # From here on: the greenlets of media start when this one waits for something.
-                self.release_media()
-                self._call_if_set("join_confirm", 0)
-            elif notice.name == "left":
-                reason = notice.arguments[1]
+    def _deliver_notices(self, notices: list[Notice]) -> None:
+        for notice in notices:
+            name, arguments = notice
+            if name == "joined":
+                # Media flows once this callback has begun, so that it comes first and yet may wait.
+                self._call("join_confirm", [(0,)], begun=self.release_media)
+            elif name == "left":
+                reason = arguments[1]
                 never_joined = isinstance(reason.error, JoinError)
-                self._call_if_set("join_confirm" if never_joined else "leave", reason.code)
-            self.tell(notice)
-        except Exception:
-            logger.exception("the context around callbacks failed")
+                self._call("join_confirm" if never_joined else "leave", [(reason.code,)])
+            elif name not in _SIGNALS_ONLY:
+                self._call(name, [arguments[: _CALLBACK_ARGUMENTS.get(name, len(arguments))]])
+            self._guarded(self.tell, notice)
 
-    def _call_if_set(self, name: str, *arguments: object) -> None:
-        function = self._callbacks.get(name)
-        if function is not None:
-            with self._surroundings():
-                self._call(name, function, *arguments)
-
-    def _media_deliverer(self, name: str) -> Callable[[MediaPacket], None]:
+    def _media_deliverer(self, name: str) -> Callable[[list[MediaPacket]], None]:
         signal: NamedSignal = getattr(signals, name)
-        callbacks, sender = self._callbacks, self._sender
 
-        def deliver(packet: MediaPacket) -> None:
-            function = callbacks.get(name)
-            data, timestamp, metadata = packet.data, packet.timestamp, packet.metadata
-            try:
-                with self._surroundings():
-                    if function is not None:
-                        self._call(name, function, data, len(data), timestamp, metadata)
-                    if signal.receivers:
-                        signals.emit(
-                            signal,
-                            sender,
-                            data=data,
-                            size=len(data),
-                            timestamp=timestamp,
-                            metadata=metadata,
-                        )
-            except Exception:
-                logger.exception("the context around callbacks failed")
+        def deliver(packets: list[MediaPacket]) -> None:
+            if self._callbacks.get(name) is not None:
+                calls = [(p.data, len(p.data), p.timestamp, p.metadata) for p in packets]
+                self._call(name, calls)
+            if signal.receivers:
+                for packet in packets:
+                    self._guarded(self._send_media, signal, packet)
 
         return deliver
+
+    def _send_media(self, signal: NamedSignal, packet: MediaPacket) -> None:
+        with self._surroundings():
+            signals.emit(
+                signal,
+                self._sender,
+                data=packet.data,
+                size=len(packet.data),
+                timestamp=packet.timestamp,
+                metadata=packet.metadata,
+            )
 
     def _surroundings(self) -> contextlib.AbstractContextManager[object]:
         return _NOTHING if self._context is None else self._context()
 
-    def _call(self, name: str, function: Callable[..., object], *arguments: object) -> None:
+    def _guarded(self, function: Callable[..., object], *arguments: object) -> None:
+        if self._closing.is_set:
+            return
         try:
             function(*arguments)
-        except (Exception, gevent.Timeout) as problem:
-            # A time limit that the user set and did not catch is an error of the callback, too.
-            self.callback_errors[name] = self.callback_errors.get(name, 0) + 1
-            logger.exception("callback on_%s failed", name)
-            signals.emit(signals.error, self._sender, error=problem, where=f"on_{name}")
+        except Exception:
+            logger.exception("the context around receivers of signals failed")
+
+    def _call(
+        self,
+        name: str,
+        calls: Sequence[tuple[object, ...]],
+        begun: Callable[[], None] | None = None,
+    ) -> None:
+        """Call the function of that name, if there is one, and wait for the end of it."""
+        function = self._callbacks.get(name)
+        problems: Sequence[BaseException] = ()
+        try:
+            if function is not None:
+                job = Job(function, calls, self._context, self._closing)
+                finish = self._outlets.choose(function).start(job)
+        except ConfigurationError as problem:
+            self._report_outlet(name, problem)
+            function = None
+        if begun is not None:
+            begun()
+        if function is not None:
+            problems = finish()
+        for failure in problems:
+            self._report_failure(name, failure)
+
+    def _report_failure(self, name: str, problem: BaseException) -> None:
+        self.callback_errors[name] = self.callback_errors.get(name, 0) + 1
+        logger.error("callback on_%s failed", name, exc_info=problem)
+        if not self._closing.is_set:
+            self._guarded(self.tell, Notice("error", (problem, f"on_{name}")))
+
+    def _report_outlet(self, name: str, problem: ConfigurationError) -> None:
+        """Say once that callbacks cannot run; what they would have got counts as failed."""
+        self.callback_errors[name] = self.callback_errors.get(name, 0) + 1
+        if not self._outlet_failed:
+            self._outlet_failed = True
+            logger.error("callback on_%s: %s", name, problem)
+            self._guarded(self.tell, Notice("error", (problem, f"on_{name}")))
 
     def _overflow_reporter(self, kind: MediaDataType) -> Callable[[int], None]:
         def report(dropped: int) -> None:

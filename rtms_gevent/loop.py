@@ -1,23 +1,29 @@
-"""Running: the blocking ``run()`` of a script, and hubs in threads of their own."""
+"""Running: ``run()`` of a script, ``run_async()`` beside asyncio, hubs in threads of their own."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from typing import Any
 
 import gevent
 from gevent import monkey
 from gevent.event import Event
-from gevent.hub import Hub
 
-from . import registry
+from . import homes
+from .client import Client
+from .errors import ConfigurationError, UsageError
+from .homes import Home
+from .outlets import AsyncioOutlet, ExecutorOutlet
 from .transport import hubs
 
-__all__ = ["EventLoop", "call_at_stop", "run", "run_soon", "stop"]
+__all__ = ["EventLoop", "EventLoopPool", "call_at_stop", "run", "run_async", "run_soon", "stop"]
 
 logger = logging.getLogger(__name__)
 
@@ -25,111 +31,225 @@ logger = logging.getLogger(__name__)
 class EventLoop:
     """A hub, and the streams that live on it.
 
-    :meth:`run` drives the hub of the calling thread; :meth:`start` one of a new native thread,
-    real even in a monkey-patched process.
+    :meth:`run` drives the hub of the calling thread, :meth:`start` one in a native thread of its
+    own, real even in a monkey-patched process, and :meth:`run_async` one in a native thread whose
+    callbacks run on the asyncio loop. Streams are put on it with :meth:`add`, before or after
+    joining and whether or not it runs yet.
+
+    Safe from any thread.
     """
 
-    def __init__(self, name: str | None = None) -> None:
-        """Make a loop that does not run yet."""
-        self.name = name or f"rtms-{id(self):x}"
-        self._hub: Hub | None = None
+    def __init__(self, poll_interval: float = 0.01, name: str | None = None) -> None:
+        """Make a loop that does not run yet.
+
+        Args:
+            poll_interval: Does nothing, since nothing polls; the official SDK has it.
+            name: For logs.
+        """
+        self.name = name or f"rtms-loop-{id(self):x}"
+        self._home = Home()
         self._wake: Any = None  # gevent's async watcher: the one that other threads may touch
-        self._ready = _NativeFlag()
+        self._stop_wanted = False
+        self._ended = _NativeFlag()
+        self._ended.set()
+
+    def __repr__(self) -> str:
+        return f"<EventLoop {self.name}, {self.client_count} clients>"
+
+    def add(self, client: Client) -> None:
+        """Let a client's stream live here.
+
+        Raises:
+            UsageError: it has begun to join on another loop.
+        """
+        client.live_on(self._home)
 
     @property
     def client_count(self) -> int:
-        """How many streams live here."""
-        return 0 if self._hub is None else len(registry.clients_of(self._hub))
+        """How many clients were added here, or joined here, and are not over."""
+        return len(self._home.clients)
 
     @property
     def is_running(self) -> bool:
-        """Whether :meth:`run` or :meth:`start` is at work."""
-        return self._wake is not None
+        """Whether :meth:`run`, :meth:`start` or :meth:`run_async` is at work."""
+        return not self._ended.is_set
 
-    def run(self, stop_on_empty: bool = False, *, handle_signals: bool = False) -> None:
+    def run(self, stop_on_empty: bool = False) -> None:
         """Block, and let streams live, until :meth:`stop`; then leave all of them.
 
-        Args:
-            stop_on_empty: Also end when no stream is left.
-            handle_signals: End at SIGINT and SIGTERM, unless the program handles them itself.
-        """
-        self._hub = hub = gevent.get_hub()
-        stopping = Event()
-        # While it is there the hub has something to wait for, even where no stream lives.
-        self._wake = wake = hub.loop.async_()
-        wake.start(stopping.set)
-        hubs.running.append(hub)
-        self._ready.set()
-        restore = _handle_signals(self.stop) if handle_signals else _nothing
-        try:
-            while not stopping.is_set() and not (stop_on_empty and not self.client_count):
-                registry.wait_for_change(hub, stopping)
-        finally:
-            restore()
-            self._leave_all()
-            hubs.running.remove(hub)
-            self._wake = None
-            wake.stop()
-            wake.close()
+        In the main thread SIGINT and SIGTERM end it too, unless the program handles them itself.
 
-    def _leave_all(self) -> None:
-        assert self._hub is not None
-        clients = registry.clients_of(self._hub)
-        gevent.joinall([gevent.spawn(client.leave) for client in clients])
+        Args:
+            stop_on_empty: Also end when no client is left.
+
+        Raises:
+            UsageError: it runs already.
+        """
+        self._claim()
+        with _stopping_at_signals(self.stop):
+            self._drive(lambda: stop_on_empty and not self.client_count)
 
     def start(self) -> EventLoop:
-        """Run in a native thread of its own; returns once it runs."""
-        hubs.start_native_thread(self._run_in_thread)
-        self._ready.wait()
+        """Run in a native thread of its own; returns at once.
+
+        Raises:
+            UsageError: it runs already.
+        """
+        self._claim()
+        self._start_thread(lambda: False)
         return self
 
-    def _run_in_thread(self) -> None:
-        hub = gevent.get_hub()
-        try:
-            self.run()
-        except Exception:
-            logger.exception("loop %s failed", self.name)
-        finally:
-            registry.forget_hub(hub)
-            # A thread's hub does not go with it by itself, and would leak two file descriptors.
-            hub.destroy(destroy_loop=True)
+    async def run_async(self, stop_on_empty: bool = False) -> None:
+        """Let streams live beside the running asyncio loop, until :meth:`stop` or cancellation.
+
+        The hub runs in a native thread; callbacks, plain and ``async def``, run on the asyncio
+        loop. At the end all streams are left.
+
+        Args:
+            stop_on_empty: Also end when no client is left.
+
+        Raises:
+            UsageError: it runs already.
+        """
+        self._claim()
+        await self._run_beside_asyncio(lambda: stop_on_empty and not self.client_count)
 
     def stop(self) -> None:
-        """End :meth:`run`; callable from any thread, greenlet or signal handler. Never waits."""
+        """End the running; callable from any thread, greenlet or signal handler. Never waits."""
+        self._stop_wanted = True
         wake = self._wake
         if wake is not None:
             wake.send()
 
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the thread of :meth:`start` has ended.
+
+        Args:
+            timeout: Seconds to wait at most.
+        """
+        self._ended.wait(timeout)
+
     def spawn(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Run a function in a greenlet of this loop; callable from any thread."""
-        assert self._hub is not None
-        hubs.spawn_on(self._hub, function, *arguments)
+        """Run a function in a greenlet of this loop, now or once it runs."""
+        self._home.submit(object(), lambda: function(*arguments))
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _claim(self) -> None:
+        if not self._ended.clear():
+            raise UsageError(f"{self!r} runs already")
+        self._stop_wanted = False
+
+    def _drive(self, is_done: Callable[[], bool], *others: Home) -> None:
+        """Let this thread's hub run until it is stopped or done; then leave all streams.
+
+        Args:
+            is_done: Asked whenever a client is gone, here or at one of ``others``.
+            others: Homes whose clients count, too.
+        """
+        hub, home, changed = gevent.get_hub(), self._home, Event()
+        # While it is there the hub has something to wait for, even where no stream lives.
+        self._wake = wake = hub.loop.async_()
+        wake.start(changed.set)
+        undo = [one.watch(wake.send) for one in (home, *others)]
+        is_ours = home.hub is None
+        if is_ours:
+            home.settle(hub)
+        try:
+            while not self._stop_wanted and not is_done():
+                changed.wait()
+                changed.clear()
+        finally:
+            # Streams that were joined here without choosing a loop end with the hub's running, too.
+            clients = {*home.clients, *homes.home_of(hub).clients}
+            gevent.joinall([gevent.spawn(client.leave) for client in clients])
+            self._wake = None
+            for forget in undo:
+                forget()
+            if is_ours:
+                home.unsettle()
+            wake.stop()
+            wake.close()
+            self._ended.set()
+
+    def _start_thread(
+        self, is_done: Callable[[], bool], at_end: Callable[[], None] = lambda: None
+    ) -> None:
+        def run() -> None:
+            try:
+                self._drive(is_done)
+            except Exception:
+                logger.exception("%r failed", self)
+            finally:
+                # A thread's hub does not go with it by itself, and would leak descriptors.
+                gevent.get_hub().destroy(destroy_loop=True)
+                at_end()
+
+        hubs.start_native_thread(run)
+
+    async def _run_beside_asyncio(self, is_done: Callable[[], bool]) -> None:
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+        self._home.asyncio = AsyncioOutlet(loop)
+
+        def end() -> None:
+            with contextlib.suppress(RuntimeError):  # the asyncio loop is closed already
+                loop.call_soon_threadsafe(_resolve, ended)
+
+        self._start_thread(is_done, end)
+        try:
+            await asyncio.shield(ended)
+        except asyncio.CancelledError:
+            self.stop()
+            await ended
+            raise
+        finally:
+            self._home.asyncio = None
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class _NativeFlag:
-    """A flag that one native thread sets and another waits for, even where locks are patched."""
+    """A flag that native threads wait for, even where threading is monkey-patched."""
 
     def __init__(self) -> None:
         self._lock = monkey.get_original("_thread", "allocate_lock")()
         self._lock.acquire()
 
+    @property
+    def is_set(self) -> bool:
+        return not self._lock.locked()
+
     def set(self) -> None:
         if self._lock.locked():
             self._lock.release()
 
-    def wait(self) -> None:
-        self._lock.acquire()
-        self._lock.release()
+    def clear(self) -> bool:
+        """Return whether it was set; of several threads one only is told so."""
+        cleared: bool = self._lock.acquire(False)
+        return cleared
+
+    def wait(self, timeout: float | None) -> None:
+        if isinstance(gevent.getcurrent(), gevent.Greenlet) or monkey.is_module_patched("thread"):
+            # Let the threads of gevent's pool wait, so that the hub does not.
+            gevent.get_hub().threadpool.apply(self._wait, (timeout,))
+        else:
+            self._wait(timeout)
+
+    def _wait(self, timeout: float | None) -> None:
+        if self._lock.acquire(True, -1 if timeout is None else timeout):
+            self._lock.release()
 
 
-def _nothing() -> None:
-    pass
-
-
-def _handle_signals(stop: Callable[[], None]) -> Callable[[], None]:
-    """Stop at SIGINT and SIGTERM, where they would else end the process; return the undoing."""
+@contextlib.contextmanager
+def _stopping_at_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Stop at SIGINT and SIGTERM, where they would else end the process."""
     if threading.current_thread() is not threading.main_thread():
-        return _nothing
+        yield
+        return
     defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     ours = {number: old for number, old in defaults.items() if signal.getsignal(number) == old}
 
@@ -144,38 +264,220 @@ def _handle_signals(stop: Callable[[], None]) -> Callable[[], None]:
 
     for number in ours:
         signal.signal(number, handle)
-    return restore
+    try:
+        yield
+    finally:
+        restore()
 
 
-_default = EventLoop("default")
+class EventLoopPool:
+    """Several loops, over which clients are spread. A client never moves from one to another."""
+
+    def __init__(
+        self, threads: int = 4, poll_interval: float = 0.01, strategy: str = "least_loaded"
+    ) -> None:
+        """Make loops that do not run yet.
+
+        Args:
+            threads: How many loops.
+            poll_interval: Does nothing, since nothing polls; the official SDK has it.
+            strategy: "least_loaded" (fewest clients, those not yet joined included), or
+                "round_robin".
+
+        Raises:
+            ConfigurationError: an argument cannot be used.
+        """
+        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+            raise ConfigurationError(f"threads must be a number from 1 on, not {threads!r}")
+        if strategy not in ("least_loaded", "round_robin"):
+            raise ConfigurationError(
+                f"strategy must be 'least_loaded' or 'round_robin', not {strategy!r:.40}"
+            )
+        self._loops = [EventLoop(name=f"rtms-pool-{number}") for number in range(threads)]
+        self._strategy = strategy
+        self._next = 0
+        self._lock = monkey.get_original("_thread", "allocate_lock")()
+
+    @property
+    def loops(self) -> list[EventLoop]:
+        """The loops; a copy of the list."""
+        return list(self._loops)
+
+    @property
+    def client_count(self) -> int:
+        """How many clients all loops have."""
+        return sum(loop.client_count for loop in self._loops)
+
+    def add(self, client: Client) -> EventLoop:
+        """Choose a loop for a client's stream, and return it.
+
+        Raises:
+            UsageError: it has begun to join on another loop.
+        """
+        with self._lock:
+            if self._strategy == "round_robin":
+                chosen = self._loops[self._next % len(self._loops)]
+                self._next += 1
+            else:
+                chosen = min(self._loops, key=lambda loop: loop.client_count)
+            chosen.add(client)
+        return chosen
+
+    def run(self, stop_on_empty: bool = False) -> None:
+        """Run all loops but one in threads, and that one here, until :meth:`stop`.
+
+        Args:
+            stop_on_empty: Also end when no client is left on any loop.
+        """
+        *others, here = self._loops
+        for loop in self._loops:
+            loop._claim()
+        for loop in others:
+            loop._start_thread(lambda: False)
+        try:
+            with _stopping_at_signals(self.stop):
+                here._drive(
+                    lambda: stop_on_empty and not self.client_count,
+                    *(loop._home for loop in others),
+                )
+        finally:
+            self.stop()
+            for loop in others:
+                loop.join()
+
+    async def run_async(self, stop_on_empty: bool = False) -> None:
+        """Run all loops in threads beside the running asyncio loop; see :class:`EventLoop`."""
+        for loop in self._loops:
+            loop._claim()
+        running = [
+            asyncio.ensure_future(loop._run_beside_asyncio(lambda: False)) for loop in self._loops
+        ]
+        undo = []
+        try:
+            if stop_on_empty:
+                asyncio_loop = asyncio.get_running_loop()
+
+                def look() -> None:
+                    if not self.client_count:
+                        self.stop()
+
+                def wake() -> None:
+                    with contextlib.suppress(RuntimeError):
+                        asyncio_loop.call_soon_threadsafe(look)
+
+                undo = [loop._home.watch(wake) for loop in self._loops]
+                look()
+            await asyncio.gather(*running)
+        except asyncio.CancelledError:
+            self.stop()
+            await asyncio.gather(*running, return_exceptions=True)
+            raise
+        finally:
+            for forget in undo:
+                forget()
+
+    def stop(self) -> None:
+        """End all loops; callable from anywhere. Never waits."""
+        for loop in self._loops:
+            loop.stop()
+
+
+# -- the default loop ------------------------------------------------------------------------------
+
+_default = EventLoop(name="default")
 _closers: list[Callable[[], None]] = []
-_background: tuple[int, EventLoop] | None = None
 
 
-def run(stop_on_empty: bool = False) -> None:
+def run(
+    poll_interval: float = 0.01, stop_on_empty: bool = False, executor: Executor | None = None
+) -> None:
     """Block until :func:`stop`, Ctrl-C or SIGTERM; then leave every stream, and return.
 
     Everything of this package in this thread lives on the hub that this drives: streams and the
     webhook server. In a process that gevent serves (gunicorn's gevent worker) it is not needed.
 
     Args:
+        poll_interval: Does nothing, since nothing polls; the official SDK has it.
         stop_on_empty: Also return when no stream is left.
+        executor: Runs the callbacks of clients that have no executor of their own.
+
+    Raises:
+        ConfigurationError: ``executor`` is none.
+        UsageError: it runs already.
     """
+    _check(executor)
+    _default._claim()
+    # Streams that were joined in this thread are on its hub's home already.
+    home = _default._home = homes.home_of(gevent.get_hub())
+    home.take_over(homes.default)
     try:
-        _default.run(stop_on_empty, handle_signals=True)
+        with _driving(home, executor), _stopping_at_signals(stop):
+            _default._drive(lambda: stop_on_empty and not _default.client_count)
     finally:
-        while _closers:
-            _closers.pop()()
+        _close_all()
+
+
+async def run_async(
+    poll_interval: float = 0.01, stop_on_empty: bool = False, executor: Executor | None = None
+) -> None:
+    """Do what :func:`run` does beside the running asyncio loop, without blocking it.
+
+    The hub runs in a native thread; callbacks, plain and ``async def``, run on the asyncio loop.
+    Cancellation leaves every stream cleanly.
+
+    Args:
+        poll_interval: Does nothing, since nothing polls; the official SDK has it.
+        stop_on_empty: Also return when no stream is left.
+        executor: Runs the plain callbacks of clients that have no executor of their own.
+
+    Raises:
+        ConfigurationError: ``executor`` is none.
+        UsageError: it runs already.
+    """
+    _check(executor)
+    _default._claim()
+    home = _default._home = homes.default
+    # What was joined in this thread waits for a hub that will not run.
+    home.take_over(homes.home_of(gevent.get_hub()))
+    try:
+        with _driving(home, executor):
+            await _default._run_beside_asyncio(lambda: stop_on_empty and not _default.client_count)
+    finally:
+        _close_all()
+
+
+def _check(executor: Executor | None) -> None:
+    if executor is not None:
+        ExecutorOutlet(executor)  # refuses what is none
+
+
+@contextlib.contextmanager
+def _driving(home: Home, executor: Executor | None) -> Iterator[None]:
+    home.executor = executor
+    undo = homes.drive(home)
+    try:
+        yield
+    finally:
+        undo()
+        home.executor = None
+
+
+def _close_all() -> None:
+    while _closers:
+        _closers.pop()()
 
 
 def stop() -> None:
-    """End :func:`run`; callable from any thread, greenlet or signal handler. Never waits."""
+    """End :func:`run` or :func:`run_async`; callable from anywhere. Never waits."""
     _default.stop()
 
 
 def call_at_stop(function: Callable[[], None]) -> None:
     """Call ``function`` when :func:`run` ends: for servers that it drives."""
     _closers.append(function)
+
+
+# -- hosts that drive no hub of ours ---------------------------------------------------------------
 
 
 def run_soon(function: Callable[..., object], *arguments: Any) -> None:
@@ -185,11 +487,15 @@ def run_soon(function: Callable[..., object], *arguments: Any) -> None:
     else one in a background thread that is started for it. Returns at once; callable from any
     thread. An exception is logged.
     """
-    hub = hubs.home_if_driven()
-    if hub is None:
+    home = homes.if_driven()
+    if home is None:
         _background_loop().spawn(function, *arguments)
     else:
-        hubs.spawn_on(hub, function, *arguments)
+        home.submit(object(), lambda: function(*arguments))
+
+
+_background: tuple[int, EventLoop] | None = None
+_background_lock = threading.Lock()
 
 
 def _background_loop() -> EventLoop:
@@ -197,8 +503,5 @@ def _background_loop() -> EventLoop:
     global _background
     with _background_lock:
         if _background is None or _background[0] != os.getpid():
-            _background = (os.getpid(), EventLoop("background").start())
+            _background = (os.getpid(), EventLoop(name="background").start())
         return _background[1]
-
-
-_background_lock = threading.Lock()

@@ -15,8 +15,8 @@ from gevent.event import Event
 from support.recorder import Recorder, wait_until
 
 import rtms_gevent as rtms
+from rtms_gevent import homes
 from rtms_gevent.loop import EventLoop, run_soon
-from rtms_gevent.transport import hubs
 
 SCRIPT = """
     import json, sys
@@ -120,7 +120,7 @@ def test_stop_from_a_native_thread():
 def test_stop_on_empty_returns_when_the_last_stream_is_over(simulator, meeting, client):
     client.on_audio_data(print)
     client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
-    running = gevent.spawn(rtms.run, True)
+    running = gevent.spawn(rtms.run, stop_on_empty=True)
     client.wait_joined()
     assert not running.dead
     assert meeting.wait_ready(5)
@@ -132,7 +132,7 @@ def test_stop_on_empty_returns_when_the_last_stream_is_over(simulator, meeting, 
 def test_a_failed_join_does_not_keep_run_going(meeting, client):
     client.on_audio_data(print)
     client.join(meeting.payload, client="wrong", secret="wrong")
-    gevent.spawn(rtms.run, True).get(timeout=5)
+    gevent.spawn(rtms.run, stop_on_empty=True).get(timeout=5)
 
 
 class TestRunSoon:
@@ -162,7 +162,7 @@ class TestRunSoon:
             threads.append(threading.get_ident())
             client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
 
-        assert not hubs.running
+        assert not homes._running
         thread = threading.Thread(target=run_soon, args=(work,))
         thread.start()
         wait_until(lambda: client.is_joined)
@@ -190,10 +190,10 @@ class TestEventLoop:
         def descriptors():
             return len(os.listdir("/proc/self/fd"))
 
-        EventLoop("warm").start().stop()
+        EventLoop(name="warm").start().stop()
         before = descriptors()
         for _ in range(5):
-            loop = EventLoop("t").start()
+            loop = EventLoop(name="t").start()
             done = Event()
             hub = gevent.get_hub()
             loop.spawn(lambda hub=hub, done=done: hub.loop.run_callback_threadsafe(done.set))
@@ -203,7 +203,7 @@ class TestEventLoop:
 
     def test_it_is_a_real_thread_with_a_hub_of_its_own(self):
         seen = []
-        loop = EventLoop("t").start()
+        loop = EventLoop(name="t").start()
         loop.spawn(
             lambda: seen.append((gevent.get_hub(), monkey.get_original("_thread", "get_ident")()))
         )

@@ -1,0 +1,222 @@
+"""Where streams live: hubs, their clients, and ways to them from other threads.
+
+A home may have no hub yet: what is to happen there then waits until it has one.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import gevent
+from gevent import monkey
+from gevent.hub import Hub
+
+from .dispatch import Outlets
+from .errors import NotJoinedError
+from .outlets import AsyncioOutlet, ExecutorOutlet, InlineOutlet
+from .transport import hubs
+
+if TYPE_CHECKING:
+    from .client import Client
+
+__all__ = ["Home", "choose", "default", "home_of", "if_driven"]
+
+_Result = TypeVar("_Result")
+
+
+class Home:
+    """A hub that streams live on, and its clients.
+
+    Safe from any thread, but for what says otherwise.
+    """
+
+    def __init__(self, hub: Hub | None = None) -> None:
+        """Make a home on ``hub``, or one that has none yet."""
+        self.hub = hub
+        #: Runs callbacks of clients that have no executor of their own.
+        self.executor: Executor | None = None
+        self.asyncio: AsyncioOutlet | None = None
+        self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
+        self._waiting: dict[object, Callable[[], object]] = {}
+        self._calls: set[Future[Any]] = set()
+        self._watchers: list[Callable[[], None]] = []
+        # A native lock, also where threading is patched: threads with hubs of their own meet here.
+        self._lock = monkey.get_original("_thread", "allocate_lock")()
+
+    # -- clients -----------------------------------------------------------------------------------
+
+    @property
+    def clients(self) -> list[Client]:
+        """Those that were added or joined here, and whose streams are not over."""
+        with self._lock:
+            return list(self._clients)
+
+    def add(self, client: Client) -> None:
+        """Count a client as one that lives here."""
+        with self._lock:
+            self._clients.add(client)
+
+    def discard(self, client: Client) -> None:
+        """Count it no more."""
+        with self._lock:
+            self._clients.discard(client)
+            self._waiting.pop(client, None)
+            watchers = list(self._watchers)
+        for wake in watchers:
+            wake()
+
+    def watch(self, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call ``wake`` whenever a client is gone, from whichever thread; return the undoing."""
+        with self._lock:
+            self._watchers.append(wake)
+        return lambda: self._watchers.remove(wake)
+
+    def outlets(self, executor: Executor | None) -> Outlets:
+        """Return where the callbacks of a client run, that has ``executor`` or none."""
+        chosen = executor or self.executor
+        if chosen is not None:
+            return Outlets(ExecutorOutlet(chosen), self.asyncio)
+        return Outlets(self.asyncio or InlineOutlet(), self.asyncio)
+
+    # -- work --------------------------------------------------------------------------------------
+
+    def submit(self, key: object, function: Callable[[], object]) -> None:
+        """Run ``function`` here soon: now if there is a hub, else when there is one.
+
+        Until it runs, :meth:`withdraw` with the same key takes it back.
+        """
+        with self._lock:
+            self._waiting[key] = function
+            hub = self.hub
+        if hub is not None:
+            hubs.spawn_on(hub, self._run_waiting, key)
+
+    def withdraw(self, key: object) -> Callable[[], object] | None:
+        """Take back what :meth:`submit` got and what has not run yet; return it."""
+        with self._lock:
+            return self._waiting.pop(key, None)
+
+    def _run_waiting(self, key: object) -> None:
+        function = self.withdraw(key)
+        if function is not None:
+            function()
+
+    def settle(self, hub: Hub) -> None:
+        """Give this home its hub, and let run what waits. To be called in the hub's thread."""
+        if getattr(hub, _HOME, None) is None:
+            setattr(hub, _HOME, self)  # for streams that are joined there without choosing
+        with self._lock:
+            self.hub = hub
+            waiting = list(self._waiting)
+        for key in waiting:
+            hubs.spawn_on(hub, self._run_waiting, key)
+
+    def take_over(self, other: Home) -> None:
+        """Move here what waits at ``other``, whose hub may never run."""
+        with other._lock:
+            moved, other._waiting = other._waiting, {}
+        for key, function in moved.items():
+            self.submit(key, function)
+
+    def unsettle(self) -> None:
+        """Give the hub up; calls from other threads that it has not answered fail."""
+        if getattr(self.hub, _HOME, None) is self:
+            setattr(self.hub, _HOME, None)
+        with self._lock:
+            self.hub = None
+            calls, self._calls = self._calls, set()
+        for call in calls:
+            if not call.done():
+                call.set_exception(NotJoinedError("the loop of this client has ended"))
+
+    def call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
+        """Run ``function`` here, from any thread, and return or raise what it does.
+
+        On the hub's own thread this is a plain call. From another thread it blocks that thread
+        until the result is there.
+
+        Raises:
+            NotJoinedError: the hub does not run, or ends meanwhile.
+        """
+        hub = self.hub
+        if hub is not None and hubs.is_current(hub):
+            return function(*arguments)
+        result: Future[_Result] = Future()
+        with self._lock:
+            if self.hub is None:
+                raise NotJoinedError("the loop of this client does not run")
+            self._calls.add(result)
+            hubs.spawn_on(self.hub, _answer, result, function, arguments)
+        try:
+            return result.result()
+        finally:
+            with self._lock:
+                self._calls.discard(result)
+
+
+def _answer(
+    result: Future[_Result], function: Callable[..., _Result], arguments: tuple[Any, ...]
+) -> None:
+    try:
+        value = function(*arguments)
+    except BaseException as error:  # noqa: BLE001 - it is raised in the calling thread
+        if not result.done():
+            result.set_exception(error)
+    else:
+        if not result.done():
+            result.set_result(value)
+
+
+#: Where ``run()`` and ``run_async()`` let streams live that no loop was chosen for.
+default = Home()
+
+#: Attribute of a hub: a table of hubs would keep them, and their descriptors, for ever.
+_HOME = "_rtms_gevent_home"
+
+_running: list[Home] = []
+
+
+def home_of(hub: Hub) -> Home:
+    """Return the home of streams that are joined on ``hub`` without choosing a loop."""
+    found: Home | None = getattr(hub, _HOME, None)
+    if found is None:
+        found = Home(hub)
+        setattr(hub, _HOME, found)
+    return found
+
+
+def drive(home: Home) -> Callable[[], None]:
+    """Note that somebody drives ``home`` for streams of all threads; return the undoing."""
+    _running.append(home)
+    return lambda: _running.remove(home)
+
+
+def if_driven() -> Home | None:
+    """Return the home for streams of this thread, if we can be sure that it is driven."""
+    if isinstance(gevent.getcurrent(), gevent.Greenlet) or monkey.is_module_patched("socket"):
+        return home_of(hubs.current_hub())
+    return _running[-1] if _running else None
+
+
+def choose() -> Home:
+    """Return the home for a stream that is joined in this thread, without choosing a loop.
+
+    In a greenlet, in the main thread and in a monkey-patched process it is this thread's hub. In
+    another native thread (a WSGI server's, say), and on a running asyncio loop, it is what
+    ``run()`` or ``run_async()`` drives, since the thread's own hub would never get a turn.
+    """
+    driven = if_driven()
+    if driven is not None:
+        return driven
+    if _is_asyncio_running():
+        return default
+    return home_of(hubs.current_hub())
+
+
+def _is_asyncio_running() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None

@@ -1,0 +1,211 @@
+"""Where the user's functions run: in the inbox's greenlet, in an executor, or on an asyncio loop.
+
+An inbox's greenlet hands a :class:`Job` to an outlet and waits for its end. So whatever runs it,
+the order per inbox is kept, one job per inbox is under way at a time, and what does not fit waits
+in the inbox, where it is bounded and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from typing import Any, Protocol, TypeVar
+
+import gevent
+from gevent.event import Event
+
+from .errors import ConfigurationError, UsageError
+from .transport.hubs import current_hub
+
+__all__ = ["AsyncioOutlet", "ExecutorOutlet", "InlineOutlet", "Job", "Outlet", "is_async"]
+
+_Function = Callable[..., object]
+Context = Callable[[], contextlib.AbstractContextManager[object]]
+Problems = list[BaseException]
+_Result = TypeVar("_Result")
+
+#: How many packets go to another thread at once: crossing costs more than most callbacks.
+_BATCH = 100
+
+#: ``.jobs``: the closing flags of what this thread, which has no hub of ours, is calling.
+_here = threading.local()
+
+
+def is_async(function: _Function) -> bool:
+    """Whether calling ``function`` makes a coroutine, as far as can be seen from outside."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - a callable object may be async
+    )
+
+
+class Closing:
+    """Whether functions must be called no more. Shared by all jobs of a session."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+    def is_running_here(self) -> bool:
+        """Whether this thread, which is not the hub's, is inside a callback of this session."""
+        return self in getattr(_here, "jobs", ())
+
+
+class Job:
+    """Calls of one function, in order. Pickles, if the function and its arguments do."""
+
+    def __init__(
+        self,
+        function: _Function,
+        calls: Sequence[tuple[object, ...]],
+        context: Context | None,
+        closing: Closing,
+    ) -> None:
+        self.function = function
+        self.calls = calls
+        self.context = context
+        self.closing = closing
+
+    def __call__(self) -> Problems:
+        """Make the calls; return what they raised."""
+        problems: Problems = []
+        for arguments in self.calls:
+            if self.closing.is_set:
+                break
+            try:
+                with self._surroundings():
+                    result = self.function(*arguments)
+                if inspect.iscoroutine(result):
+                    result.close()
+                    raise UsageError(
+                        "the callback is a coroutine function: these run only under run_async()"
+                    )
+            # A time limit that the user set and did not catch is the callback's error, too.
+            except (Exception, gevent.Timeout) as problem:  # noqa: BLE001 - returned
+                problems.append(problem)
+        return problems
+
+    def in_thread(self) -> Problems:
+        """Make the calls in a thread that is not the hub's; return what they raised."""
+        with self._noted():
+            return self()
+
+    async def run(self) -> Problems:
+        """Make the calls on an asyncio loop, and await what is awaitable."""
+        problems: Problems = []
+        for arguments in self.calls:
+            if self.closing.is_set:
+                break
+            try:
+                with self._noted(), self._surroundings():
+                    result = self.function(*arguments)
+                if isinstance(result, Awaitable):
+                    await result
+            except Exception as problem:  # noqa: BLE001 - returned
+                problems.append(problem)
+        return problems
+
+    def _surroundings(self) -> contextlib.AbstractContextManager[object]:
+        return contextlib.nullcontext() if self.context is None else self.context()
+
+    @contextlib.contextmanager
+    def _noted(self) -> Any:
+        jobs = _here.__dict__.setdefault("jobs", [])
+        jobs.append(self.closing)
+        try:
+            yield
+        finally:
+            jobs.remove(self.closing)
+
+
+class Outlet(Protocol):
+    """Runs jobs. Used by greenlets of one hub."""
+
+    batch: int  #: how many calls a job should have at most
+
+    def start(self, job: Job) -> Callable[[], Problems]:
+        """Begin to run a job; return what waits for its end, cooperatively, and has its problems.
+
+        Raises:
+            ConfigurationError: it cannot be run here any more.
+        """
+
+
+class InlineOutlet:
+    """The inbox's own greenlet: the job runs when its end is waited for."""
+
+    batch = 1
+
+    def start(self, job: Job) -> Callable[[], Problems]:
+        """Return the job itself."""
+        return job
+
+
+class ExecutorOutlet:
+    """Any ``concurrent.futures.Executor``."""
+
+    def __init__(self, executor: Executor) -> None:
+        """Use ``executor``, which stays the user's to shut down."""
+        if not isinstance(executor, Executor):
+            raise ConfigurationError(
+                f"executor must be a concurrent.futures.Executor, not {type(executor).__name__}"
+            )
+        self._executor = executor
+        # Whether to stop in the middle of a job is seen only in this process.
+        self.batch = 1 if isinstance(executor, ProcessPoolExecutor) else _BATCH
+
+    def start(self, job: Job) -> Callable[[], Problems]:
+        """Submit the job."""
+        try:
+            future = self._executor.submit(job.in_thread)
+        except RuntimeError as problem:
+            raise ConfigurationError(
+                f"the executor takes no more work ({problem}), so callbacks cannot run: shut it "
+                "down after leaving, not before"
+            ) from problem
+        return _waiter(future)
+
+
+class AsyncioOutlet:
+    """An asyncio loop, which runs in another thread than the hub."""
+
+    batch = _BATCH
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Use ``loop``, which is running."""
+        self._loop = loop
+
+    def start(self, job: Job) -> Callable[[], Problems]:
+        """Schedule the job as a task."""
+        try:
+            return _waiter(asyncio.run_coroutine_threadsafe(_as_coroutine(job), self._loop))
+        except RuntimeError as problem:
+            raise ConfigurationError(
+                f"the asyncio loop takes no more work ({problem}), so callbacks cannot run"
+            ) from problem
+
+
+def _as_coroutine(job: Job) -> Coroutine[Any, Any, Problems]:
+    return job.run()
+
+
+def _waiter(future: Future[Problems]) -> Callable[[], Problems]:
+    """Return what waits for ``future`` without blocking the hub."""
+    loop, done = current_hub().loop, Event()
+
+    def wake(_: object) -> None:
+        with contextlib.suppress(AttributeError, ValueError):  # the hub has ended meanwhile
+            loop.run_callback_threadsafe(done.set)
+
+    future.add_done_callback(wake)
+
+    def wait() -> Problems:
+        done.wait()
+        try:
+            return future.result()
+        except BaseException as problem:  # noqa: BLE001 - of the executor itself, such as pickling
+            return [problem]
+
+    return wait
