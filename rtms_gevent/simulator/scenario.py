@@ -264,6 +264,10 @@ ACTIONS = {
 }
 
 
+#: What is said may still arrive when whoever said it has left.
+_POSSIBLE_FROM_OUTSIDE = ("transcript", "chat")
+
+
 class _Parser:
     """Turns decoded JSON into a :class:`Scenario`."""
 
@@ -297,6 +301,8 @@ class _Parser:
         if not isinstance(timeline, list):
             raise self._wrong("timeline", "must be a list")
         steps = [self._parse_step(number, entry) for number, entry in enumerate(timeline)]
+        steps.sort(key=lambda step: step.at)
+        self._check_presence(steps)
         duration = data.get("duration")
         try:
             return Scenario(
@@ -304,7 +310,7 @@ class _Parser:
                 product=_product(data.get("product", "meeting")),
                 media=self._parse_media(data.get("media", list(MEDIA_KEYS.values()))),
                 people=self.people,
-                steps=tuple(sorted(steps, key=lambda step: step.at)),
+                steps=tuple(steps),
                 duration=None if duration is None else self._field("duration", duration, _seconds),
                 stop_reason=self._field("stop_reason", data.get("stop_reason", 6), _whole),
                 library=self.library,
@@ -359,6 +365,22 @@ class _Parser:
             if field in entry
         }
         return Step(self._field(f"{place}.at", entry["at"], _seconds), str(name), fields)
+
+    def _check_presence(self, steps: list[Step]) -> None:
+        """Refuse what would silently not happen: somebody acts who is not there."""
+        present: set[str] = set()
+        for step in steps:
+            who = step.fields.get("who", ())
+            people = {person.key for person in (who if isinstance(who, tuple) else (who,))}
+            if step.action == "join":
+                present |= people
+                continue
+            absent = ", ".join(sorted(people - present))
+            if absent and step.action not in _POSSIBLE_FROM_OUTSIDE:
+                place = f"timeline: {step.action} at {step.at:g}"
+                raise self._wrong(place, f"needs {absent}, who is not in the meeting then")
+            if step.action == "leave":
+                present -= people
 
     def _field(self, place: str, value: Any, check: Check) -> Any:
         try:

@@ -132,6 +132,20 @@ def step(**fields):
         (step(at=1, do="join", who=[["ann"]]), "timeline[1] (join).who must name a participant"),
         (step(at=1, do="join", who="ann", muted="no"), "(join).muted must be true or false"),
         (step(at=1, do="join", who="ann", where="x"), "timeline[1] (join).where is not known"),
+        (
+            {**step(at=1, do="leave", who="bob"), "participants": {"ann": {}, "bob": {}}},
+            "timeline: leave at 1 needs bob, who is not in the meeting then",
+        ),
+        (
+            {
+                "participants": {"ann": {}},
+                "timeline": [
+                    {"at": 2, "do": "join", "who": "ann"},
+                    {"at": 1, "do": "speak", "who": "ann", "audio": "standup-8-ada"},
+                ],
+            },
+            "timeline: speak at 1 needs ann, who is not in the meeting then",
+        ),
         (step(at=1, do="speak", who="ann", audio="nope"), "(speak).audio names no file: 'nope'"),
         (step(at=1, do="speak", who="ann", audio="../../etc/x"), "(speak).audio must be a file"),
         (step(at=1, do="speak", who="ann", audio="/etc/passwd"), "(speak).audio must be a file"),
@@ -177,7 +191,10 @@ def test_recordings_beside_the_file_come_first(tmp_path):
         json.dumps(
             {
                 "participants": {"ann": {}},
-                "timeline": [{"at": 0, "do": "speak", "who": "ann", "audio": "mine/hello"}],
+                "timeline": [
+                    {"at": 0, "do": "join", "who": "ann"},
+                    {"at": 0, "do": "speak", "who": "ann", "audio": "mine/hello"},
+                ],
             }
         )
     )
