@@ -67,7 +67,7 @@ from .errors import (
     WebhookError,
 )
 from .explanations import Explanation, explain_status, explain_stop
-from .loop import run, run_soon, stop
+from .loop import EventLoop, EventLoopPool, run, run_async, run_soon, stop
 from .protocol.packets import ChatDetails, Metadata
 from .protocol.params import (
     AudioParams,
@@ -119,6 +119,8 @@ __all__ = [
     "DataOption",
     "DeskshareParams",
     "EndedBeforeJoined",
+    "EventLoop",
+    "EventLoopPool",
     "EventType",
     "Explanation",
     "FrameError",
@@ -165,6 +167,7 @@ __all__ = [
     "explain_stop",
     "on_webhook_event",
     "run",
+    "run_async",
     "run_soon",
     "signals",
     "stop",

@@ -31,6 +31,7 @@ from .dispatch import MEDIA_NAMES, Callbacks, Dispatcher
 from .enums import EventType, MediaDataType, Product
 from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
 from .homes import Home
+from .official_names import OfficialNames
 from .outlets import ExecutorOutlet
 from .protocol.fields import integer
 from .protocol.identity import StreamIdentity, flatten, handshake_signature
@@ -85,7 +86,7 @@ _OPTIONS = frozenset(
 _IDS = frozenset({"rtms_stream_id", *(product.value for product in Product)})
 
 
-class Client:
+class Client(OfficialNames):
     """One RTMS stream: register functions, :meth:`join`, :meth:`leave`.
 
     Functions registered with ``on_...`` run in greenlets of the hub that joined, one greenlet per
