@@ -45,7 +45,7 @@ def test_the_official_sdk_gets_everything(
     official_python, simulate, tmp_path, tls, scenario, options
 ):
     (tmp_path / "logs").mkdir()  # it writes there, and complains loudly where it cannot
-    simulator = simulate(scenario, tls=tls, record=True, keep_alive=0.5, **options)
+    simulator = simulate(scenario, tls=tls, record=True, keep_alive=1.0, **options)
     meeting = simulator.meeting
     environment = {
         **os.environ,

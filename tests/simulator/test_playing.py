@@ -285,7 +285,7 @@ def test_who_was_lost_hears_it_go_on(simulate):
     steps = [
         {"at": 0, "do": "chat", "who": "ann", "text": "first"},
         {"at": 0.1, "do": "reset", "sockets": "all_sockets"},
-        {"at": 0.8, "do": "chat", "who": "ann", "text": "second"},
+        {"at": 1.5, "do": "chat", "who": "ann", "text": "second"},
     ]
     simulator = simulate(scenario(steps, duration=None))
     with RawClient(simulator, media=("chat",)) as client:
