@@ -64,6 +64,11 @@ def patience(seconds: float) -> gevent.Timeout:
     return gevent.Timeout(seconds, False)  # type: ignore[arg-type]  # documented, not in the stubs
 
 
+def _refuse_constant(name: str) -> None:
+    """Python reads NaN and Infinity, which JSON does not have."""
+    raise ValueError(name)
+
+
 def handshake_signature(client_id: str, client_secret: str, uuid: str, stream_id: str) -> str:
     """Return the hex HMAC-SHA256 that both handshakes carry."""
     text = f"{client_id},{uuid},{stream_id}"
@@ -108,7 +113,8 @@ class Connection:
         if isinstance(message, bytes):
             payload = message
         else:
-            payload = json.dumps(message, ensure_ascii=False).encode()
+            # What is echoed may hold half a surrogate pair, which has no UTF-8.
+            payload = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
         options = self._options
         try:
             self._socket.send_message(payload, binary=options.binary, fragment=options.fragment)
@@ -153,7 +159,7 @@ class Connection:
     def _messages(self) -> Iterator[dict[str, Any]]:
         while (text := self._socket.receive()) is not None:
             try:
-                message = json.loads(text)
+                message = json.loads(text, parse_constant=_refuse_constant)
             except (ValueError, RecursionError):
                 message = None
             if not isinstance(message, dict):

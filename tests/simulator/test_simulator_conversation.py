@@ -218,6 +218,15 @@ def test_states_can_be_asked_for(simulator):
         assert client.signaling.receive()["status_code"] == 2
 
 
+def test_half_a_surrogate_pair_is_survived(simulator):
+    with RawClient(simulator) as client:
+        client.sync()
+        client.signaling.ws.send(r'{"msg_type": 19, "rtms_stream_id": "\ud800"}')
+        answer = client.signaling.receive()
+        assert (answer["rtms_stream_id"], answer["status_code"]) == ("?", 2)
+        assert simulator.meeting.send_audio(b"x")
+
+
 def test_session_states_are_told(simulator):
     with RawClient(simulator) as client:
         client.sync()

@@ -124,7 +124,7 @@ def test_a_socket_that_was_refused_is_closed_when_the_client_closes(simulator):
         assert socket.close_code() == 1000
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", "7", '"x"', "", "[" * 5000])
+@pytest.mark.parametrize("text", ["{", "[1]", "7", '"x"', "", '{"a": NaN}', "[" * 5000])
 def test_what_is_no_object_is_answered_and_passed_over(simulator, text):
     with RawSocket(simulator.signaling_url) as socket:
         socket.ws.send(text)
