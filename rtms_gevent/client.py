@@ -30,7 +30,7 @@ from .config import Credentials, Limits, Timeouts, allowed_hosts, ca_file
 from .dispatch import MEDIA_NAMES, Callbacks, Dispatcher
 from .enums import EventType, MediaDataType, Product
 from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
-from .homes import Home
+from .homes import Home, Outlets
 from .official_names import OfficialNames
 from .outlets import ExecutorOutlet
 from .protocol.fields import integer
@@ -256,7 +256,7 @@ class Client(OfficialNames):
         self._dispatcher = Dispatcher(
             self,
             self._callbacks,
-            home.outlets(self._executor),
+            Outlets(home, self._executor),
             name=f"rtms {order.identity.stream_id[:12]}",
             context=self._context,
             max_inbox_bytes=self._limits.inbox_bytes,
@@ -272,14 +272,23 @@ class Client(OfficialNames):
             UsageError: it lives on another one already.
         """
         if self._home is not home and self._is_active:
-            earlier = self._home
-            if not self._is_waiting or earlier is None or earlier.withdraw(self) is None:
-                raise UsageError("this client has begun to join on another loop: add it before")
-            earlier.discard(self)
-            self._home = home
-            home.submit(self, self._begin)
+            self.move_to(home)
         self._loop_home = home
         home.add(self)
+
+    def move_to(self, home: Home) -> None:
+        """Take a join that has not begun to another home.
+
+        Raises:
+            UsageError: it has begun, or was never asked for.
+        """
+        earlier = self._home
+        if not self._is_waiting or earlier is None or earlier.withdraw(self) is None:
+            raise UsageError("this client has begun to join on another loop: add it before")
+        earlier.discard(self)
+        self._home = home
+        home.add(self)
+        home.submit(self, self._begin)
 
     @property
     def _is_active(self) -> bool:

@@ -16,12 +16,12 @@ from . import signals
 from .enums import MediaDataType
 from .errors import ConfigurationError, InboxOverflow, JoinError
 from .inbox import Inbox
-from .outlets import AsyncioOutlet, Closing, Context, Job, Outlet, is_async
+from .outlets import Closing, Context, Job, OutletChoice
 from .protocol.packets import MediaPacket
 from .reports import Notice
 from .transport.greenlets import Crew
 
-__all__ = ["EVENTS", "MEDIA_NAMES", "Callbacks", "Dispatcher", "Outlets"]
+__all__ = ["EVENTS", "MEDIA_NAMES", "Callbacks", "Dispatcher"]
 
 logger = logging.getLogger(__name__)
 
@@ -82,26 +82,6 @@ class Callbacks:
         return self._functions.get(name)
 
 
-class Outlets:
-    """Which outlet runs which function."""
-
-    def __init__(self, plain: Outlet, asyncio: AsyncioOutlet | None = None) -> None:
-        """Use ``plain``, and ``asyncio`` for coroutine functions where it is there."""
-        self._plain = plain
-        self._asyncio = asyncio
-
-    @property
-    def batch(self) -> int:
-        """How many packets to take at once."""
-        return self._plain.batch
-
-    def choose(self, function: Callable[..., object]) -> Outlet:
-        """Return the outlet for ``function``."""
-        if self._asyncio is not None and is_async(function):
-            return self._asyncio
-        return self._plain
-
-
 class Dispatcher:
     """Delivers one session's media and notices to callbacks and signals.
 
@@ -112,7 +92,7 @@ class Dispatcher:
         self,
         sender: object,
         callbacks: Callbacks,
-        outlets: Outlets,
+        outlets: OutletChoice,
         *,
         name: str,
         context: Context | None = None,

@@ -5,6 +5,7 @@ A home may have no hub yet: what is to happen there then waits until it has one.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import weakref
 from collections.abc import Callable
@@ -15,15 +16,14 @@ import gevent
 from gevent import monkey
 from gevent.hub import Hub
 
-from .dispatch import Outlets
-from .errors import NotJoinedError
-from .outlets import AsyncioOutlet, ExecutorOutlet, InlineOutlet
+from .errors import NotJoinedError, UsageError
+from .outlets import AsyncioOutlet, ExecutorOutlet, InlineOutlet, Outlet, is_async
 from .transport import hubs
 
 if TYPE_CHECKING:
     from .client import Client
 
-__all__ = ["Home", "choose", "default", "home_of", "if_driven"]
+__all__ = ["Home", "Outlets", "choose", "default", "drive", "home_of", "if_driven"]
 
 _Result = TypeVar("_Result")
 
@@ -75,13 +75,6 @@ class Home:
             self._watchers.append(wake)
         return lambda: self._watchers.remove(wake)
 
-    def outlets(self, executor: Executor | None) -> Outlets:
-        """Return where the callbacks of a client run, that has ``executor`` or none."""
-        chosen = executor or self.executor
-        if chosen is not None:
-            return Outlets(ExecutorOutlet(chosen), self.asyncio)
-        return Outlets(self.asyncio or InlineOutlet(), self.asyncio)
-
     # -- work --------------------------------------------------------------------------------------
 
     def submit(self, key: object, function: Callable[[], object]) -> None:
@@ -117,6 +110,9 @@ class Home:
 
     def take_over(self, other: Home) -> None:
         """Move here what waits at ``other``, whose hub may never run."""
+        for client in other.clients:
+            with contextlib.suppress(UsageError):  # it has begun there, and stays
+                client.move_to(self)
         with other._lock:
             moved, other._waiting = other._waiting, {}
         for key, function in moved.items():
@@ -169,6 +165,35 @@ def _answer(
     else:
         if not result.done():
             result.set_result(value)
+
+
+class Outlets:
+    """Where the callbacks of one client run: as its executor and its home say at the moment."""
+
+    def __init__(self, home: Home, executor: Executor | None) -> None:
+        """Choose for a client on ``home`` that has ``executor``, or none."""
+        self._home = home
+        self._executor = executor
+        self._inline = InlineOutlet()
+        self._last: tuple[Executor, ExecutorOutlet] | None = None
+
+    def _plain(self) -> Outlet:
+        executor = self._executor or self._home.executor
+        if executor is None:
+            return self._home.asyncio or self._inline
+        if self._last is None or self._last[0] is not executor:
+            self._last = executor, ExecutorOutlet(executor)
+        return self._last[1]
+
+    def batch(self) -> int:
+        """Return how many packets to take at once."""
+        return self._plain().batch
+
+    def choose(self, function: Callable[..., object]) -> Outlet:
+        """Return the outlet for ``function``: coroutine functions go to asyncio, if it is there."""
+        if self._home.asyncio is not None and is_async(function):
+            return self._home.asyncio
+        return self._plain()
 
 
 #: Where ``run()`` and ``run_async()`` let streams live that no loop was chosen for.

@@ -27,7 +27,7 @@ class Inbox:
         name: str,
         deliver: Callable[[list[Any]], None],
         *,
-        batch: int = 1,
+        batch: Callable[[], int] = lambda: 1,
         max_bytes: int | None = None,
         on_overflow: Callable[[int], None] | None = None,
     ) -> None:
@@ -37,7 +37,7 @@ class Inbox:
             crew: Owns the greenlet.
             name: The greenlet's role.
             deliver: Called with what waits, oldest first, in the greenlet; must not raise.
-            batch: How many things ``deliver`` gets at most at once.
+            batch: Returns how many things ``deliver`` may get at once.
             max_bytes: Above this the oldest are dropped; ``None`` drops nothing.
             on_overflow: Called once per burst of drops, with the count of all drops so far.
         """
@@ -112,7 +112,8 @@ class Inbox:
 
     def _take(self) -> list[Any]:
         taken: list[Any] = []
-        while self._items and len(taken) < self._batch:
+        limit = self._batch()
+        while self._items and len(taken) < limit:
             item, size = self._items.popleft()
             self._bytes -= size
             taken.append(item)

@@ -21,7 +21,15 @@ from gevent.event import Event
 from .errors import ConfigurationError, UsageError
 from .transport.hubs import current_hub
 
-__all__ = ["AsyncioOutlet", "ExecutorOutlet", "InlineOutlet", "Job", "Outlet", "is_async"]
+__all__ = [
+    "AsyncioOutlet",
+    "ExecutorOutlet",
+    "InlineOutlet",
+    "Job",
+    "Outlet",
+    "OutletChoice",
+    "is_async",
+]
 
 _Function = Callable[..., object]
 Context = Callable[[], contextlib.AbstractContextManager[object]]
@@ -131,6 +139,16 @@ class Outlet(Protocol):
         Raises:
             ConfigurationError: it cannot be run here any more.
         """
+
+
+class OutletChoice(Protocol):
+    """Chooses an outlet for each job, since that may change while a stream lives."""
+
+    def batch(self) -> int:
+        """Return how many packets to take at once."""
+
+    def choose(self, function: _Function) -> Outlet:
+        """Return the outlet for calls of ``function``."""
 
 
 class InlineOutlet:

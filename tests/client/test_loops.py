@@ -1,0 +1,297 @@
+"""EventLoop and EventLoopPool: hubs in threads, and which stream lives on which."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import gevent
+import pytest
+from gevent import monkey
+from gevent.event import Event
+from support.recorder import Recorder, wait_until
+
+import rtms_gevent as rtms
+from rtms_gevent import Client, ConfigurationError, EventLoop, EventLoopPool, UsageError
+
+
+def native_thread():
+    return monkey.get_original("_thread", "get_ident")()
+
+
+def in_thread(function, *arguments):
+    """Run in a native thread, waiting cooperatively: the simulator shares our hub."""
+    return gevent.get_hub().threadpool.apply(function, arguments)
+
+
+@pytest.fixture
+def loop():
+    made = EventLoop(name="test")
+    yield made
+    made.stop()
+    made.join(5)
+    assert not made.is_running
+
+
+class Listener:
+    """A client that notes in which thread its callback ran."""
+
+    def __init__(self, executor=None):
+        self.client = Client(executor)
+        self.heard = []
+        self.client.on_audio_data(self.hear)
+
+    def hear(self, data, size, timestamp, metadata):
+        self.heard.append((data, native_thread()))
+
+    def join(self, simulator, meeting):
+        self.client.join(
+            meeting.payload, client=simulator.client_id, secret=simulator.client_secret
+        )
+
+
+class TestEventLoop:
+    @pytest.mark.parametrize("order", ["add first", "join first"])
+    @pytest.mark.parametrize("state", ["running", "not yet running"])
+    def test_add_and_join_in_any_order(self, order, state, loop, simulator, meeting):
+        listener = Listener()
+        if state == "running":
+            loop.start()
+        steps = [lambda: loop.add(listener.client), lambda: listener.join(simulator, meeting)]
+        for step in steps if order == "add first" else reversed(steps):
+            step()
+        assert loop.client_count == 1
+        if state != "running":
+            assert not listener.client.is_joined
+            loop.start()
+        wait_until(lambda: listener.client.is_joined)
+        assert meeting.wait_ready(5)
+        meeting.send_audio(b"x")
+        wait_until(lambda: listener.heard)
+        assert listener.heard[0][1] != native_thread()
+        meeting.stop(6)
+        wait_until(lambda: loop.client_count == 0)
+
+    def test_methods_from_other_threads(self, loop, simulator, meeting):
+        listener = Listener()
+        loop.start()
+        in_thread(loop.add, listener.client)
+        in_thread(listener.join, simulator, meeting)
+        in_thread(listener.client.wait_joined, 5)
+        assert meeting.wait_ready(5)
+        in_thread(listener.client.subscribe_event, [2, 3])
+        wait_until(lambda: any(m["msg_type"] == 5 for m in meeting.received))
+        in_thread(listener.client.leave)
+        assert in_thread(listener.client.wait, 5).by_us
+
+    def test_stop_leaves_all_streams_cleanly(self, loop, simulator, meeting):
+        listener = Listener()
+        loop.start()
+        loop.add(listener.client)
+        listener.join(simulator, meeting)
+        assert meeting.wait_ready(5)
+        connections = meeting.connections("all_sockets")
+        loop.stop()
+        loop.join(5)
+        for connection in connections:
+            assert connection.ended.wait(5)
+            assert connection._socket.peer_close_code == 1000
+        assert listener.client.wait(0).by_us
+        assert listener.client.leave() is True
+
+    def test_run_here_until_empty(self, loop, simulator, meeting):
+        listener = Listener()
+        loop.add(listener.client)
+        listener.join(simulator, meeting)
+        running = gevent.spawn(loop.run, stop_on_empty=True)
+        assert meeting.wait_ready(5)
+        meeting.send_audio(b"x")
+        wait_until(lambda: listener.heard)
+        assert listener.heard == [(b"x", native_thread())]
+        meeting.stop(6)
+        running.get(timeout=5)
+
+    def test_two_loops_in_two_threads(self, simulator):
+        """The official SDK crashes here."""
+        loops = [EventLoop(name=str(number)).start() for number in range(2)]
+        listeners = [Listener() for _ in loops]
+        meetings = [simulator.meeting, simulator.add_meeting()]
+        for loop, listener, meeting in zip(loops, listeners, meetings, strict=True):
+            loop.add(listener.client)
+            listener.join(simulator, meeting)
+        for meeting in meetings:
+            assert meeting.wait_ready(5)
+            for number in range(50):
+                meeting.send_audio(b"%d" % number)
+        for listener in listeners:
+            wait_until(lambda listener=listener: len(listener.heard) == 50)
+            assert [data for data, _ in listener.heard] == [b"%d" % n for n in range(50)]
+        threads = {thread for listener in listeners for _, thread in listener.heard}
+        assert len(threads) == 2
+        for loop in loops:
+            loop.stop()
+            loop.join(5)
+
+    def test_a_stream_never_moves(self, loop, simulator, meeting, client):
+        client.on_audio_data(print)
+        client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
+        client.wait_joined()
+        with pytest.raises(UsageError, match="another loop"):
+            loop.add(client)
+
+    def test_it_runs_once_at_a_time_and_again(self, loop):
+        loop.start()
+        with pytest.raises(UsageError, match="runs already"):
+            loop.start()
+        loop.stop()
+        loop.join(5)
+        loop.start()
+        assert loop.is_running
+
+    def test_waiting_on_a_loop_that_does_not_run_says_so(self, loop, simulator, meeting):
+        listener = Listener()
+        loop.add(listener.client)
+        listener.join(simulator, meeting)
+        with pytest.raises(rtms.NotJoinedError, match="does not run"):
+            listener.client.wait_joined()
+        assert listener.client.leave()
+        assert loop.client_count == 0
+
+    def test_leaving_before_the_loop_runs(self, loop, simulator, meeting):
+        listener = Listener()
+        loop.add(listener.client)
+        listener.join(simulator, meeting)
+        listener.client.leave()
+        loop.start()
+        loop.stop()
+        loop.join(5)
+        assert not meeting.received
+
+    def test_threads_leave_nothing_behind(self):
+        def descriptors():
+            return len(os.listdir("/proc/self/fd"))
+
+        def once():
+            loop = EventLoop().start()
+            loop.stop()
+            loop.join(5)
+
+        once()
+        before = descriptors()
+        for _ in range(10):
+            once()
+        wait_until(lambda: descriptors() <= before)
+
+    def test_in_a_patched_process(self):
+        """A real thread, also where threading is monkey-patched; its streams, from end to end."""
+        code = textwrap.dedent(
+            """
+            from gevent import monkey; monkey.patch_all()
+            import threading, gevent
+            import rtms_gevent as rtms
+            from rtms_gevent.simulator import Simulator
+
+            get_ident = monkey.get_original("_thread", "get_ident")
+            heard = []
+            with Simulator("empty") as simulator:
+                loop = rtms.EventLoop(name="real").start()
+                client = rtms.Client()
+                client.on_audio_data(lambda *a: heard.append(get_ident()))
+                loop.add(client)
+                client.join(simulator.meeting.payload, client=simulator.client_id,
+                            secret=simulator.client_secret, allowed_hosts="127.0.0.1")
+                client.wait_joined(10)
+                assert simulator.meeting.wait_ready(10)
+                simulator.meeting.send_audio(b"x")
+                with gevent.Timeout(10):
+                    while not heard:
+                        gevent.sleep(0.01)
+                client.leave()
+                loop.stop()
+                loop.join(10)
+            assert heard and heard[0] != get_ident()
+            print("done")
+            """
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=50
+        )
+        assert done.stdout == "done\n", done.stderr
+
+
+class TestPool:
+    @pytest.mark.parametrize(
+        ("strategy", "places"),
+        [("least_loaded", [0, 1, 2, 0, 1]), ("round_robin", [0, 1, 2, 0, 1])],
+    )
+    def test_spreads_clients_that_have_not_joined(self, strategy, places):
+        pool = EventLoopPool(threads=3, strategy=strategy)
+        clients = [Client() for _ in places]
+        assert [pool.loops.index(pool.add(client)) for client in clients] == places
+        assert pool.client_count == 5
+
+    def test_least_loaded_looks_at_who_is_left(self):
+        pool = EventLoopPool(threads=2)
+        first, second = Client(), Client()
+        assert pool.add(first) is pool.loops[0]
+        assert pool.add(second) is pool.loops[1]
+        pool.loops[0]._home.discard(first)
+        assert pool.add(Client()) is pool.loops[0]
+
+    @pytest.mark.parametrize(
+        "options", [{"threads": 0}, {"threads": True}, {"threads": "2"}, {"strategy": "random"}]
+    )
+    def test_wrong_arguments(self, options):
+        with pytest.raises(ConfigurationError, match="must be"):
+            EventLoopPool(**options)
+
+    def test_runs_here_and_in_threads_until_empty(self, simulator):
+        pool = EventLoopPool(threads=3)
+        meetings = [simulator.meeting, simulator.add_meeting(), simulator.add_meeting()]
+        listeners = [Listener() for _ in meetings]
+        for listener, meeting in zip(listeners, meetings, strict=True):
+            pool.add(listener.client)
+            listener.join(simulator, meeting)
+        running = gevent.spawn(pool.run, stop_on_empty=True)
+        for meeting in meetings:
+            assert meeting.wait_ready(5)
+            meeting.send_audio(b"x")
+        for listener in listeners:
+            wait_until(lambda listener=listener: listener.heard)
+        assert len({listener.heard[0][1] for listener in listeners}) == 3
+        assert not running.dead
+        for meeting in meetings:
+            meeting.stop(6)
+        running.get(timeout=10)
+        assert not any(loop.is_running for loop in pool.loops)
+
+    def test_stop_from_anywhere(self):
+        pool = EventLoopPool(threads=2)
+        running = gevent.spawn(pool.run)
+        wait_until(lambda: all(loop.is_running for loop in pool.loops))
+        threading.Thread(target=pool.stop).start()
+        running.get(timeout=5)
+
+
+def test_clients_joined_in_other_threads_go_to_run(simulator, meeting):
+    """As from the threads of a WSGI server."""
+    listener = Listener()
+    running = gevent.spawn(rtms.run)
+    gevent.sleep(0)
+    in_thread(listener.join, simulator, meeting)
+    assert meeting.wait_ready(5)
+    meeting.send_audio(b"x")
+    wait_until(lambda: listener.heard)
+    assert listener.heard[0][1] == native_thread()
+    rtms.stop()
+    running.get(timeout=5)
+
+
+def test_the_recorder_of_threads_notices_an_event():
+    """The helper above really is another thread."""
+    assert in_thread(native_thread) != native_thread()
+    assert isinstance(Event(), Event)
+    assert Recorder
