@@ -10,15 +10,17 @@ from gevent import Timeout, ssl
 from gevent.event import AsyncResult
 
 from .config import Limits, Timeouts
-from .enums import StatusCode
+from .enums import MessageType, StatusCode
 from .errors import (
     ConnectError,
     ConnectionLost,
     HandshakeClosed,
+    HandshakeMalformed,
     HandshakeRejected,
     JoinTimeout,
     RemoteProtocolError,
 )
+from .logs import TRACE
 from .protocol.codec import Codec
 from .protocol.conversation import Conversation
 from .protocol.liveness import Liveness
@@ -138,6 +140,7 @@ class Channel:
 
         Raises:
             HandshakeRejected: the answer's status is not OK.
+            HandshakeMalformed: it has none.
             HandshakeClosed: the server closed the socket instead.
             JoinTimeout: no answer in time.
         """
@@ -157,6 +160,8 @@ class Channel:
         finally:
             self._answers.pop(answer_type, None)
         assert isinstance(answer, answer_type)
+        if answer.status is None:
+            raise HandshakeMalformed(self.name, "it has no status_code")
         if answer.status != StatusCode.OK:
             raise HandshakeRejected(self.name, int(answer.status), answer.reason)
         return answer
@@ -187,6 +192,7 @@ class Channel:
         if self._socket is None:
             raise ConnectionLost(self.name, "it is not open")
         self._conversation.sending(message)
+        logger.log(TRACE, "%s socket: sent %s", self.name, message.number.name)
         self._socket.send(self._codec.encode(message))
 
     def silent_for(self, now: float) -> float:
@@ -215,6 +221,8 @@ class Channel:
         except RemoteProtocolError as problem:
             self._on_skipped(self, problem)
             return
+        if isinstance(message, Message):  # media would only fill the log
+            logger.log(TRACE, "%s socket: received %s", self.name, _name(message))
         if reply is not None:
             self._reply(reply)
             return
@@ -239,3 +247,11 @@ class Channel:
             result.set_exception(lost)
         if not self._closing and not waiting:
             self._on_closed(self, lost)
+
+
+def _name(message: Message) -> str:
+    number = message.msg_type
+    try:
+        return MessageType(number or 0).name
+    except ValueError:
+        return f"message {number}"

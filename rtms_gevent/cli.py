@@ -13,6 +13,7 @@ from importlib import import_module
 
 from ._version import __version__
 from .errors import ConfigurationError, MissingExtra
+from .logs import configure_from_environment
 
 __all__ = ["main"]
 
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 chosen.add_arguments(command)
                 command.set_defaults(run=chosen.run)
         arguments = parser.parse_args(given)
+        configure_from_environment()
         return int(arguments.run(arguments))
     except (ConfigurationError, MissingExtra) as error:
         print(f"rtms-gevent: {error}", file=sys.stderr)

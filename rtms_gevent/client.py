@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import difflib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
@@ -460,11 +461,13 @@ class Client(OfficialNames):
         return self._enable(MediaDataType.CHAT, enable)
 
     def set_audio_params(self, params: AudioParams) -> bool:
-        """Choose the form of audio; call it before :meth:`join`.
+        """Choose the form of audio.
+
+        Where audio flows already, its socket is opened anew; what goes wrong then is told by the
+        ``error`` signal.
 
         Raises:
             ConfigurationError: Zoom refuses this combination.
-            UsageError: audio flows already.
         """
         return self._set_params(MediaDataType.AUDIO, params)
 
@@ -587,7 +590,8 @@ class Client(OfficialNames):
         return callback
 
     def _enable(self, kind: MediaDataType, enable: bool) -> bool:
-        self._wishes.want_media(kind, enable)
+        with self._telling_events():
+            self._wishes.want_media(kind, enable)
         if self._session is not None and self._session.is_joined and enable:
             self._call(self._session.add_media)
         return True
@@ -596,14 +600,11 @@ class Client(OfficialNames):
         asked = {events} if isinstance(events, int) else set(events)
         if not all(isinstance(event, int) for event in asked):
             raise ConfigurationError("events must be numbers, such as EventType.PARTICIPANT_JOIN")
-        before = set(self._wishes.subscribable)
-        if subscribe:
-            self._wishes.events |= asked
-        else:
-            self._wishes.events -= asked
-        changed = tuple(sorted(before ^ set(self._wishes.subscribable)))
-        if self._session is not None and self._session.is_joined and changed:
-            self._call(self._session.subscribe, changed, subscribe)
+        with self._telling_events():
+            if subscribe:
+                self._wishes.events |= asked
+            else:
+                self._wishes.events -= asked
         return True
 
     def _set_params(self, kind: MediaDataType, params: MediaParams) -> bool:
@@ -611,13 +612,24 @@ class Client(OfficialNames):
         if not isinstance(params, expected):
             raise ConfigurationError(f"expected {expected.__name__}, not {type(params).__name__}")
         params.check()
-        if self._session is not None and self._session.is_joined and self._session.is_open(kind):
-            raise UsageError(
-                f"{kind.name.lower()} flows already: choose its form before joining, or leave and "
-                "join again"
-            )
-        self._wishes.params[kind] = params
+        unchanged = self._wishes.params_for(kind) == params
+        with self._telling_events():
+            # A copy, since the caller may go on with the object.
+            self._wishes.params[kind] = copy.copy(params)
+        if self._session is not None and self._session.is_joined and not unchanged:
+            self._call(self._session.renegotiate, kind)
         return True
+
+    @contextlib.contextmanager
+    def _telling_events(self) -> Iterator[None]:
+        """Tell a joined server which events are wanted now and were not before, and vice versa."""
+        before = set(self._wishes.subscribable)
+        yield
+        after = set(self._wishes.subscribable)
+        if self._session is not None and self._session.is_joined:
+            for changed, subscribe in ((after - before, True), (before - after, False)):
+                if changed:
+                    self._call(self._session.subscribe, tuple(sorted(changed)), subscribe)
 
     def _joined_session(self) -> Session:
         if self._is_waiting:

@@ -20,6 +20,7 @@ from . import homes
 from .client import Client
 from .errors import ConfigurationError, UsageError
 from .homes import Home
+from .logs import configure_from_environment
 from .outlets import AsyncioOutlet, ExecutorOutlet
 from .transport import hubs
 
@@ -86,6 +87,7 @@ class EventLoop:
             UsageError: it runs already.
         """
         self._claim()
+        configure_from_environment()
         with _stopping_at_signals(self.stop):
             self._drive(lambda: stop_on_empty and not self.client_count)
 
@@ -112,6 +114,7 @@ class EventLoop:
             UsageError: it runs already.
         """
         self._claim()
+        configure_from_environment()
         await self._run_beside_asyncio(lambda: stop_on_empty and not self.client_count)
 
     def stop(self) -> None:
@@ -330,6 +333,7 @@ class EventLoopPool:
             stop_on_empty: Also end when no client is left on any loop.
         """
         *others, here = self._loops
+        configure_from_environment()
         for loop in self._loops:
             loop._claim()
         for loop in others:
@@ -347,6 +351,7 @@ class EventLoopPool:
 
     async def run_async(self, stop_on_empty: bool = False) -> None:
         """Run all loops in threads beside the running asyncio loop; see :class:`EventLoop`."""
+        configure_from_environment()
         for loop in self._loops:
             loop._claim()
         running = [
@@ -406,6 +411,7 @@ def run(
         UsageError: it runs already.
     """
     _check(executor)
+    configure_from_environment()
     _default._claim()
     # Streams that were joined in this thread are on its hub's home already.
     home = _default._home = homes.home_of(gevent.get_hub())
@@ -435,6 +441,7 @@ async def run_async(
         UsageError: it runs already.
     """
     _check(executor)
+    configure_from_environment()
     _default._claim()
     home = _default._home = homes.default
     # What was joined in this thread waits for a hub that will not run.

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from .enums import ContactCenterEventType, EventType, SessionState
+from .enums import ContactCenterEventType, EventType, MediaDataType, SessionState
 from .protocol.messages import EventUpdate, SessionStateUpdate
 from .protocol.packets import MediaPacket
 from .protocol.people import ChannelParticipant, Participant
@@ -71,6 +71,7 @@ class Reports:
         self._names: dict[int, str] = {}
         self._channels: dict[str, ChannelParticipant] = {}
         self._sessions: set[str] = set()
+        self._speaker = ""
 
     def of_event(self, update: EventUpdate) -> Iterator[Notice]:
         """Yield what an event means; ``event_ex`` always comes, known event or not."""
@@ -91,6 +92,7 @@ class Reports:
         elif kind is EventType.ACTIVE_SPEAKER_CHANGE:
             user_id = update.user_id or 0
             name = update.user_name or self._names.get(user_id, "")
+            self._speaker = name
             yield Notice("active_speaker_event", (timestamp, user_id, name))
         elif kind is EventType.SHARING_START:
             yield Notice(
@@ -145,12 +147,23 @@ class Reports:
         yield Notice("session_update", (op, session))
 
     def complete(self, packet: MediaPacket) -> None:
-        """Fill in who is on the channel that a Contact Center or phone packet came from."""
+        """Fill in who it is, where the packet does not say.
+
+        That is who is on the channel that a Contact Center or phone packet came from, and the
+        active speaker for mixed audio, marked as such.
+        """
         metadata = packet.metadata
         if metadata.channelId:
             metadata.channel = who = self._channels.get(metadata.channelId)
             if who is not None and not metadata.userName:
                 metadata.userName = who.display_name
+        elif (
+            packet.media_type is MediaDataType.AUDIO
+            and not metadata.userName
+            and metadata.userId <= 0
+            and self._speaker
+        ):
+            metadata.userName, metadata.isActiveSpeaker = self._speaker, True
 
     def _remember_channel(self, who: ChannelParticipant) -> None:
         known = self._channels.get(who.channel_id)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import gevent
 from gevent.event import AsyncResult, Event
+from gevent.lock import Semaphore
 
 from ._version import __version__
 from .channel import Channel, Dialling
@@ -113,6 +114,7 @@ class Session:
             silence=order.dialling.timeouts.signaling_silence,
         )
         self._media: dict[MediaDataType, Channel] = {}
+        self._changing_media = Semaphore()
         #: What the server really sends, per media type, as it said in its handshake response.
         self.negotiated: dict[str, object] = {}
 
@@ -341,19 +343,41 @@ class Session:
         if self.is_joined and any(not self.is_open(kind) for kind in self._wishes.media):
             self._crew.spawn("add media", self._add_media)
 
+    def renegotiate(self, kind: MediaDataType) -> None:
+        """Open the socket of ``kind`` anew, so that new parameters take effect. Returns at once."""
+        if self.is_joined and self.is_open(kind):
+            self._crew.spawn("renegotiate", self._renegotiate, kind)
+
     def _add_media(self) -> None:
+        with self._changing_media:
+            for kind in self._wishes.media:
+                self._open_later(kind, "add media")
+
+    def _renegotiate(self, kind: MediaDataType) -> None:
+        with self._changing_media:
+            key = MediaDataType.ALL if MediaDataType.ALL in self._media else kind
+            channel = self._media.pop(key, None)
+            if channel is not None:
+                # All that the server has sent in the old form is read before its close frame.
+                channel.close()
+                channel.wait_closed(self.order.dialling.timeouts.close)
+            self._open_later(kind, "renegotiate")
+        if kind is MediaDataType.VIDEO and self._wishes.video_of is not None:
+            with contextlib.suppress(ConnectionLost):
+                self.subscribe_video(self._wishes.video_of, True)
+
+    def _open_later(self, kind: MediaDataType, where: str) -> None:
+        """Open a media socket of a joined stream; what goes wrong is told, and the others go on."""
         self._deadline = Deadline(self.order.dialling.timeouts.join)
-        for kind in self._wishes.media:
-            try:
-                self._open_media((kind,))
-            except RtmsError as problem:
-                # The others go on; the user may ask for this one again.
-                logger.error("stream %s: %s", self._stream, problem)
-                channel = self._media.pop(kind, None)
-                if channel is not None:
-                    channel.close()
-                    channel.wait_closed(self.order.dialling.timeouts.close)
-                self._tell_error(problem, "add media")
+        try:
+            self._open_media((kind,))
+        except RtmsError as problem:
+            logger.error("stream %s: %s", self._stream, problem)
+            channel = self._media.pop(kind, None)  # so that it can be asked for again
+            if channel is not None:
+                channel.close()
+                channel.wait_closed(self.order.dialling.timeouts.close)
+            self._tell_error(problem, where)
 
     # -- in the hub --------------------------------------------------------------------------------
 

@@ -53,8 +53,19 @@ class Wishes:
 
     @property
     def subscribable(self) -> tuple[int, ...]:
-        """The wanted events that have to be subscribed to."""
-        return tuple(sorted(self.events - AUTOMATIC_EVENTS))
+        """The events that have to be subscribed to: what is wanted, and what we need ourselves."""
+        needed = {EventType.ACTIVE_SPEAKER_CHANGE} if self._wants_mixed_audio else set()
+        return tuple(sorted((self.events | needed) - AUTOMATIC_EVENTS))
+
+    @property
+    def _wants_mixed_audio(self) -> bool:
+        """Whether packets of audio will not say who speaks."""
+        params = self.params.get(MediaDataType.AUDIO)
+        return (
+            bool(self._media.get(MediaDataType.AUDIO))
+            and isinstance(params, AudioParams)
+            and params.data_opt == DataOption.AUDIO_MIXED_STREAM
+        )
 
     def params_for(self, kind: MediaDataType) -> MediaParams | None:
         """Return what to ask of the server for ``kind``; ``None`` leaves it to the server."""

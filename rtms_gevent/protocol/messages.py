@@ -62,11 +62,16 @@ PROTOCOL_VERSION = 1
 # -- the base --------------------------------------------------------------------------------------
 
 
-def _status(document: Document) -> StatusCode | int:
+def _status_if_any(document: Document) -> StatusCode | int | None:
     value = integer(document, "status_code", "status")
-    if value is None:
+    return None if value is None else known(StatusCode, value)
+
+
+def _status(document: Document) -> StatusCode | int:
+    status = _status_if_any(document)
+    if status is None:
         raise RemoteProtocolError("a response without status_code")
-    return known(StatusCode, value)
+    return status
 
 
 def _stop_reason(document: Document) -> StopReason | int | None:
@@ -185,7 +190,8 @@ class SignalingHandshakeResponse(Message):
     """Message 2: the answer, with the addresses of the media servers."""
 
     number: ClassVar[MessageType] = MessageType.SIGNALING_HAND_SHAKE_RESP
-    status: StatusCode | int
+    #: None where the server sent none, which makes the answer unusable.
+    status: StatusCode | int | None
     reason: str = ""
     #: Addresses as sent, per media type.
     media_urls: Mapping[MediaDataType, str] = dataclasses.field(default_factory=dict)
@@ -196,7 +202,7 @@ class SignalingHandshakeResponse(Message):
         return {
             "msg_type": int(self.number),
             "protocol_version": PROTOCOL_VERSION,
-            "status_code": int(self.status),
+            "status_code": None if self.status is None else int(self.status),
             "reason": self.reason,
             "media_server": {
                 "server_urls": {names[kind]: url for kind, url in self.media_urls.items()}
@@ -219,7 +225,7 @@ class SignalingHandshakeResponse(Message):
             if one.strip():
                 media_urls[MediaDataType.ALL] = one
         return cls(
-            status=_status(document),
+            status=_status_if_any(document),
             reason=text(document, "reason"),
             media_urls=media_urls,
             raw=document,
@@ -273,7 +279,8 @@ class MediaHandshakeResponse(Message):
     """Message 4: the answer, with the parameters that the server will really use."""
 
     number: ClassVar[MessageType] = MessageType.DATA_HAND_SHAKE_RESP
-    status: StatusCode | int
+    #: None where the server sent none, which makes the answer unusable.
+    status: StatusCode | int | None
     reason: str = ""
     media_params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     payload_encrypted: bool = False
@@ -283,7 +290,7 @@ class MediaHandshakeResponse(Message):
         return {
             "msg_type": int(self.number),
             "protocol_version": PROTOCOL_VERSION,
-            "status_code": int(self.status),
+            "status_code": None if self.status is None else int(self.status),
             "reason": self.reason,
             "payload_encrypted": self.payload_encrypted,
             "media_params": dict(self.media_params),
@@ -293,7 +300,7 @@ class MediaHandshakeResponse(Message):
     def from_wire(cls, document: Document, product: Product) -> MediaHandshakeResponse:
         """Read a document; the encryption flag has two spellings."""
         return cls(
-            status=_status(document),
+            status=_status_if_any(document),
             reason=text(document, "reason"),
             media_params=mapping(document, "media_params"),
             payload_encrypted=any(

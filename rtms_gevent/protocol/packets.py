@@ -98,6 +98,8 @@ class Metadata:
     attribute: MessageAttribute | int | None = None
     channelId: str = ""  #: Contact Center and phone
     channel: ChannelParticipant | None = None  #: who is on that channel, as far as Zoom told
+    #: Whether ``userName`` is that of the active speaker: the audio is mixed and has none itself.
+    isActiveSpeaker: bool = False
     chat: ChatDetails | None = None  #: chat only
     aiInterpreter: AiInterpreter = _NO_INTERPRETER
     #: Fields of the packet that have no place above, as they came.
@@ -211,10 +213,10 @@ class MediaPacket:
             if chat is not None and encoded is None:
                 encoded = ""  # deletions, emoji and files may come without text
         if not isinstance(encoded, str):
-            raise RemoteProtocolError(f"a {kind.name.lower()} message without data")
+            raise RemoteProtocolError(f"{kind.name.lower()} message without data")
         timestamp = milliseconds(content, "timestamp")
         if timestamp is None:
-            raise RemoteProtocolError(f"a {kind.name.lower()} message without a timestamp")
+            raise RemoteProtocolError(f"{kind.name.lower()} message without a timestamp")
         if textual:
             # JSON may hold half a surrogate pair, which UTF-8 cannot.
             data = encoded.encode("utf-8", "replace")
@@ -223,7 +225,7 @@ class MediaPacket:
                 data = base64.b64decode(encoded, validate=True)
             except (binascii.Error, ValueError):
                 raise RemoteProtocolError(
-                    f"a {kind.name.lower()} message whose data is not base64"
+                    f"{kind.name.lower()} message whose data is not base64"
                 ) from None
         user_id, language, attribute = (integer(content, name) for name in _NUMBERS)
         extra = {

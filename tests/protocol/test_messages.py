@@ -660,8 +660,6 @@ def test_participants_without_usable_ids_are_kept():
         ({"msg_type": 1, "meeting_uuid": "m"}, "without its ids"),
         ({"msg_type": 1, "meeting_uuid": 5, "rtms_stream_id": "s"}, "without its ids"),
         ({"msg_type": 3}, "without its ids"),
-        ({"msg_type": 2}, "without status_code"),
-        ({"msg_type": 4, "status_code": "ok"}, "without status_code"),
         ({"msg_type": 22, "status_code": None}, "without status_code"),
         ({"msg_type": 29, "user_id": 1}, "without status_code"),
         ({"msg_type": 5}, "without a list of events"),
