@@ -159,6 +159,7 @@ def _play(meeting: Meeting, app: _App, stop: Event) -> None:
     while not (stop.is_set() or meeting.finished.is_set()):
         app.check()
         gevent.wait([stop, meeting.finished], timeout=1.0, count=1)
+    meeting.stop()  # does nothing if it is over; else the app must hear it before it is stopped
 
 
 def _wait_for_report(meeting: Meeting, app: _App, stop: Event) -> dict[str, Any]:

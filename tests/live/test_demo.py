@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,7 +43,11 @@ def demo(
 def running(cwd: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Start a demo, and yield it and its port as soon as it says that it is live."""
     with subprocess.Popen(
-        [*PROGRAM, "--port", "0"], cwd=cwd, stdout=subprocess.PIPE, text=True
+        [*PROGRAM, "--port", "0"],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None
@@ -50,6 +55,17 @@ def running(cwd: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
             yield process, int(line.split("127.0.0.1:")[1].split("/")[0])
         finally:
             process.kill()
+
+
+def wait_until_live(port: int) -> None:
+    deadline = time.monotonic() + WAIT
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/rtms/live/stats") as answer:
+            streams = json.load(answer)["streams"]
+        if [one["state"] for one in streams] == ["live"]:
+            return
+        time.sleep(0.02)
+    pytest.fail("the stream is not live")
 
 
 def wait_until_nobody_listens(port: int) -> None:
@@ -100,8 +116,10 @@ def test_what_is_lost_is_told(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_ends_cleanly_when_it_is_told_to(tmp_path: pathlib.Path, number: int) -> None:
     with running(tmp_path) as (process, port):
+        wait_until_live(port)
         process.send_signal(number)
-        assert process.wait(WAIT) == 0
+        _, errors = process.communicate(timeout=WAIT)
+        assert (process.returncode, errors) == (0, "")
         wait_until_nobody_listens(port)
 
 
