@@ -295,13 +295,19 @@ class _App:
 
     def _get(self, path: str) -> bytes:
         # In a thread, since the simulator must not stand still for it.
-        return bytes(gevent.get_hub().threadpool.apply(self._fetch, (path,)))
+        answer = gevent.get_hub().threadpool.apply(self._fetch, (path,))
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
 
-    def _fetch(self, path: str) -> bytes:
+    def _fetch(self, path: str) -> bytes | OSError:
         # No proxy: it is this machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(self.url + path, timeout=5.0) as answer:
-            return bytes(answer.read())
+        try:
+            with opener.open(self.url + path, timeout=5.0) as answer:
+                return bytes(answer.read())
+        except OSError as error:
+            return error  # gevent prints a traceback of whatever is raised in its threads
 
 
 # -- surroundings ----------------------------------------------------------------------------------
