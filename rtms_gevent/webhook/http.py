@@ -9,14 +9,15 @@ rarely.
 from __future__ import annotations
 
 import logging
+import socket
 from typing import Any
 
 import gevent
-from gevent import socket
+from gevent import monkey
 from gevent.pool import Pool
 from gevent.pywsgi import LoggingLogAdapter, WSGIHandler, WSGIServer
 
-__all__ = ["HEARD", "HttpServer"]
+__all__ = ["HEARD", "HttpServer", "open_listener"]
 
 logger = logging.getLogger(__name__)
 
@@ -116,41 +117,48 @@ class _Handler(WSGIHandler):
 
 
 class HttpServer(WSGIServer):
-    """A WSGI server for strangers. Runs on the hub of the thread that starts it."""
+    """A WSGI server for strangers. Runs on the hub of the thread that makes and starts it."""
 
-    def __init__(self, listener: tuple[str, int], application: Any, *, patience: float) -> None:
+    def __init__(
+        self, listener: socket.socket, application: Any, *, name: str, patience: float
+    ) -> None:
         """Prepare a server.
 
         Args:
-            listener: Host and port to bind.
+            listener: What :func:`open_listener` returned, perhaps in another thread.
             application: The WSGI application. It calls ``environ[HEARD]()`` when it has read the
                 body, which ends the deadline.
+            name: What applications are told as the server's name.
             patience: Seconds within which a request must have come in completely, and that a
                 client may take for each piece of the answer.
         """
         self.patience = patience
+        accepting: Any = listener
         super().__init__(
-            listener,
+            accepting,
             application,
             spawn=Pool(_MAX_CONNECTIONS),
             handler_class=_Handler,
             log=None,
             error_log=LoggingLogAdapter(logger, logging.DEBUG),
-            environ={"SERVER_NAME": listener[0]},  # or gevent asks DNS for it
+            environ={"SERVER_NAME": name},  # or gevent asks DNS for it
         )
 
-    @classmethod
-    def get_listener(
-        cls, address: Any, backlog: int | None = None, family: int | None = None
-    ) -> socket.socket:
-        """Return a listening socket; gevent's own method leaves it open where binding fails."""
-        listener = socket.socket(socket.AF_INET if family is None else family)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-            listener.listen(_BACKLOG if backlog is None else backlog)
-            listener.setblocking(False)
-        except OSError:
-            listener.close()
-            raise
-        return listener
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Return a listening socket of the standard library's, which belongs to no hub yet.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    native: type[socket.socket] = monkey.get_original("socket", "socket")
+    listener = native(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener

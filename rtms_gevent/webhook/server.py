@@ -1,13 +1,16 @@
 """An HTTP server of our own for webhooks, for scripts that have no web framework.
 
-It lives on the hub of the thread that starts it, and serves as soon as that hub runs, for example
-in ``rtms_gevent.run()``. For the public internet put a reverse proxy with TLS before it: Zoom
+The port is open from the start; webhooks are served as soon as the hub runs on which streams of the
+starting thread live: in ``rtms_gevent.run()``, ``run_async()``, or a loop that runs there. For the
+public internet put a reverse proxy with TLS before it: Zoom
 delivers webhooks over https only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar, cast, overload
@@ -15,14 +18,17 @@ from typing import Any, Protocol, TypeVar, cast, overload
 import gevent
 from gevent.pool import Group
 
+from .. import homes
 from ..config import WebhookSettings
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, NotJoinedError
+from ..homes import Home
 from ..loop import call_at_stop
+from ..transport.hubs import current_hub
 from .body import read_at_most
 from .events import WebhookEvent
 from .exchange import Headers, WebhookPayload, WebhookRequest, WebhookResponse
 from .handlers import FullHandler, Handler, SimpleHandler, decides_answer
-from .http import HEARD, HttpServer
+from .http import HEARD, HttpServer, open_listener
 from .receiver import WebhookReceiver
 
 __all__ = ["WebhookServer", "on_webhook_event", "stop_all"]
@@ -45,7 +51,8 @@ class _StartResponse(Protocol):
 class WebhookServer:
     """Receives webhooks on one port and hands them to functions.
 
-    Greenlet-safety: any greenlet of the hub that :meth:`start` was called on.
+    Greenlet-safety: :meth:`start` from the thread that called it first, or from the hub that
+    serves; :meth:`stop` from that hub, and from anywhere once that hub does not run any more.
     """
 
     def __init__(
@@ -74,13 +81,15 @@ class WebhookServer:
         self.host = _checked_host(host, self.settings)
         self._wanted_port = _checked_port(self.settings.port if port is None else port)
         self._routes: dict[str, _Route] = {}
-        self._http: HttpServer | None = None
+        self._listener: socket.socket | None = None
+        self._home: Home | None = None  # where it serves, or is going to
+        self._http: HttpServer | None = None  # once it serves
         self._crew = Group()
 
     @property
     def port(self) -> int:
         """The port that the server listens on, or is going to."""
-        return self._wanted_port if self._http is None else int(self._http.address[1])
+        return self._wanted_port if self._listener is None else self._listener.getsockname()[1]
 
     @property
     def url(self) -> str:
@@ -105,7 +114,7 @@ class WebhookServer:
         self._listen()
         route = self._routes.get(path)
         if route is None:
-            route = self._routes[path] = _Route(self.settings, self._crew)
+            route = self._routes[path] = _Route(self.settings, self._spawn)
         if decides:
             route.deciding.append(cast(FullHandler, callback))
         else:
@@ -117,8 +126,18 @@ class WebhookServer:
         May be called from inside a handler, which then goes on. Does nothing where it was stopped
         before. The server may be started again.
         """
-        http, self._http = self._http, None
+        listener, home = self._listener, self._home
+        if listener is None or home is None:
+            return
+        self._listener = self._home = None
         self._routes = {}
+        home.withdraw(self)
+        with contextlib.suppress(NotJoinedError):  # the hub has ended, and took all with it
+            home.call(self._end, timeout)
+        listener.close()
+
+    def _end(self, timeout: float) -> None:
+        http, self._http = self._http, None
         if http is not None:
             http.stop(timeout)
         others = [greenlet for greenlet in self._crew if greenlet is not gevent.getcurrent()]
@@ -126,17 +145,18 @@ class WebhookServer:
         gevent.killall([greenlet for greenlet in others if not greenlet.dead], timeout=timeout)
 
     def _listen(self) -> None:
-        if self._http is not None:
+        if self._listener is not None:
             return
-        http = HttpServer((self.host, self._wanted_port), self._application, patience=_PATIENCE)
         try:
-            http.start()
+            self._listener = open_listener(self.host, self._wanted_port)
         except OSError as problem:
             raise ConfigurationError(
                 f"cannot listen on {self.host} port {self._wanted_port}: {problem}. Choose another "
                 "with port= or ZM_RTMS_PORT"
             ) from None
-        self._http = http
+        # Served is where streams of this thread live, which run_async() may yet decide.
+        self._home = homes.choose()
+        self._home.submit(self, self._serve)
         logger.info("listening for webhooks at %s", self.url)
         if not self.settings.checks_signatures:
             logger.warning(
@@ -146,6 +166,19 @@ class WebhookServer:
                 self.host,
                 self.port,
             )
+
+    def _serve(self) -> None:
+        """Accept connections; runs on the hub that is to serve them."""
+        if self._listener is None:
+            return
+        self._home, self._crew = homes.home_of(current_hub()), Group()
+        self._http = HttpServer(
+            self._listener, self._application, name=self.host, patience=_PATIENCE
+        )
+        self._http.start()
+
+    def _spawn(self, function: Callable[..., object], *arguments: Any) -> None:
+        self._crew.spawn(function, *arguments)
 
     def _application(
         self, environ: dict[str, Any], start_response: _StartResponse
@@ -169,11 +202,11 @@ class WebhookServer:
 class _Route:
     """What happens with requests for one path."""
 
-    def __init__(self, settings: WebhookSettings, crew: Group) -> None:
+    def __init__(self, settings: WebhookSettings, spawn: Callable[..., None]) -> None:
         self.simple: list[SimpleHandler] = []
         self.deciding: list[FullHandler] = []
         self._receiver = WebhookReceiver(settings)
-        self._crew = crew
+        self._spawn = spawn
 
     def answer(self, request: WebhookRequest, start_response: _StartResponse) -> Iterable[bytes]:
         """Answer a request; what is to be done afterwards waits until the answer was sent."""
@@ -220,7 +253,7 @@ class _Route:
                     response.finish()
 
         for handler in self.deciding:
-            self._crew.spawn(run, handler)
+            self._spawn(run, handler)
         if not response.wait(_ANSWER_WITHIN):
             logger.warning(
                 "no webhook handler has answered within %g s; Zoom is told that all is well",
@@ -230,9 +263,9 @@ class _Route:
             response.finish()
 
     def _work(self, event: WebhookEvent, payload: WebhookPayload) -> None:
-        self._crew.spawn(self._receiver.accept, event)
+        self._spawn(self._receiver.accept, event)
         for handler in self.simple:
-            self._crew.spawn(_call, handler, payload)
+            self._spawn(_call, handler, payload)
 
 
 def _call(handler: SimpleHandler, payload: WebhookPayload) -> None:
@@ -383,8 +416,8 @@ def on_webhook_event(
 
     Use it as ``@on_webhook_event``, as ``@on_webhook_event(port=8080, path="/zoom")``, or call it
     with the function. The port is opened at once, so that a wrong one shows at once; webhooks are
-    served while ``rtms_gevent.run()`` runs, whose end closes the port. Functions on the same port
-    share one server.
+    served while ``rtms_gevent.run()`` or ``run_async()`` runs, whose end closes the port. Functions
+    on the same port share one server.
 
     Args:
         callback: Takes ``payload``, and is called after Zoom was answered; or takes ``payload,
@@ -424,7 +457,7 @@ def on_webhook_event(
 def stop_all(timeout: float = 1.0) -> None:
     """Stop every server that :func:`on_webhook_event` has started; see :meth:`WebhookServer.stop`.
 
-    Greenlet-safety: any greenlet of the servers' hub.
+    Greenlet-safety: as there.
     """
     while _servers:
         _, server = _servers.popitem()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +16,7 @@ from gevent import socket
 from gevent.event import Event
 from gevent.queue import Queue
 
+import rtms_gevent
 from rtms_gevent import signals
 from rtms_gevent.config import WebhookSettings
 from rtms_gevent.errors import ConfigurationError
@@ -583,3 +587,46 @@ def test_a_wrong_handler_opens_no_port(port: int) -> None:
         on_webhook_event(lambda: None, port, settings=SETTINGS)  # type: ignore[call-overload]
     with pytest.raises(OSError, match="refused"):
         reach(port, stopped())
+
+
+def test_beside_asyncio(port: int) -> None:
+    """The hub of ``run_async()`` serves, though the port was opened in another thread before."""
+    heard = threading.Event()
+    body = encode(stopped())
+
+    def handle(payload: WebhookPayload) -> None:
+        assert payload["event"] == "meeting.rtms_stopped"
+        heard.set()
+
+    def deliver() -> int:
+        url = f"http://127.0.0.1:{port}/"
+        request = urllib.request.Request(url, body, headers_for(body, now=time.time()))
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert heard.wait(10)
+            return int(answer.status)
+
+    async def main() -> int:
+        running = asyncio.ensure_future(rtms_gevent.run_async())
+        try:
+            return await asyncio.to_thread(deliver)
+        finally:
+            rtms_gevent.stop()
+            await running
+
+    for _ in range(2):  # its end closes the port
+        heard.clear()
+        on_webhook_event(handle, port, host="127.0.0.1", settings=SETTINGS)
+        assert asyncio.run(asyncio.wait_for(main(), 20)) == 200
+        with pytest.raises(OSError, match="refused"):
+            reach(port, stopped())
+
+
+def test_stopped_before_its_hub_ran(port: int) -> None:
+    server = WebhookServer(port, host="127.0.0.1", settings=SETTINGS)
+    server.start(lambda payload: None)
+    server.stop()
+    with pytest.raises(OSError, match="refused"):
+        reach(port, stopped())
+    server.start(lambda payload: None)
+    assert post(server, stopped()).status == 200
+    server.stop()
