@@ -1,5 +1,7 @@
 """Zoom Realtime Media Streams (RTMS) for synchronous Python.
 
+::
+
     import rtms_gevent as rtms
 
     @rtms.on_webhook_event

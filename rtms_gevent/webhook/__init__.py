@@ -16,6 +16,7 @@ from .signature import (
     explain_signature,
     find_problem,
     is_authentic,
+    is_plain_token,
     sign,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "explain_signature",
     "find_problem",
     "is_authentic",
+    "is_plain_token",
     "on_webhook_event",
     "parse_event",
     "sign",

@@ -133,7 +133,7 @@ class WebhookEvent:
 def parse_event(document: object) -> WebhookEvent:
     """Make a typed event of a webhook's JSON document.
 
-    Names that are not known here become :attr:`WebhookKind.OTHER`, and unknown fields survive.
+    Names that are not known here become ``WebhookKind.OTHER``, and unknown fields survive.
 
     Raises:
         WebhookError: with status 400, where the document is no webhook, or an event about a

@@ -455,9 +455,9 @@ def on_webhook_event(
 
 
 def stop_all(timeout: float = 1.0) -> None:
-    """Stop every server that :func:`on_webhook_event` has started; see :meth:`WebhookServer.stop`.
+    """Stop every server of :func:`~rtms_gevent.on_webhook_event`.
 
-    Greenlet-safety: as there.
+    See :meth:`rtms_gevent.WebhookServer.stop`; greenlet-safety is as there.
     """
     while _servers:
         _, server = _servers.popitem()
