@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -18,6 +19,7 @@ _CAPACITY = 16 * 1024
 _KEEP = 256 * 1024
 
 _LONG = struct.Struct("!Q").unpack_from
+_Utf8Decoder = codecs.getincrementaldecoder("utf-8")
 
 #: Close codes that may travel; 3000 to 4999 may too (RFC 6455 section 7.4).
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
@@ -68,8 +70,8 @@ class FrameReader:
         Args:
             max_message_size: Bytes of the largest message to accept; larger ones are refused as
                 soon as their length is known.
-            check_utf8: Whether text must be UTF-8, as RFC 6455 wants. Off where a decoder checks it
-                anyway.
+            check_utf8: Whether text must be UTF-8, as RFC 6455 wants; it is refused at the first
+                byte that is not. Off where a decoder checks it anyway.
             capacity: Bytes of the buffer to start with.
         """
         self._limit = max_message_size
@@ -81,6 +83,8 @@ class FrameReader:
         self._missing = 0  # bytes that the frame in the buffer still lacks
         self._fragmented = 0  # opcode of the message that is being joined, or 0
         self._joined = bytearray()  # its fragments: one buffer, however small they are
+        self._utf8 = _Utf8Decoder()  # keeps a character that is cut by the end of a fragment
+        self._checked = 0  # bytes of the frame in the buffer that it has seen
 
     def writable(self) -> memoryview:
         """Return where to receive into: at least one byte, and more while a big frame arrives."""
@@ -149,12 +153,14 @@ class FrameReader:
             stop = payload + length
             if stop > end:
                 self._missing = stop - end
+                if self._check_utf8:
+                    self._check_text(first, self._view[payload:end], whole=False)
                 return
             self._start = stop
             view = self._view[payload:stop]
+            if self._check_utf8:
+                self._check_text(first, view, whole=True)
             if plain:
-                if first == 0x81 and self._check_utf8:
-                    _require_utf8(view)
                 yield first & 0x0F, view
             elif first & 0x08:
                 yield first & 0x0F, bytes(view)
@@ -189,13 +195,15 @@ class FrameReader:
             return None
         opcode, message = self._fragmented, bytes(self._joined)
         self._fragmented, self._joined = 0, bytearray()
-        if opcode == TEXT and self._check_utf8:
-            _require_utf8(message)
         return opcode, message
 
-
-def _require_utf8(text: memoryview | bytes) -> None:
-    try:
-        str(text, "utf-8")
-    except UnicodeDecodeError:
-        raise FrameError("text that is not UTF-8", 1007) from None
+    def _check_text(self, first: int, payload: memoryview, *, whole: bool) -> None:
+        """Check what there is of a frame's payload, if it is text."""
+        if (first & 0x0F or self._fragmented) != TEXT:
+            return
+        new = payload[self._checked :]
+        self._checked = 0 if whole else len(payload)
+        try:
+            self._utf8.decode(new, final=whole and first >= 0x80)
+        except UnicodeDecodeError:
+            raise FrameError("text that is not UTF-8", 1007) from None

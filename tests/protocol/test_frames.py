@@ -256,6 +256,54 @@ def test_text_must_be_utf8_where_asked_for(bad):
     assert len(pump(FrameReader(MIB), bad)[0]) == 1
 
 
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        (b"", b"\xff"),
+        (b"gr\xc3\xbc", b"\xc3\xc3"),
+        (b"\xed\xa0", b"\x80"),  # half a surrogate pair
+        (b"\xf4", b"\x90"),  # beyond the last character
+        (b"x\xe2\x82", b"x"),  # a character that is cut short
+    ],
+)
+@pytest.mark.parametrize(
+    "begin",
+    [
+        lambda good, bad: frame(good + bad + bytes(50), TEXT)[: 2 + len(good + bad)],
+        lambda good, bad: (
+            frame(good, TEXT, final=False)
+            + frame(b"", PING)
+            + frame(bad + bytes(50), CONTINUATION)[: 2 + len(bad)]
+        ),
+    ],
+    ids=["one frame", "two frames"],
+)
+def test_text_is_refused_at_its_first_bad_byte(good, bad, begin):
+    stream = begin(good, bad)
+    found, error = pump(FrameReader(MIB, check_utf8=True), *bytewise(stream[:-1]))
+    assert (error, len(found)) == (None, stream.count(frame(b"", PING)))
+    found, error = pump(FrameReader(MIB, check_utf8=True), *bytewise(stream))
+    assert error.close_code == 1007
+
+
+@given(st.text(max_size=20).map(str.encode) | st.binary(max_size=20), st.data())
+def test_text_passes_just_when_it_is_utf8(text, data):
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=4)))
+    parts = [text[begin:end] for begin, end in itertools.pairwise([0, *cuts, len(text)])]
+    stream = b"".join(
+        frame(part, CONTINUATION if number else TEXT, final=number == len(parts) - 1)
+        for number, part in enumerate(parts)
+    )
+    chunks = bytewise(stream) if data.draw(st.booleans()) else [stream]
+    found, error = pump(FrameReader(MIB, check_utf8=True), *chunks)
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        assert (found, error.close_code) == ([], 1007)
+    else:
+        assert (found, error) == ([(TEXT, text)], None)
+
+
 def test_a_character_may_be_cut_by_fragments():
     stream = frame(b"\xc3", TEXT, final=False) + frame(b"\xa4", CONTINUATION) + frame(b"\xff")
     expected = [(TEXT, "ä".encode()), (BINARY, b"\xff")]
