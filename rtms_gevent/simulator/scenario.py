@@ -9,11 +9,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ..enums import MediaDataType, MessageAttribute, Product, SessionState, StopReason
+from ..enums import MediaDataType, Product, StopReason
 from ..errors import ConfigurationError
+from . import checks
+from .actions import ACTIONS, POSSIBLE_FROM_OUTSIDE
+from .checks import Check, Known
 from .media import Library
 from .negotiation import MEDIA_KEYS
 
@@ -96,7 +99,7 @@ class Scenario:
 
     def for_product(self, product: Product | str) -> Scenario:
         """Return the same scenario in another product."""
-        return dataclasses.replace(self, product=_product(product))
+        return dataclasses.replace(self, product=checks.product(product))
 
 
 def load_scenario(source: str | pathlib.Path | Scenario) -> Scenario:
@@ -129,152 +132,12 @@ def load_scenario(source: str | pathlib.Path | Scenario) -> Scenario:
     return Scenario.parse(data, name=path.stem, folder=path.parent.resolve())
 
 
-# -- checks of single values -----------------------------------------------------------------------
-
-#: Checks a value and returns what the player needs, or raises ValueError with what is wrong.
-Check = Callable[["_Parser", Any], Any]
-
-
-def _product(value: object) -> Product:
-    if isinstance(value, Product):
-        return value
-    for product in Product:
-        if value == product.name.lower():
-            return product
-    names = ", ".join(product.name.lower() for product in Product)
-    raise ConfigurationError(f"product must be one of {names}, not {value!r}")
-
-
-def _seconds(parser: _Parser, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e6:
-        raise ValueError("must be a number of seconds, 0 or more")
-    return float(value)
-
-
-def _text(parser: _Parser, value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("must be a text that is not empty")
-    return value
-
-
-def _whole(parser: _Parser, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("must be a whole number")
-    return value
-
-
-def _yes_or_no(parser: _Parser, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
-def _object(parser: _Parser, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError("must be an object")
-    return value
-
-
-def _event(parser: _Parser, value: Any) -> dict[str, Any]:
-    event = _object(parser, value)
-    _whole(parser, event.get("event_type", event.get("event_code")))
-    return event
-
-
-def _person(parser: _Parser, value: Any) -> Person:
-    person = parser.people.get(value) if isinstance(value, str) else None
-    if person is None:
-        known = ", ".join(parser.people) or "nobody"
-        raise ValueError(f"must name a participant ({known}), not {value!r}")
-    return person
-
-
-def _persons(parser: _Parser, value: Any) -> tuple[Person, ...]:
-    values = value if isinstance(value, list) else [value]
-    if not values:
-        raise ValueError("must name somebody")
-    return tuple(_person(parser, one) for one in values)
-
-
-def _speech(parser: _Parser, value: Any) -> str:
-    return parser.library.check_speech(_text(parser, value))
-
-
-def _picture(parser: _Parser, value: Any) -> str:
-    return parser.library.check_pictures(_text(parser, value))
-
-
-def _sockets(parser: _Parser, value: Any) -> str:
-    names = ("signaling", "media", "all", "all_sockets", *MEDIA_KEYS.values())
-    if value not in names:
-        raise ValueError(f"must be one of {', '.join(names)}")
-    return str(value)
-
-
-def _close_code(parser: _Parser, value: Any) -> int:
-    code = _whole(parser, value)
-    if not 1000 <= code <= 4999:
-        raise ValueError("must be a WebSocket close code, 1000 to 4999")
-    return code
-
-
-def _named(kind: type[SessionState | MessageAttribute]) -> Check:
-    def check(parser: _Parser, value: Any) -> int:
-        for member in kind:
-            if value == member.name.lower():
-                return int(member)
-        names = ", ".join(member.name.lower() for member in kind)
-        raise ValueError(f"must be one of {names}")
-
-    return check
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Action:
-    required: Mapping[str, Check]
-    optional: Mapping[str, Check] = dataclasses.field(default_factory=dict)
-
-
-#: What can happen, and the fields of each; every one is a method of the player.
-ACTIONS = {
-    "join": _Action({"who": _persons}, {"muted": _yes_or_no}),
-    "leave": _Action({"who": _persons}),
-    "mute": _Action({"who": _persons}),
-    "unmute": _Action({"who": _persons}),
-    "speak": _Action({"who": _person, "audio": _speech}, {"text": _text}),
-    "transcript": _Action(
-        {"who": _person, "text": _text},
-        {
-            "from": _seconds,
-            "to": _seconds,
-            "language": _whole,
-            "attribute": _named(MessageAttribute),
-        },
-    ),
-    "camera_on": _Action({"who": _person, "video": _picture}),
-    "camera_off": _Action({"who": _persons}),
-    "share": _Action({"who": _person, "image": _picture}),
-    "share_stop": _Action({}),
-    "chat": _Action({"who": _person, "text": _text}, {"fields": _object}),
-    "event": _Action({"event": _event}),
-    "session": _Action({"state": _named(SessionState)}, {"reason": _whole}),
-    "close": _Action({"sockets": _sockets}, {"code": _close_code}),
-    "reset": _Action({"sockets": _sockets}),
-    "stop": _Action({}, {"reason": _whole}),
-}
-
-
-#: What is said may still arrive when whoever said it has left.
-_POSSIBLE_FROM_OUTSIDE = ("transcript", "chat")
-
-
 class _Parser:
     """Turns decoded JSON into a :class:`Scenario`."""
 
     def __init__(self, name: str, library: Library) -> None:
         self.name = name
-        self.library = library
-        self.people: dict[str, Person] = {}
+        self.known = Known(library)
 
     def parse(self, data: object) -> Scenario:
         if not isinstance(data, dict):
@@ -296,7 +159,7 @@ class _Parser:
         if not isinstance(participants, dict):
             raise self._wrong("participants", "must be an object")
         for number, (key, fields) in enumerate(participants.items()):
-            self.people[key] = self._parse_person(number, key, fields)
+            self.known.people[key] = self._parse_person(number, key, fields)
         timeline = data.get("timeline", [])
         if not isinstance(timeline, list):
             raise self._wrong("timeline", "must be a list")
@@ -307,13 +170,15 @@ class _Parser:
         try:
             return Scenario(
                 name=self.name,
-                product=_product(data.get("product", "meeting")),
+                product=checks.product(data.get("product", "meeting")),
                 media=self._parse_media(data.get("media", list(MEDIA_KEYS.values()))),
-                people=self.people,
+                people=self.known.people,
                 steps=tuple(steps),
-                duration=None if duration is None else self._field("duration", duration, _seconds),
-                stop_reason=self._field("stop_reason", data.get("stop_reason", 6), _whole),
-                library=self.library,
+                duration=None
+                if duration is None
+                else self._field("duration", duration, checks.seconds),
+                stop_reason=self._field("stop_reason", data.get("stop_reason", 6), checks.whole),
+                library=self.known.library,
             )
         except ConfigurationError as error:
             if str(error).startswith("scenario "):
@@ -333,16 +198,16 @@ class _Parser:
             raise self._wrong(entry, "must be an object")
         self._refuse_unknown(entry, fields, ("name", "user_id", "channel_id", "voice"))
         user_id = fields.get("user_id", FIRST_USER_ID + number * USER_ID_STEP)
-        user_id = self._field(f"{entry}.user_id", user_id, _whole)
+        user_id = self._field(f"{entry}.user_id", user_id, checks.whole)
         if not 0 < user_id < 2**31:
             raise self._wrong(f"{entry}.user_id", "must be above 0 and fit 32 bits")
-        if any(person.user_id == user_id for person in self.people.values()):
+        if any(person.user_id == user_id for person in self.known.people.values()):
             raise self._wrong(f"{entry}.user_id", "is somebody else's, too")
         return Person(
             key,
             user_id,
-            self._field(f"{entry}.name", fields.get("name", key), _text),
-            self._field(f"{entry}.channel_id", fields.get("channel_id", str(user_id)), _text),
+            self._field(f"{entry}.name", fields.get("name", key), checks.text),
+            self._field(f"{entry}.channel_id", fields.get("channel_id", str(user_id)), checks.text),
         )
 
     def _parse_step(self, number: int, entry: Any) -> Step:
@@ -354,17 +219,17 @@ class _Parser:
         if action is None:
             raise self._wrong(f"{place}.do", f"must be one of {', '.join(ACTIONS)}, not {name!r}")
         place = f"{place} ({name})"
-        checks = {**action.required, **action.optional}
-        self._refuse_unknown(place, entry, ("at", "do", "comment", *checks))
+        wanted = {**action.required, **action.optional}
+        self._refuse_unknown(place, entry, ("at", "do", "comment", *wanted))
         for field in ("at", *action.required):
             if field not in entry:
                 raise self._wrong(f"{place}.{field}", "is missing")
         fields = {
             field: self._field(f"{place}.{field}", entry[field], check)
-            for field, check in checks.items()
+            for field, check in wanted.items()
             if field in entry
         }
-        return Step(self._field(f"{place}.at", entry["at"], _seconds), str(name), fields)
+        return Step(self._field(f"{place}.at", entry["at"], checks.seconds), str(name), fields)
 
     def _check_presence(self, steps: list[Step]) -> None:
         """Refuse what would silently not happen: somebody acts who is not there."""
@@ -376,7 +241,7 @@ class _Parser:
                 present |= people
                 continue
             absent = ", ".join(sorted(people - present))
-            if absent and step.action not in _POSSIBLE_FROM_OUTSIDE:
+            if absent and step.action not in POSSIBLE_FROM_OUTSIDE:
                 place = f"timeline: {step.action} at {step.at:g}"
                 raise self._wrong(place, f"needs {absent}, who is not in the meeting then")
             if step.action == "leave":
@@ -384,7 +249,7 @@ class _Parser:
 
     def _field(self, place: str, value: Any, check: Check) -> Any:
         try:
-            return check(self, value)
+            return check(self.known, value)
         except ConfigurationError:
             raise
         except ValueError as error:

@@ -11,7 +11,7 @@ import pytest
 from rtms_gevent.enums import MediaDataType, Product
 from rtms_gevent.errors import ConfigurationError
 from rtms_gevent.simulator import Scenario, load_scenario
-from rtms_gevent.simulator.scenario import ACTIONS
+from rtms_gevent.simulator.actions import ACTIONS
 
 GOOD = {
     "description": "one of each",
