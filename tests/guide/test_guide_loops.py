@@ -53,10 +53,10 @@ def test_a_loop_in_the_background():
         zoom.meeting.stop(6)
         assert program.wait() == 0
         assert program.lines == [
-            "background has 1",
+            "clients: 1",
             "Ana Good morning",
             "left 6",
-            "background has 0",
+            "clients: 0",
         ]
 
 

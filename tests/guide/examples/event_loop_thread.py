@@ -16,7 +16,7 @@ def on_leave(reason):
 
 client.on_transcript_data(lambda d, s, t, m: print(m.userName, d.decode()))
 loop.add(client)
-print(loop.name, "has", loop.client_count)
+print("clients:", loop.client_count)
 client.join(json.loads(sys.argv[1]))
 loop.join(timeout=30)
-print(loop.name, "has", loop.client_count)
+print("clients:", loop.client_count)
