@@ -375,6 +375,24 @@ def test_the_same_client_joins_again_and_subscribes_again(simulator, join, meeti
     wait_until(lambda: subscriptions(second) == [2])
 
 
+def test_joining_again_after_a_break_subscribes_again(join, begin, meeting, client):
+    """There the connection comes back by itself, and the subscriptions do not.
+
+    Here nothing comes back by itself yet.
+    """
+    recorder = Recorder(client, "audio_data", "active_speaker_event", "leave")
+    join()
+    wait_until(lambda: subscriptions(meeting) == [2])
+    meeting.reset_sockets("signaling")
+    assert recorder.wait_for("leave") == [(502,)]
+    client.wait(5)
+    begin()
+    client.wait_joined(5)
+    wait_until(lambda: subscriptions(meeting) == [2, 2])
+    wait_until(lambda: meeting.send_audio(b"x"))
+    recorder.wait_for("audio_data")
+
+
 def test_no_log_files_appear(tmp_path):
     """There ``logs/`` is filled if it exists; if it does not, standard error is."""
     (tmp_path / "logs").mkdir()
