@@ -189,11 +189,13 @@ class WebSocket:
     def _flush(self) -> None:
         try:
             while self._outbox and self._over is None:
-                del self._outbox[: self._sock.send(self._outbox)]
-        except (BlockingIOError, stdlib_ssl.SSLWantWriteError):
+                count = self._sock.send(self._outbox)
+                if not count:
+                    # Where another socket raises, gevent's TLS socket says that it sent nothing.
+                    raise BlockingIOError
+                del self._outbox[:count]
+        except BlockingIOError:
             self._write_watcher.start(self._writable)
-        except stdlib_ssl.SSLWantReadError:
-            pass  # goes on when something arrived
         except OSError as problem:
             self._finish(_describe(problem))
 

@@ -223,16 +223,16 @@ def test_sending_on_a_closed_socket_says_so():
             client.socket.send("too late")
 
 
-def test_a_server_that_reads_nothing_is_given_up():
-    with RawServer(after_upgrade(hang)) as server:
-        client = Client(server)
+def test_a_server_that_reads_nothing_is_given_up(context):
+    with RawServer(after_upgrade(hang), context=context[0]) as server:
+        client = Client(server, context=context[1])
         with pytest.raises(ConnectionLost, match="reads nothing"):
             for _ in range(1000):
                 client.socket.send(b"x" * 100_000)
         assert client.wait_closed().problem == "the server reads nothing of what we send"
 
 
-def test_what_does_not_fit_is_sent_later():
+def test_what_does_not_fit_is_sent_later(context):
     got = []
     may_read = Event()
 
@@ -245,8 +245,8 @@ def test_what_does_not_fit_is_sent_later():
                 return
             got.append(payload)
 
-    with RawServer(after_upgrade(script)) as server:
-        client = Client(server)
+    with RawServer(after_upgrade(script), context=context[0]) as server:
+        client = Client(server, context=context[1])
         sent = []
         while not client.socket.unsent:  # until the kernel takes no more
             sent.append(bytes([len(sent) % 256]) * 50_000)
