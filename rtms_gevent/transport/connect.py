@@ -155,6 +155,8 @@ class _Attempt:
             ) from problem
         except stdlib_socket.gaierror as problem:
             raise self.failed(f"the host name cannot be resolved ({problem.strerror})") from problem
+        except UnicodeError as problem:  # from the resolver, which is asked for it in IDNA
+            raise self.failed(f"the host name cannot be resolved ({problem})") from problem
         except ConnectionRefusedError as problem:
             raise self.failed("nobody listens there (connection refused)") from problem
         except OSError as problem:

@@ -190,3 +190,8 @@ class TestProxy:
     def test_what_is_no_proxy(self, url):
         with pytest.raises(ConfigurationError, match="proxy must look like"):
             Proxy.parse(url)
+
+    def test_one_whose_name_cannot_be_encoded(self):
+        with pytest.raises(ConnectError, match="cannot be resolved") as caught:
+            dial("ws://127.0.0.1:1", proxy=Proxy.parse("http://a..b:3128"))
+        assert caught.value.step == "dns"
