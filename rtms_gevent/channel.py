@@ -175,10 +175,11 @@ class Channel:
         result: AsyncResult[Message] = AsyncResult()
         self._answers[StreamCloseResponse] = result
         self.tell(request)
-        try:
-            answer = result.get(timeout=timeout)
-        except Timeout:
+        # Not get() with a timeout: this runs in a greenlet of the user, who may have set one, too.
+        result.wait(timeout)
+        if not result.ready():
             return None
+        answer = result.get(block=False)
         assert isinstance(answer, StreamCloseResponse)
         return answer
 
@@ -211,6 +212,12 @@ class Channel:
         """Wait for the server to answer the close frame; close anyway after ``timeout`` seconds."""
         if self._socket is not None and not self._socket.closed.wait(timeout):
             self._socket.abort("the server did not answer our close frame")
+
+    def abort(self) -> None:
+        """Close at once. Never waits."""
+        self._closing = True
+        if self._socket is not None:
+            self._socket.abort("closed by us, without waiting for the server's answer")
 
     # -- in the hub --------------------------------------------------------------------------------
 

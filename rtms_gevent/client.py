@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
-from gevent import Timeout
-
 from . import homes
 from .callbacks import (
     ActiveSpeakerCallback,
@@ -263,8 +261,13 @@ class Client(OfficialNames):
             max_inbox_bytes=self._limits.inbox_bytes,
         )
         self._session = Session(order, self._wishes, self._dispatcher)
-        self._session.over.rawlink(lambda _: home.discard(self))
+        self._session.over.rawlink(lambda _: self._ended_on(home))
         self._session.start()
+
+    def _ended_on(self, home: Home) -> None:
+        # The hub calls this a little later, when the client may have joined again already.
+        if self._home is not home or not self._is_active:
+            home.discard(self)
 
     def live_on(self, home: Home) -> None:
         """Let the stream live on a chosen loop; ``EventLoop.add`` is how users say it.
@@ -307,13 +310,12 @@ class Client(OfficialNames):
             NotJoinedError: :meth:`join` was not called.
         """
         session = self._joined_session()
-        if session.over.is_set():
-            session.joined.get(block=False)
-            return
-        try:
-            self._call(session.joined.get, True, timeout)
-        except Timeout:
-            raise JoinTimeout(timeout or 0, "the end of joining, which goes on") from None
+        if not session.joined.ready():
+            # Not get(), whose Timeout could not be told from one that the caller has set.
+            self._call(session.joined.wait, timeout)
+        if not session.joined.ready():
+            raise JoinTimeout(timeout or 0, "the end of joining, which goes on")
+        session.joined.get(block=False)
 
     def wait(self, timeout: float | None = None) -> LeaveReason | None:
         """Wait until the stream has ended and everything was delivered; return why it ended.

@@ -97,18 +97,23 @@ class Inbox:
 
     def _run(self) -> None:
         hub = current_hub()
-        while not self._closed:
-            while self._items and not self._held and not self._closed:
-                self._deliver(self._take())
-            self._overflowing = False
-            if self._closed:
-                break
-            if self._idle is not None and not self._items:
+        try:
+            while not self._closed:
+                while self._items and not self._held and not self._closed:
+                    self._deliver(self._take())
+                self._overflowing = False
+                if self._closed:
+                    break
+                if self._idle is not None and not self._items:
+                    self._idle.set()
+                self._parked = True
+                hub.switch()
+        finally:
+            # Also where what a function raised ends greenlets (GreenletExit), or came from a timer
+            # that it left behind: another greenlet takes over then, and nobody may wait for this.
+            self._parked = False
+            if self._idle is not None:
                 self._idle.set()
-            self._parked = True
-            hub.switch()
-        if self._idle is not None:
-            self._idle.set()
 
     def _take(self) -> list[Any]:
         taken: list[Any] = []

@@ -90,8 +90,9 @@ class Job:
                     raise UsageError(
                         "the callback is a coroutine function: these run only under run_async()"
                     )
-            # A time limit that the user set and did not catch is the callback's error, too.
-            except (Exception, gevent.Timeout) as problem:  # noqa: BLE001 - returned
+            # A time limit that the user set and did not catch, or a kill of the greenlet, which is
+            # ours and goes on, is the callback's error, too.
+            except (Exception, gevent.Timeout, gevent.GreenletExit) as problem:  # noqa: BLE001 - returned
                 problems.append(problem)
         return problems
 

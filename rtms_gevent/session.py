@@ -114,6 +114,8 @@ class Session:
             silence=order.dialling.timeouts.signaling_silence,
         )
         self._media: dict[MediaDataType, Channel] = {}
+        #: The parameters that each media socket was asked for last.
+        self._asked: dict[MediaDataType, dict[str, dict[str, int | bool]]] = {}
         self._changing_media = Semaphore()
         #: What the server really sends, per media type, as it said in its handshake response.
         self.negotiated: dict[str, object] = {}
@@ -133,9 +135,15 @@ class Session:
             self._join()
         except JoinError as problem:
             self._finish(LeaveReason.failed(problem))
+        except Exception as problem:  # noqa: BLE001 - logged there
+            self._finish(LeaveReason.failed(self._unexpected(problem)))
         else:
             self._watch()
+        # A socket that is just being opened, anew or in addition, would outlive the stream.
+        self._crew.stop()
         assert self.end is not None
+        if self.end.by_us:
+            return  # leave() does the rest
         if isinstance(self.end.error, JoinError):
             logger.error("stream %s: %s", self._stream, self.end)
             self._tell_error(self.end.error, "join")
@@ -190,6 +198,7 @@ class Session:
         logger.info("stream %s is joined", self._stream)
         self._dispatcher.put(Notice("joined", (order.identity.stream_id, order.identity.uuid)))
         self.joined.set(True)
+        self._catch_up(wanted)
 
     def _endpoints_of(
         self, answer: SignalingHandshakeResponse
@@ -285,13 +294,14 @@ class Session:
         """Open one media socket; return what went wrong."""
         order = self.order
         try:
+            self._asked[kind] = asked = self._params_for(kind)
             channel.open(endpoints, order.dialling, self._deadline)
             answer = channel.greet(
                 MediaHandshakeRequest(
                     identity=order.identity,
                     signature=order.signature,
                     media_type=kind,
-                    media_params=self._params_for(kind),
+                    media_params=asked,
                 ),
                 MediaHandshakeResponse,
                 order.dialling,
@@ -299,8 +309,15 @@ class Session:
             )
         except JoinError as problem:
             return problem
+        except Exception as problem:  # noqa: BLE001 - logged there
+            return self._unexpected(problem)
         self.negotiated.update(answer.media_params)
         return None
+
+    def _unexpected(self, problem: Exception) -> JoinError:
+        """Log a bug, and return an error for it, so that nobody waits for ever because of it."""
+        logger.exception("stream %s: joining failed in an unexpected way", self._stream)
+        return JoinError(f"joining failed with {type(problem).__name__}: {problem}")
 
     def _params_for(self, kind: MediaDataType) -> dict[str, dict[str, int | bool]]:
         kinds = self._wishes.media if kind is MediaDataType.ALL else (kind,)
@@ -348,6 +365,14 @@ class Session:
         if self.is_joined and self.is_open(kind):
             self._crew.spawn("renegotiate", self._renegotiate, kind)
 
+    def _catch_up(self, wanted: Sequence[MediaDataType]) -> None:
+        """Do what was wished for after ``wanted`` was read and its sockets were being opened."""
+        if self._wishes.media != wanted:
+            self.add_media()
+        for kind, asked in self._asked.items():
+            if asked != self._params_for(kind):
+                self.renegotiate(kind)
+
     def _add_media(self) -> None:
         with self._changing_media:
             for kind in self._wishes.media:
@@ -355,14 +380,10 @@ class Session:
 
     def _renegotiate(self, kind: MediaDataType) -> None:
         with self._changing_media:
-            key = MediaDataType.ALL if MediaDataType.ALL in self._media else kind
-            channel = self._media.pop(key, None)
-            if channel is not None:
-                # All that the server has sent in the old form is read before its close frame.
-                channel.close()
-                channel.wait_closed(self.order.dialling.timeouts.close)
+            self._close_media(kind)
             self._open_later(kind, "renegotiate")
-        if kind is MediaDataType.VIDEO and self._wishes.video_of is not None:
+        has_video = kind is MediaDataType.VIDEO or self.order.unified
+        if has_video and self._wishes.video_of is not None:
             with contextlib.suppress(ConnectionLost):
                 self.subscribe_video(self._wishes.video_of, True)
 
@@ -373,11 +394,19 @@ class Session:
             self._open_media((kind,))
         except RtmsError as problem:
             logger.error("stream %s: %s", self._stream, problem)
-            channel = self._media.pop(kind, None)  # so that it can be asked for again
-            if channel is not None:
-                channel.close()
-                channel.wait_closed(self.order.dialling.timeouts.close)
+            self._close_media(kind)  # so that it can be asked for again
             self._tell_error(problem, where)
+
+    def _close_media(self, kind: MediaDataType) -> None:
+        """Close the socket that ``kind`` comes on, if there is one, and forget it."""
+        key = MediaDataType.ALL if self.order.unified else kind
+        channel = self._media.get(key)
+        if channel is not None:
+            # All that the server has sent is read before its close frame. Until then we keep the
+            # channel, so that a leave() in the meantime finds it.
+            channel.close()
+            channel.wait_closed(self.order.dialling.timeouts.close)
+            del self._media[key]
 
     # -- in the hub --------------------------------------------------------------------------------
 
@@ -462,13 +491,19 @@ class Session:
             self._ask_to_close_stream()
         self._dispatcher.close()
         self._finish(LeaveReason.left())
-        self._crew.stop()
-        self._close_sockets()
-        if not self.over.is_set():
-            self.over.set()
-            assert self.end is not None
-            self._dispatcher.tell(Notice("left", (self.order.identity.stream_id, self.end)))
-            logger.info("stream %s is over: %s", self._stream, self.end)
+        try:
+            self._crew.stop()
+            self._close_sockets()
+        finally:
+            # Also where a time limit of the caller, or a kill, cuts the waiting short.
+            for channel in (*self._media.values(), self._signaling):
+                channel.abort()
+            if not self.over.is_set():
+                self.over.set()
+                assert self.end is not None
+                if self.end.by_us:
+                    logger.info("stream %s is over: %s", self._stream, self.end)
+                self._dispatcher.tell(Notice("left", (self.order.identity.stream_id, self.end)))
 
     def _ask_to_close_stream(self) -> None:
         request = StreamCloseRequest(stream_id=self.order.identity.stream_id)

@@ -146,11 +146,13 @@ webhook_received = _signals.signal(
 
 
 def emit(signal: NamedSignal, sender: object, **arguments: Any) -> None:
-    """Call every receiver of ``signal``, whatever the others do. Never raises."""
+    """Call every receiver of ``signal``, whatever the others do. Raises only what ends programs."""
     if not signal.receivers or signal.is_muted:
         return
     for receiver in list(signal.receivers_for(sender)):
         try:
             receiver(sender, **arguments)
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # gevent's Timeout and GreenletExit are no Exceptions
             logger.exception("receiver %r of signal %s failed", receiver, signal.name)
