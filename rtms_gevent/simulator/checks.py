@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Check",
     "Known",
+    "certificate",
     "close_code",
     "count",
     "duration",
@@ -171,6 +172,7 @@ def one_of(names: Iterable[str]) -> Check:
 
 sockets = one_of(("signaling", "media", "all", "all_sockets", *MEDIA_KEYS.values()))
 media = one_of(MEDIA_KEYS.values())
+certificate = one_of(("good", "self_signed", "expired", "other_host"))
 
 
 def close_code(known: Known, value: Any) -> int:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gevent.event import Event
 
-from ..enums import DataOption, MediaDataType, MessageType, Product, StatusCode
+from ..enums import DataOption, MediaDataType, MessageType, Product, StatusCode, known
 from .negotiation import MEDIA_KEYS, Refusal, negotiate
 from .options import Options
+from .wire import Wire
 
 if TYPE_CHECKING:
     from .meeting import Meeting
@@ -88,20 +89,27 @@ class Connection:
     def __init__(
         self,
         role: str,
+        address: str,
         socket: ServerWebSocket,
         find: Find,
         options: Options,
         requests: Callable[[dict[str, Any]], None],
     ) -> None:
         self.role = role  #: "signaling", or the media type in the socket's URL
+        self.address = address  #: the rest of the URL's path: which of our servers it is
+        self.number = 0  #: counts the sockets of a meeting, from 1 on
+        self.wire = Wire(socket, binary=options.binary, frame=options.fragment)
         self._socket = socket
         self._find = find
         self._options = options
         self._note_request = requests
         self.meeting: Meeting | None = None
         self.ended = Event()
-        #: set by the simulator when it takes the socket away on purpose
-        self.is_closing = False
+        #: Set where a fault of ours may make the client close the socket, and come back.
+        self.is_disturbed = False
+        self._deaf_until = 0.0  # monotonic
+        self._quiet_until = 0.0  # monotonic
+        self._gone = Event()  # nothing that is said to the client will be heard
         self._unanswered: list[tuple[int, int]] = []
         self._keep_alives = itertools.count(1)
         self._answered = Event()
@@ -115,26 +123,45 @@ class Connection:
         else:
             # What is echoed may hold half a surrogate pair, which has no UTF-8.
             payload = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
-        options = self._options
-        try:
-            self._socket.send_message(payload, binary=options.binary, fragment=options.fragment)
-        except OSError:
-            return False
-        return True
+        return self.wire.send(payload)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Send a close frame; the socket ends when the client answers, or soon after."""
-        self.is_closing = True
+        self._take_away()
         self._socket.close(code, reason)
+
+    def half_close(self) -> None:
+        """End what we send without a close frame; the socket ends when the client closes, too."""
+        self._take_away()
+        self._socket.half_close()
 
     def reset(self) -> None:
         """Break the TCP connection."""
+        self._take_away()
         self._socket.reset()
+
+    def _take_away(self) -> None:
+        self.is_disturbed = True
+        self._gone.set()
+
+    def stall(self, seconds: float, *, reading: bool, sending: bool) -> None:
+        """Act on nothing that arrives, or send nothing, or both, for so long."""
+        self.is_disturbed = True
+        self.be_quiet(seconds)
+        if reading:
+            self._deaf_until = max(self._deaf_until, time.monotonic() + seconds)
+        if sending:
+            self.wire.stall(seconds)
+
+    def be_quiet(self, seconds: float) -> None:
+        """Send no keep-alives for so long."""
+        self.is_disturbed = True
+        self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
 
     @property
     def was_closed_by_client(self) -> bool:
         """Whether the client said goodbye, rather than being lost."""
-        return self._socket.peer_close_code is not None and not self.is_closing
+        return self._socket.peer_close_code is not None and not self.is_disturbed
 
     # -- the greenlet of the socket ----------------------------------------------------------------
 
@@ -150,6 +177,7 @@ class Connection:
         finally:
             self.ended.set()
             self._answered.set()
+            self.wire.stop()
             if keeper is not None:
                 keeper.kill(block=False)
             self._socket.release()
@@ -158,6 +186,8 @@ class Connection:
 
     def _messages(self) -> Iterator[dict[str, Any]]:
         while (text := self._socket.receive()) is not None:
+            while (deaf := self._deaf_until - time.monotonic()) > 0 and not self._gone.wait(deaf):
+                pass
             try:
                 message = json.loads(text, parse_constant=_refuse_constant)
             except (ValueError, RecursionError):
@@ -198,9 +228,20 @@ class Connection:
         }
         try:
             meeting = self._identify(message)
+            if meeting.is_dead(self.address):
+                self.reset()
+                return False
+            bar = meeting.handshakes.meet(self.role)
+            if bar is not None:
+                if bar.status is None:
+                    self._wait_for_close()  # and say nothing
+                    return False
+                raise Refusal(bar.status, "simulated")
             fields = self._accept(meeting, message)
         except Refusal as refusal:
-            logger.info("%s handshake refused: %s", self.role, refusal.status.name)
+            status = known(StatusCode, refusal.status)
+            name = status.name if isinstance(status, StatusCode) else status
+            logger.info("%s handshake refused: %s", self.role, name)
             self.send({**answer, "status_code": refusal.status, "reason": refusal.reason})
             self._wait_for_close()
             return False
@@ -210,7 +251,7 @@ class Connection:
         return True
 
     def _wait_for_close(self) -> None:
-        """Let the client read the refusal and close; it gets a close frame if it does not."""
+        """Let the client read the refusal, if any, and close; or it gets a close frame."""
         with patience(HANDSHAKE_PATIENCE):
             for _ in self._messages():
                 pass
@@ -240,6 +281,8 @@ class Connection:
     def _keep_alive(self) -> None:
         """Ask every ``keep_alive`` seconds; after three questions without answer, give up."""
         while not self.ended.wait(self._options.keep_alive):
+            if time.monotonic() < self._quiet_until:
+                continue
             if len(self._unanswered) >= MAX_UNANSWERED:
                 break
             sent = False
@@ -300,7 +343,7 @@ class SignalingConnection(Connection):
     def _accept(self, meeting: Meeting, message: dict[str, Any]) -> dict[str, Any]:
         if meeting.signaling is not None:
             raise Refusal(StatusCode.DUPLICATE_SIGNAL_REQUEST, "a client is connected already")
-        meeting.attach_signaling(self)
+        meeting.attach_signaling(self, buffer_data=message.get("buffer_data") is not False)
         return {"media_server": {"server_urls": meeting.media_urls}}
 
     def _leave(self, meeting: Meeting) -> None:
@@ -428,9 +471,8 @@ class MediaConnection(Connection):
     request = MessageType.DATA_HAND_SHAKE_REQ
     response = MessageType.DATA_HAND_SHAKE_RESP
 
-    def __init__(self, role: str, key: str, *args: Any) -> None:
+    def __init__(self, role: str, *args: Any) -> None:
         super().__init__(role, *args)
-        self._key = key
         self.is_ready = False  #: the client's client-ready came after this handshake
         self.has_carried = False  #: some media was sent on it
         self.media_types: frozenset[MediaDataType] = frozenset()
@@ -453,7 +495,7 @@ class MediaConnection(Connection):
                 self._answered.wait()
 
     def _accept(self, meeting: Meeting, message: dict[str, Any]) -> dict[str, Any]:
-        if meeting.key != self._key or meeting.signaling is None:
+        if self.address not in meeting.keys or meeting.signaling is None:
             raise Refusal(
                 StatusCode.INVALID_RTMS_STREAM_ID, "the stream has no signaling socket here"
             )

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import collections
-import dataclasses
 import itertools
 import logging
 import secrets
-import time
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -29,6 +27,10 @@ from ..enums import (
     known,
 )
 from .connections import Connection, MediaConnection, SignalingConnection, milliseconds, patience
+from .door import Door
+from .faults import Faults
+from .lane import Lane
+from .ledger import Sent
 from .negotiation import MEDIA_KEYS
 from .options import Options
 from .room import Room
@@ -63,20 +65,6 @@ _PHONE_MEDIA = frozenset({MediaDataType.AUDIO, MediaDataType.TRANSCRIPT})
 _AUTOMATIC = frozenset({EventType.FIRST_PACKET_TIMESTAMP, EventType.MEDIA_CONNECTION_INTERRUPTED})
 
 
-#: What was sent, before base64.
-Payload = bytes
-
-
-@dataclasses.dataclass(slots=True)
-class Sent:
-    """What was sent of one media type."""
-
-    messages: int = 0
-    bytes: int = 0
-    #: every payload in order, if the simulator records
-    payloads: list[Payload] = dataclasses.field(default_factory=list, repr=False)
-
-
 class Meeting:
     """One meeting (webinar, session, engagement, call) with one stream.
 
@@ -91,8 +79,9 @@ class Meeting:
         options: Options,
         base_url: str,
         make_player: Callable[[Meeting], Player],
+        present_certificate: Callable[[str], None],
     ) -> None:
-        self.key = key  #: names the meeting in the URLs of its media
+        self.keys = [key]  #: name the meeting in its URLs; the latest is the one that is told
         self.scenario = scenario
         self.product: Product = scenario.product
         self.uuid = base64.b64encode(uuid.uuid4().bytes).decode()
@@ -104,11 +93,6 @@ class Meeting:
         self.offered: frozenset[MediaDataType] = scenario.media
         if self.product is Product.PHONE:
             self.offered &= _PHONE_MEDIA
-        self.media_urls = {
-            name: f"{base_url}/media/{name}/{key}"
-            for name in (*(MEDIA_KEYS[kind] for kind in sorted(self.offered)), "all")
-        }
-        self.sent = {kind: Sent() for kind in MEDIA_KEYS}
         #: every event object that was sent, in order
         self.events_sent: list[dict[str, Any]] = []
         #: the latest messages from clients, in order
@@ -121,15 +105,45 @@ class Meeting:
         self.finished = Event()
         self.signaling: SignalingConnection | None = None
         self.media: list[MediaConnection] = []
+        self.handshakes, self.upgrades = Door(), Door()
+        self.faults = Faults(self, options.speed, present_certificate)
         self._options = options
+        self._base_url = base_url
+        #: where media sockets are opened, by media type, and "all"
+        self.media_urls = self._make_media_urls()
+        self._dead: set[str] = set()
+        self._socket_numbers = itertools.count(1)
+        self._wants_start = True
         self._make_player = make_player
         self._player: Player | None = None
         self._started_ts = milliseconds()
         self._ready = Event()
         self._had_first_packet = False
-        self._sequences = {kind: itertools.count(1) for kind in MEDIA_KEYS}
         self._crew = Group()
         self._windows: dict[str, gevent.Greenlet[..., None]] = {}
+        self.lanes = {kind: self._make_lane(kind) for kind in MEDIA_KEYS}
+        self.buffer_audio(scenario.buffer_audio / options.speed)
+        for step in scenario.faults:
+            self.faults.apply(step)
+
+    def _make_lane(self, kind: MediaDataType) -> Lane:
+        return Lane(
+            _MESSAGES[kind],
+            lambda: self.media_socket(kind),
+            self._note_first_packet,
+            self._crew,
+            stamp=self._options.stamp,
+            record=self._options.record,
+        )
+
+    @property
+    def sent(self) -> dict[MediaDataType, Sent]:
+        """What was sent, per media type."""
+        return {kind: lane.sent for kind, lane in self.lanes.items()}
+
+    def _make_media_urls(self) -> dict[str, str]:
+        names = (*(MEDIA_KEYS[kind] for kind in sorted(self.offered)), "all")
+        return {name: f"{self._base_url}/media/{name}/{self.keys[-1]}" for name in names}
 
     # -- what webhooks say -------------------------------------------------------------------------
 
@@ -158,6 +172,12 @@ class Meeting:
     def _post(self, what: str, **more: Any) -> int | None:
         payload = {self.product.value: self.uuid, "rtms_stream_id": self.stream_id, **more}
         return self._deliver(self._webhook(what, milliseconds(), payload))
+
+    def _post_later(self, what: str) -> None:
+        """Post a webhook that says ``what`` is so now; does not wait."""
+        payload = {self.product.value: self.uuid, "rtms_stream_id": self.stream_id}
+        # Made now: clients tell by the time what they have mended since.
+        self._crew.spawn(self._deliver, self._webhook(what, milliseconds(), payload))
 
     def _deliver(self, event: dict[str, Any], try_for: float = 0.0) -> int | None:
         if self._options.webhook_url is None:
@@ -206,6 +226,8 @@ class Meeting:
         self._stop_playing()
         self._forget_windows()
         with patience(END_PATIENCE):
+            for lane in self.lanes.values():
+                lane.finish()
             for media in list(self.media):
                 media.drain()
         self._change_session_state(SessionState.STOPPED, reason)
@@ -262,6 +284,47 @@ class Meeting:
         for connection in found:
             connection.reset()
         return len(found)
+
+    def announce_interruption(self) -> None:
+        """Post the webhook that says that our signaling socket was lost; see :class:`Faults`."""
+        self._disturb()
+        self._post_later("interrupted")
+
+    def move(self, *, dies: bool) -> None:
+        """Go to new addresses, and post a start webhook with them; see :class:`Faults`.
+
+        Args:
+            dies: the old addresses break all sockets from now on.
+        """
+        moves = len(self.keys)
+        if dies:
+            self._dead.update(self.keys)
+            self._dead.add("")  # where every signaling socket is opened at first
+        self.keys.append(f"{self.keys[0]}m{moves}")
+        self.server_urls = f"{self._base_url}/signaling/{self.keys[-1]}"
+        self.media_urls = self._make_media_urls()
+        self._started_ts = max(milliseconds(), self._started_ts + 1)
+        self._disturb()
+        if dies:
+            self.reset_sockets("all_sockets")
+        self._crew.spawn(self._deliver, self.started_event)
+
+    def is_dead(self, address: str) -> bool:
+        """Whether a server of this address has failed."""
+        return address in self._dead
+
+    def _disturb(self) -> None:
+        for connection in self.connections("all_sockets"):
+            connection.is_disturbed = True
+
+    def buffer_audio(self, seconds: float) -> None:
+        """Keep audio while there is no socket for it, and send it when there is, as Zoom does.
+
+        Args:
+            seconds: of audio at most; 0 keeps none. What was kept before any client was ready is
+                not sent to one whose first message says ``"buffer_data": false``.
+        """
+        self.lanes[MediaDataType.AUDIO].keeps = seconds
 
     # -- sending by hand ---------------------------------------------------------------------------
 
@@ -445,42 +508,29 @@ class Meeting:
         return None
 
     def wants_video_of(self, user_id: int) -> bool:
-        """Whether the video socket is for whoever speaks, or ``user_id`` was asked for on it."""
-        connection = self.media_socket(MediaDataType.VIDEO)
-        if connection is None:
+        """Whether video is asked for of whoever speaks, or of ``user_id``."""
+        params = self.lanes[MediaDataType.VIDEO].params
+        if params is None:
             return False
-        if connection.params["video"]["data_opt"] != DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM:
+        if params["data_opt"] != DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM:
             return True
         return self.signaling is not None and self.signaling.video_of == user_id
 
     def _send_media(self, kind: MediaDataType, content: dict[str, Any], payload: bytes) -> bool:
-        connection = self.media_socket(kind)
-        if connection is None:
+        if (
+            kind is MediaDataType.VIDEO
+            and self.lanes[kind].params is not None
+            and not self.wants_video_of(content.get("user_id", 0))
+        ):
             return False
-        if kind is MediaDataType.VIDEO and not self.wants_video_of(content.get("user_id", 0)):
-            return False
+        return self.lanes[kind].send(content, payload)
+
+    def _note_first_packet(self, timestamp: int) -> None:
         if not self._had_first_packet:
             self._had_first_packet = True
             self.send_event(
-                {
-                    "event_type": int(EventType.FIRST_PACKET_TIMESTAMP),
-                    "timestamp": content["timestamp"],
-                }
+                {"event_type": int(EventType.FIRST_PACKET_TIMESTAMP), "timestamp": timestamp}
             )
-        if self._options.stamp:
-            content["simulator"] = {
-                "sequence": next(self._sequences[kind]),
-                "sent_ns": time.time_ns(),
-            }
-        if not connection.send({"msg_type": _MESSAGES[kind], "content": content}):
-            return False
-        connection.has_carried = True
-        sent = self.sent[kind]
-        sent.messages += 1
-        sent.bytes += len(payload)
-        if self._options.record:
-            sent.payloads.append(payload)
-        return True
 
     def _change_session_state(self, state: int, reason: int) -> bool:
         self.session_state = known(SessionState, state)
@@ -510,13 +560,24 @@ class Meeting:
 
     # -- called by connections ---------------------------------------------------------------------
 
-    def attach_signaling(self, connection: SignalingConnection) -> None:
-        """A client has opened the signaling socket."""
+    def attach_signaling(self, connection: SignalingConnection, *, buffer_data: bool) -> None:
+        """A client has opened the signaling socket.
+
+        Args:
+            connection: its socket.
+            buffer_data: whether it wants what was kept before anyone was ready.
+        """
+        self._wants_start = buffer_data
+        self._attach(connection)
         stale, self.media = self.media, []
         for media in stale:
             media.reset()  # of a client that was lost
         self.signaling = connection
         self._close_window("signaling")
+
+    def _attach(self, connection: Connection) -> None:
+        connection.number = next(self._socket_numbers)
+        self.faults.opened(connection)
 
     def detach_signaling(self, connection: SignalingConnection) -> None:
         """The signaling socket is gone; a client that was lost may come back within a window."""
@@ -525,20 +586,24 @@ class Meeting:
             self._ready.clear()
         if self.is_over:
             return
-        if connection.was_closed_by_client:
+        is_coming_back = self._player is not None and not connection.is_ready
+        if connection.was_closed_by_client and not is_coming_back:
             self._stop_playing()  # it left; whoever joins next hears everything from the start
             self._forget_windows()
+            for lane in self.lanes.values():
+                lane.forget()
             for media in self.media:
                 media.close(1000, "signaling socket gone")
             return
         # Its media sockets stay until it comes back with new ones, but nothing flows on them.
         for media in self.media:
             media.is_ready = False
-        self._crew.spawn(self._post, "interrupted")
+        self._post_later("interrupted")
         self._open_window("signaling", self._options.signaling_window)
 
     def attach_media(self, connection: MediaConnection) -> None:
         """A client has opened a media socket."""
+        self._attach(connection)
         self.media.append(connection)
 
     def detach_media(self, connection: MediaConnection) -> None:
@@ -559,6 +624,9 @@ class Meeting:
         for connection in self.media:
             connection.is_ready = True
             self._close_window(connection.role)
+            for kind in connection.media_types:
+                params = connection.params[MEDIA_KEYS[kind]]
+                self.lanes[kind].opened(params, wants_start=self._wants_start)
         assert self.signaling is not None
         if not self.signaling.is_ready:
             self.signaling.is_ready = True

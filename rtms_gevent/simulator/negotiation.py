@@ -78,7 +78,7 @@ AUDIO_MATRIX = {
 class Refusal(Exception):
     """The handshake is answered with ``status`` and ``reason``."""
 
-    def __init__(self, status: StatusCode, reason: str) -> None:
+    def __init__(self, status: int, reason: str) -> None:
         super().__init__(status, reason)
         self.status = status
         self.reason = reason

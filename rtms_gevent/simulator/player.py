@@ -12,9 +12,9 @@ from gevent.pool import Group
 
 from ..enums import DataOption, MediaDataType, Product, SessionState
 from . import room as events
+from .actions import FAULTS
 from .connections import milliseconds
 from .media import mix, silence
-from .negotiation import MEDIA_KEYS
 from .scenario import Person, Step
 
 if TYPE_CHECKING:
@@ -110,7 +110,10 @@ class Player:
         for step in self._scenario.steps:
             if not self._sleep_until(step.at):
                 return
-            self._ACTIONS[step.action](self, step)
+            if step.action in FAULTS:
+                self._meeting.faults.apply(step)
+            else:
+                self._ACTIONS[step.action](self, step)
         if self._scenario.duration is not None and self._sleep_until(self._scenario.duration):
             self._meeting.end_later(self._scenario.stop_reason)
 
@@ -216,11 +219,8 @@ class Player:
     def _session(self, step: Step) -> None:
         self._meeting.set_session_state(step.fields["state"], step.fields.get("reason", 0))
 
-    def _close(self, step: Step) -> None:
-        self._meeting.close_sockets(step.fields["sockets"], step.fields.get("code", 1000))
-
-    def _reset(self, step: Step) -> None:
-        self._meeting.reset_sockets(step.fields["sockets"])
+    def _stream(self, step: Step) -> None:
+        self._meeting.set_stream_state(step.fields["state"], step.fields.get("reason", 0))
 
     def _stop(self, step: Step) -> None:
         self._meeting.end_later(step.fields.get("reason", self._scenario.stop_reason))
@@ -239,8 +239,7 @@ class Player:
         "chat": _chat,
         "event": _event,
         "session": _session,
-        "close": _close,
-        "reset": _reset,
+        "stream": _stream,
         "stop": _stop,
     }
 
@@ -315,10 +314,10 @@ class Player:
         """Return the speaker's camera, or the one that was asked for; None where that is off."""
         signaling = self._meeting.signaling
         params = self._params(MediaDataType.VIDEO)
-        if signaling is None or params is None:
+        if params is None:
             return None
         if params["data_opt"] == DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM:
-            user_id = signaling.video_of
+            user_id = None if signaling is None else signaling.video_of
         else:
             user_id = self._room.speaker.user_id if self._room.speaker is not None else None
             if user_id not in self._cameras:
@@ -343,8 +342,8 @@ class Player:
         return frame
 
     def _params(self, kind: MediaDataType) -> dict[str, Any] | None:
-        """Return what was negotiated for ``kind``; None while nobody receives it."""
-        connection = self._meeting.media_socket(kind)
-        if connection is None:
-            return None
-        return connection.params[MEDIA_KEYS[kind]]
+        """Return what was negotiated for ``kind``; None where nobody has asked for it.
+
+        A meeting goes on while a socket is broken, so that what is missed then has numbers.
+        """
+        return self._meeting.lanes[kind].params

@@ -15,7 +15,7 @@ from typing import Any
 from ..enums import MediaDataType, Product, StopReason
 from ..errors import ConfigurationError
 from . import checks
-from .actions import ACTIONS, POSSIBLE_FROM_OUTSIDE
+from .actions import ACTIONS, FAULTS, POSSIBLE_FROM_OUTSIDE, Action
 from .checks import Check, Known
 from .media import Library
 from .negotiation import MEDIA_KEYS
@@ -67,6 +67,10 @@ class Scenario:
     #: scenario seconds after which the stream is stopped; None plays until somebody stops it
     duration: float | None = None
     stop_reason: int = StopReason.MEETING_ENDED
+    #: scenario seconds of audio that are kept for a client whose socket is gone
+    buffer_audio: float = 0.0
+    #: what is wrong from the beginning, before a client has come
+    faults: tuple[Step, ...] = ()
     library: Library = dataclasses.field(default_factory=lambda: Library(()))
 
     @classmethod
@@ -151,7 +155,9 @@ class _Parser:
                 "media",
                 "duration",
                 "stop_reason",
+                "buffer_audio",
                 "participants",
+                "faults",
                 "timeline",
             ),
         )
@@ -160,10 +166,8 @@ class _Parser:
             raise self._wrong("participants", "must be an object")
         for number, (key, fields) in enumerate(participants.items()):
             self.known.people[key] = self._parse_person(number, key, fields)
-        timeline = data.get("timeline", [])
-        if not isinstance(timeline, list):
-            raise self._wrong("timeline", "must be a list")
-        steps = [self._parse_step(number, entry) for number, entry in enumerate(timeline)]
+        faults = self._parse_steps("faults", data, FAULTS, at=0.0)
+        steps = self._parse_steps("timeline", data, {**ACTIONS, **FAULTS})
         steps.sort(key=lambda step: step.at)
         self._check_presence(steps)
         duration = data.get("duration")
@@ -173,7 +177,11 @@ class _Parser:
                 product=checks.product(data.get("product", "meeting")),
                 media=self._parse_media(data.get("media", list(MEDIA_KEYS.values()))),
                 people=self.known.people,
+                faults=tuple(faults),
                 steps=tuple(steps),
+                buffer_audio=self._field(
+                    "buffer_audio", data.get("buffer_audio", 0), checks.seconds
+                ),
                 duration=None
                 if duration is None
                 else self._field("duration", duration, checks.seconds),
@@ -210,18 +218,36 @@ class _Parser:
             self._field(f"{entry}.channel_id", fields.get("channel_id", str(user_id)), checks.text),
         )
 
-    def _parse_step(self, number: int, entry: Any) -> Step:
-        place = f"timeline[{number}]"
+    def _parse_steps(
+        self,
+        field: str,
+        data: dict[str, Any],
+        actions: Mapping[str, Action],
+        at: float | None = None,
+    ) -> list[Step]:
+        """Return the entries of one list, whose time is ``at`` if they have none of their own."""
+        entries = data.get(field, [])
+        if not isinstance(entries, list):
+            raise self._wrong(field, "must be a list")
+        return [
+            self._parse_step(f"{field}[{number}]", entry, actions, at)
+            for number, entry in enumerate(entries)
+        ]
+
+    def _parse_step(
+        self, place: str, entry: Any, actions: Mapping[str, Action], at: float | None
+    ) -> Step:
         if not isinstance(entry, dict):
             raise self._wrong(place, "must be an object")
         name = entry.get("do")
-        action = ACTIONS.get(name) if isinstance(name, str) else None
+        action = actions.get(name) if isinstance(name, str) else None
         if action is None:
-            raise self._wrong(f"{place}.do", f"must be one of {', '.join(ACTIONS)}, not {name!r}")
+            raise self._wrong(f"{place}.do", f"must be one of {', '.join(actions)}, not {name!r}")
         place = f"{place} ({name})"
         wanted = {**action.required, **action.optional}
-        self._refuse_unknown(place, entry, ("at", "do", "comment", *wanted))
-        for field in ("at", *action.required):
+        times = ("at",) if at is None else ()
+        self._refuse_unknown(place, entry, (*times, "do", "comment", *wanted))
+        for field in (*times, *action.required):
             if field not in entry:
                 raise self._wrong(f"{place}.{field}", "is missing")
         fields = {
@@ -229,7 +255,9 @@ class _Parser:
             for field, check in wanted.items()
             if field in entry
         }
-        return Step(self._field(f"{place}.at", entry["at"], checks.seconds), str(name), fields)
+        if at is None:
+            at = self._field(f"{place}.at", entry["at"], checks.seconds)
+        return Step(at, str(name), fields)
 
     def _check_presence(self, steps: list[Step]) -> None:
         """Refuse what would silently not happen: somebody acts who is not there."""

@@ -20,6 +20,7 @@ from gevent.pywsgi import WSGIServer
 from ..enums import Product
 from ..errors import ConfigurationError
 from .connections import Connection, MediaConnection, SignalingConnection
+from .door import Bar
 from .meeting import Meeting
 from .negotiation import MEDIA_KEYS
 from .options import Options
@@ -163,6 +164,7 @@ class Simulator:
             error_log=logger,
             **tls,
         )
+        server.gate = self._gate
         server.start()
         self._server = server
         self._base_url = self._make_base_url(listener.getsockname()[1])
@@ -259,7 +261,14 @@ class Simulator:
         chosen = self._scenario if scenario is None else load_scenario(scenario)
         if product is not None:
             chosen = chosen.for_product(product)
-        meeting = Meeting(str(next(self._keys)), chosen, self._options, self._base_url, self._play)
+        meeting = Meeting(
+            str(next(self._keys)),
+            chosen,
+            self._options,
+            self._base_url,
+            self._play,
+            self.present_certificate,
+        )
         # Those that are over refuse clients anyway, and a process may play on for days.
         self._meetings = {
             stream_id: known
@@ -268,6 +277,19 @@ class Simulator:
         }
         self._meetings[meeting.stream_id] = meeting
         return meeting
+
+    def present_certificate(self, kind: str) -> None:
+        """Present another certificate to clients from now on.
+
+        Args:
+            kind: "good"; "self_signed", "expired", or "other_host", whose name is not ours.
+
+        Raises:
+            ConfigurationError: there is no TLS, or no such certificate.
+        """
+        if self._certificates is None:
+            raise ConfigurationError("certificates need a simulator with tls")
+        self._certificates.present(kind)
 
     def _find(self, stream_id: object) -> Meeting | None:
         return self._meetings.get(stream_id) if isinstance(stream_id, str) else None
@@ -302,18 +324,48 @@ class Simulator:
         return []
 
     def _connection(self, path: str, websocket: Any) -> Connection | None:
-        common = (websocket, self._find, self._options, self.requests.append)
-        if path == "/signaling" or path.startswith("/signaling/"):
-            return SignalingConnection(*common)
-        match = _MEDIA_PATH.fullmatch(path)
-        if match is not None and match["role"] in _ROLES:
-            return MediaConnection(match["role"], match["key"], *common)
+        place = _place(path)
+        if place is None:
+            return None
+        role, address = place
+        common = (address, websocket, self._find, self._options, self.requests.append)
+        return (
+            SignalingConnection(*common) if role == "signaling" else MediaConnection(role, *common)
+        )
+
+    def _gate(self, path: str) -> Bar | None:
+        """Return what a fault has put in the way of a WebSocket that is about to be opened.
+
+        The signaling sockets of all meetings may have one address, so that a fault of one meeting
+        can meet the client of another there.
+        """
+        place = _place(path)
+        if place is None:
+            return None
+        role, address = place
+        for meeting in self._meetings.values():
+            if role == "signaling" or address in meeting.keys:
+                bar = meeting.upgrades.meet(role)
+                if bar is not None:
+                    return bar
         return None
+
+
+def _place(path: str) -> tuple[str, str] | None:
+    """Return the role of a socket with this path, and the rest of it; None where there is none."""
+    if path == "/signaling" or path.startswith("/signaling/"):
+        return "signaling", path.removeprefix("/signaling").strip("/")
+    match = _MEDIA_PATH.fullmatch(path)
+    if match is not None and match["role"] in _ROLES:
+        return match["role"], match["key"]
+    return None
 
 
 class _Server(WSGIServer):
     """Logs a client's broken TLS handshake instead of printing a traceback."""
 
+    #: Asked before each upgrade, with the path.
+    gate: Callable[[str], Bar | None]
     logger = logger  # gevent-websocket's handler would make one that prints
 
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> Any:

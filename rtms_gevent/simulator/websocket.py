@@ -7,8 +7,13 @@ simulator's own sockets and leave the library as it is for everybody else in the
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import http
+import os
 import socket as stdlib_socket
 import struct
+from collections.abc import Iterable
 from typing import Any
 
 import gevent
@@ -27,6 +32,10 @@ __all__ = ["Handler", "ServerWebSocket"]
 
 #: Bytes of the largest message that a client may send; the largest real one is under 2 kB.
 MAX_CLIENT_MESSAGE = 1024 * 1024
+
+#: Seconds between the pieces of what is split: not 0, so that the hub looks at sockets meanwhile,
+#: and a client on it sees the pieces.
+_MOMENT = 1e-6
 
 #: Seconds that a client has to answer our close frame before the socket is taken away.
 CLOSE_PATIENCE = 2.0
@@ -47,32 +56,37 @@ class ServerWebSocket(WebSocket):  # type: ignore[misc]  # the library has no ty
         self.peer_close_code: int | None = None
         self._patience: gevent.Greenlet[..., None] | None = None
 
-    def send_message(self, payload: bytes, *, binary: bool, fragment: int | None) -> None:
-        """Send one message, in frames of at most ``fragment`` bytes.
+    def send_messages(
+        self, payloads: Iterable[bytes], *, binary: bool, frame: int | None, write: int | None
+    ) -> None:
+        """Send messages back to back.
+
+        Args:
+            payloads: The messages, encoded.
+            binary: Whether the frames say so.
+            frame: Bytes of the largest frame; None does not split messages.
+            write: Bytes of the largest TCP write; None writes everything at once.
 
         Raises:
             OSError: the socket is closed or broken.
         """
         opcode = self.OPCODE_BINARY if binary else self.OPCODE_TEXT
-        size = fragment or max(1, len(payload))
-        frames = bytearray()
-        for start in range(0, max(1, len(payload)), size):
-            part = payload[start : start + size]
-            is_last = start + size >= len(payload)
-            frames += Header.encode_header(is_last, opcode, b"", len(part), 0) + part
-            opcode = self.OPCODE_CONTINUATION
-        self._write(frames)
+        self._write(b"".join(_frames(payload, opcode, frame) for payload in payloads), write)
 
     def send_frame(self, message: bytes, opcode: int) -> None:
         """Send a control frame; the library calls this for pongs."""
-        message = bytes(message)
-        self._write(Header.encode_header(True, opcode, b"", len(message), 0) + message)
+        self._write(_frames(bytes(message), opcode, None))
 
-    def _write(self, frames: bytes | bytearray) -> None:
+    def _write(self, frames: bytes, size: int | None = None) -> None:
         if self.closed:
             raise WebSocketError("the socket is closed")
         with self._turn:  # sendall() switches midway, and frames must not interleave
-            self.raw_write(frames)
+            if size is None or len(frames) <= size:
+                self.raw_write(frames)
+                return
+            for start in range(0, len(frames), size):
+                self.raw_write(frames[start : start + size])
+                gevent.sleep(_MOMENT)
 
     def receive(self) -> str | bytes | None:
         """Return the next message, or None when the client has closed or broken the socket.
@@ -140,6 +154,20 @@ class ServerWebSocket(WebSocket):  # type: ignore[misc]  # the library has no ty
         except OSError:
             return  # the client is gone already
 
+    def half_close(self) -> None:
+        """End what we send without a close frame (FIN), and go on reading for a short while."""
+        self.closed = True
+        connection = getattr(self.handler, "socket", None)
+        if connection is None:
+            return  # closed already
+        self._patience = gevent.spawn_later(CLOSE_PATIENCE, self.reset)
+        # A second handle on the connection: TLS would say goodbye, and could not read any more.
+        with (
+            contextlib.suppress(OSError),
+            stdlib_socket.socket(fileno=os.dup(connection.fileno())) as plain,
+        ):
+            plain.shutdown(stdlib_socket.SHUT_WR)
+
     def reset(self) -> None:
         """Break the TCP connection with an RST, as a crashed server or a middlebox would."""
         self.closed = True
@@ -168,6 +196,18 @@ class ServerWebSocket(WebSocket):  # type: ignore[misc]  # the library has no ty
         self.handler.socket.close()
 
 
+def _frames(payload: bytes, opcode: int, size: int | None) -> bytes:
+    """Encode one message in frames of at most ``size`` bytes."""
+    size = size or max(1, len(payload))
+    frames = bytearray()
+    for start in range(0, max(1, len(payload)), size):
+        part = payload[start : start + size]
+        is_last = start + size >= len(payload)
+        frames += Header.encode_header(is_last, opcode, b"", len(part), 0) + part
+        opcode = WebSocket.OPCODE_CONTINUATION
+    return bytes(frames)
+
+
 def _unmask(payload: bytes, mask: bytes) -> bytes:
     """XOR the whole payload as one integer, which is about ten times as fast as a loop."""
     length = len(payload)
@@ -177,10 +217,13 @@ def _unmask(payload: bytes, mask: bytes) -> bytes:
 
 
 class Handler(WebSocketHandler):  # type: ignore[misc]  # the library has no types
-    """Upgrades requests to :class:`ServerWebSocket`."""
+    """Upgrades requests to :class:`ServerWebSocket`, unless the server's gate is barred."""
 
     def upgrade_connection(self) -> Any:
         """Let the library check the request, and put our WebSocket in place of its own."""
+        bar = self.server.gate(self.environ["PATH_INFO"])
+        if bar is not None:
+            return self._turn_away(bar.status)
         result = super().upgrade_connection()
         library_socket = getattr(self, "websocket", None)
         if library_socket is not None:
@@ -188,3 +231,14 @@ class Handler(WebSocketHandler):  # type: ignore[misc]  # the library has no typ
             self.websocket = ServerWebSocket(self.environ, Stream(self), self)
             self.environ["wsgi.websocket"] = self.websocket
         return result
+
+    def _turn_away(self, status: int | None) -> list[bytes]:
+        """Answer with an HTTP error, or never."""
+        if status is None:
+            while self.socket.recv(4096):
+                pass  # until the client has had enough
+            raise ConnectionResetError(errno.ECONNRESET, "turned away without an answer")
+        known = status in http.HTTPStatus.__members__.values()
+        phrase = http.HTTPStatus(status).phrase if known else "Error"
+        self.start_response(f"{status} {phrase}", [("Content-Type", "text/plain")])
+        return [b"simulated\n"]

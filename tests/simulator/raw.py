@@ -82,18 +82,24 @@ class RawSocket:
 class RawClient:
     """A whole client: signaling and media sockets of one meeting."""
 
-    def __init__(self, simulator, meeting=None, *, media=("audio",), params=None, ready=True):
+    def __init__(
+        self, simulator, meeting=None, *, media=("audio",), params=None, ready=True, url=None
+    ):
         self.simulator, self.meeting = simulator, meeting or simulator.meeting
         self.media = {}
-        self.signaling = RawSocket(simulator.signaling_url, simulator.ca)
+        self.signaling = RawSocket(url or simulator.signaling_url, simulator.ca)
         self.opened = [self.signaling]
-        self.signaling.send(self.hello())
-        self.answer = self.signaling.receive()
-        assert self.answer["status_code"] == 0, self.answer
-        for name in media:
-            self.open_media(name, (params or {}).get(name))
-        if ready:
-            self.ready()
+        try:
+            self.signaling.send(self.hello())
+            self.answer = self.signaling.receive()
+            assert self.answer["status_code"] == 0, self.answer
+            for name in media:
+                self.open_media(name, (params or {}).get(name))
+            if ready:
+                self.ready()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self):
         return self
@@ -133,6 +139,12 @@ class RawClient:
     def ready(self):
         self.signaling.send({"msg_type": 7, "rtms_stream_id": self.meeting.stream_id})
         assert self.meeting.wait_ready(TIMEOUT)
+
+    def reopen(self, name):
+        """Open a media socket again, and return when media flows on it."""
+        self.open_media(name)
+        self.ready()
+        self.sync()
 
     def subscribe(self, *numbers, on=True):
         events = [{"event_type": number, "subscribe": on} for number in numbers]

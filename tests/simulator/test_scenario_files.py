@@ -11,7 +11,7 @@ import pytest
 from rtms_gevent.enums import MediaDataType, Product
 from rtms_gevent.errors import ConfigurationError
 from rtms_gevent.simulator import Scenario, load_scenario
-from rtms_gevent.simulator.actions import ACTIONS
+from rtms_gevent.simulator.actions import ACTIONS, FAULTS
 
 GOOD = {
     "description": "one of each",
@@ -212,7 +212,7 @@ def test_the_document_describes_every_action_and_field():
         for match in re.finditer(r"^\| `(\w+)`.*", DOCUMENT.read_text("utf-8"), re.MULTILINE)
     }
     rows["unmute"] = rows["mute"]
-    for name, action in ACTIONS.items():
+    for name, action in {**ACTIONS, **FAULTS}.items():
         for field in (*action.required, *action.optional):
             assert f"`{field}`" in rows[name]
 

@@ -1,0 +1,106 @@
+"""How messages travel on one socket: cut up, lumped together, late, or not at all for a while."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import time
+
+import gevent
+
+from .websocket import ServerWebSocket
+
+__all__ = ["Shape", "Wire"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shape:
+    """What a network does to messages, besides losing them."""
+
+    frame: int | None = None  #: bytes of the largest WebSocket frame; None does not split
+    write: int | None = None  #: bytes of the largest TCP write; None does not split
+    delay: float = 0.0  #: seconds by which each message is late
+    merge: float = 0.0  #: seconds for which a message waits for others, to be written with them
+
+
+class Wire:
+    """Writes messages in the order in which they are given.
+
+    Where nothing holds them up the sender writes, and waits while the client reads nothing. Where
+    something does, they are kept, and a greenlet writes them later; nobody waits then.
+
+    Greenlet-safety: any greenlet of one hub.
+    """
+
+    def __init__(self, socket: ServerWebSocket, *, binary: bool, frame: int | None) -> None:
+        self._socket = socket
+        self._binary = binary
+        self._shape = Shape(frame=frame)
+        self._stalled_until = 0.0  # monotonic
+        self._waiting: collections.deque[tuple[float, bytes]] = collections.deque()
+        self._writer: gevent.Greenlet[..., None] | None = None
+
+    def reshape(self, shape: Shape) -> None:
+        """Treat messages so from now on; frames stay as small as the simulator was told."""
+        frame = self._shape.frame if shape.frame is None else shape.frame
+        self._shape = dataclasses.replace(shape, frame=frame)
+
+    def stall(self, seconds: float) -> None:
+        """Write nothing for so long."""
+        self._stalled_until = max(self._stalled_until, time.monotonic() + seconds)
+
+    @property
+    def _is_direct(self) -> bool:
+        shape = self._shape
+        return self._writer is None and not (
+            shape.delay or shape.merge or self._stalled_until > time.monotonic()
+        )
+
+    def send(self, payload: bytes) -> bool:
+        """Send one message; return False where the socket is gone.
+
+        True means that it was written, or will be unless the socket breaks.
+        """
+        if self._is_direct:
+            return self._write([payload])
+        if self._socket.closed:
+            return False
+        self._waiting.append((time.monotonic() + self._shape.delay, payload))
+        if self._writer is None:
+            self._writer = gevent.spawn(self._run)
+        return True
+
+    def stop(self) -> None:
+        """Forget what waits; the socket is gone."""
+        if self._writer is not None:
+            self._writer.kill(block=False)
+
+    def _run(self) -> None:
+        try:
+            while self._waiting:
+                now = time.monotonic()
+                begin = max(self._stalled_until, self._waiting[0][0] + self._shape.merge)
+                if begin > now:
+                    gevent.sleep(begin - now)
+                elif not self._write(self._take(now)):
+                    break
+        finally:
+            self._waiting.clear()
+            self._writer = None
+
+    def _take(self, now: float) -> list[bytes]:
+        """Return what is due: one message, or all of them where they are merged."""
+        taken = [self._waiting.popleft()[1]]
+        while self._shape.merge and self._waiting and self._waiting[0][0] <= now:
+            taken.append(self._waiting.popleft()[1])
+        return taken
+
+    def _write(self, payloads: list[bytes]) -> bool:
+        shape = self._shape
+        try:
+            self._socket.send_messages(
+                payloads, binary=self._binary, frame=shape.frame, write=shape.write
+            )
+        except OSError:
+            return False
+        return True
