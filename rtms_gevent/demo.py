@@ -334,7 +334,7 @@ def _listen(port: int | None) -> contextlib.closing[socket.socket]:
             listener.listen(128)
         except (OSError, OverflowError) as error:
             listener.close()
-            problem = getattr(error, "strerror", None) or str(error)
+            problem = (getattr(error, "strerror", None) or str(error)).rstrip(".")
         else:
             return contextlib.closing(listener)
     raise DemoFailed(f"cannot listen on port {port}: {problem}. Choose another one with --port")
