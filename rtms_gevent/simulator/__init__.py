@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .meeting import Meeting
-    from .scenario import Scenario, load_scenario
+    from .scenario import Scenario, load_scenario, make_chaos
     from .server import Simulator
 
-__all__ = ["Meeting", "Scenario", "Simulator", "load_scenario"]
+__all__ = ["Meeting", "Scenario", "Simulator", "load_scenario", "make_chaos"]
 
 _HOMES = {
     "Meeting": "meeting",
     "Scenario": "scenario",
     "Simulator": "server",
     "load_scenario": "scenario",
+    "make_chaos": "scenario",
 }
 
 

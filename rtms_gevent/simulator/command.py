@@ -1,15 +1,22 @@
-"""``rtms-gevent simulate``: one simulated meeting, until it is told to end."""
+"""``rtms-gevent simulate``: simulated meetings, until they are told to end."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import logging
 import signal
 import sys
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.event import Event
+
+from ..errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from .scenario import Scenario
 
 __all__ = ["add_arguments", "run"]
 
@@ -23,7 +30,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scenario",
         default="standup",
         metavar="NAME_OR_FILE",
-        help="standup, short, empty, or a JSON file (%(default)s)",
+        help="standup, short, empty, chaos, or a JSON file (%(default)s)",
+    )
+    parser.add_argument(
+        "--streams", type=int, default=1, metavar="N", help="meetings at a time (%(default)s)"
+    )
+    parser.add_argument(
+        "--duration", type=float, metavar="S", help="scenario seconds until streams end"
+    )
+    parser.add_argument(
+        "--seed", default="0", help="of chaos: the same seed, the same misfortunes (%(default)s)"
+    )
+    parser.add_argument(
+        "--stamp", action="store_true", help="number all media, as chaos always does"
     )
     parser.add_argument("--webhook", metavar="URL", help="post signed webhooks there")
     parser.add_argument("--webhook-secret", metavar="SECRET", help="what signs them (random)")
@@ -40,12 +59,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Print one line of JSON when ready, play, and return 0 on SIGTERM or SIGINT."""
     from .server import Simulator
 
+    scenarios = _scenarios(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     over = Event()
     handlers = [gevent.signal_handler(number, over.set) for number in _SIGNALS]
     try:
         with Simulator(
-            arguments.scenario,
+            scenarios[0],
             host=arguments.host,
             port=arguments.port,
             tls=arguments.tls,
@@ -54,9 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
             webhook_url=arguments.webhook,
             webhook_secret=arguments.webhook_secret,
             speed=arguments.speed,
+            stamp=arguments.stamp or arguments.scenario == "chaos",
         ) as simulator:
             meeting = simulator.meeting
-            ready = {
+            meetings = [meeting, *map(simulator.add_meeting, scenarios[1:])]
+            ready: dict[str, Any] = {
                 "signaling_url": simulator.signaling_url,
                 "meeting_uuid": meeting.uuid,
                 "rtms_stream_id": meeting.stream_id,
@@ -66,15 +88,36 @@ def run(arguments: argparse.Namespace) -> int:
             }
             if simulator.ca is not None:
                 ready["ca"] = simulator.ca
+            if len(meetings) > 1:
+                ready["payloads"] = [one.payload for one in meetings]
             sys.stdout.write(json.dumps(ready) + "\n")
             sys.stdout.flush()
-            starter = gevent.spawn(meeting.start)  # may wait for a receiver that is not up yet
+            # Each may wait for a receiver that is not up yet.
+            starters = [gevent.spawn(one.start) for one in meetings]
             over.wait()
-            starter.kill()
+            gevent.killall(starters)
     finally:
         for handler in handlers:
             handler.cancel()
     return 0
+
+
+def _scenarios(arguments: argparse.Namespace) -> list[Scenario]:
+    """Return the scenario of each stream."""
+    from .scenario import load_scenario, make_chaos
+
+    count, duration = arguments.streams, arguments.duration
+    if count < 1:
+        raise ConfigurationError(f"streams must be at least 1, not {count}")
+    if duration is not None and not 0 < duration < 1e6:
+        raise ConfigurationError(f"duration must be more than 0 seconds, not {duration:g}")
+    if arguments.scenario == "chaos":
+        length = 60.0 if duration is None else duration
+        return [make_chaos(f"{arguments.seed}/{number}", length) for number in range(count)]
+    scenario = load_scenario(arguments.scenario)
+    if duration is not None:
+        scenario = dataclasses.replace(scenario, duration=duration)
+    return [scenario] * count
 
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)

@@ -255,6 +255,8 @@ class Player:
 
     def _send_voices(self, now: int, params: dict[str, Any]) -> None:
         voices: dict[int, bytes] = {}
+        # When it was spoken, not when it is sent, which is later where the process is busy.
+        timestamp = self._wall_clock(now / 1000)
         quiet = silence(params)
         for user_id in list(self._room.present):
             packet = self._packet(user_id, now, params)
@@ -263,10 +265,11 @@ class Player:
         if params["data_opt"] == DataOption.AUDIO_MIXED_STREAM:
             if voices:
                 speaking = [packet for packet in voices.values() if packet != quiet]
-                self._meeting.send_audio(mix(speaking or [quiet], params), 0)
+                packet = mix(speaking or [quiet], params)
+                self._meeting.send_audio(packet, 0, timestamp=timestamp)
             return
         for user_id, packet in voices.items():
-            self._meeting.send_audio(packet, user_id)
+            self._meeting.send_audio(packet, user_id, timestamp=timestamp)
 
     def _packet(self, user_id: int, now: int, params: dict[str, Any]) -> bytes | None:
         """Return what is heard of somebody in this tick; None where they say nothing."""
@@ -295,7 +298,7 @@ class Player:
         self,
         kind: MediaDataType,
         choose: Callable[[], tuple[int, _Pictures] | None],
-        send: Callable[[bytes, int], bool],
+        send: Callable[..., bool],
     ) -> None:
         now = 0.0  # scenario seconds
         while self._sleep_until(now):
@@ -307,7 +310,7 @@ class Player:
             user_id, pictures = chosen
             frame = self._frame(pictures, params["codec"])
             if frame is not None:
-                send(frame, user_id)
+                send(frame, user_id, timestamp=self._wall_clock(now))
             now += 1 / params["fps"]
 
     def _next_camera(self) -> tuple[int, _Pictures] | None:

@@ -16,11 +16,12 @@ from ..enums import MediaDataType, Product, StopReason
 from ..errors import ConfigurationError
 from . import checks
 from .actions import ACTIONS, FAULTS, POSSIBLE_FROM_OUTSIDE, Action
+from .chaos import chaos_data
 from .checks import Check, Known
 from .media import Library
 from .negotiation import MEDIA_KEYS
 
-__all__ = ["Person", "Scenario", "Step", "load_scenario"]
+__all__ = ["Person", "Scenario", "Step", "load_scenario", "make_chaos"]
 
 SHIPPED = pathlib.Path(__file__).parent / "scenarios"
 
@@ -110,20 +111,23 @@ def load_scenario(source: str | pathlib.Path | Scenario) -> Scenario:
     """Return the scenario that ``source`` names.
 
     Args:
-        source: the name of a shipped scenario, the path of a JSON file, or a scenario already.
+        source: the name of a shipped scenario, "chaos", the path of a JSON file, or a scenario
+            already.
 
     Raises:
         ConfigurationError: there is no such scenario, or it is not valid.
     """
     if isinstance(source, Scenario):
         return source
+    if source == "chaos":
+        return make_chaos()
     path = pathlib.Path(source)
     names = sorted(file.stem for file in SHIPPED.glob("*.json"))
     if str(source) in names:
         path = SHIPPED / f"{source}.json"
     elif not path.is_file():
         raise ConfigurationError(
-            f"no scenario {str(source)!r}: give a file, or one of {', '.join(names)}"
+            f"no scenario {str(source)!r}: give a file, or one of {', '.join(names)}, chaos"
         )
     try:
         if path.stat().st_size > MAX_FILE:
@@ -134,6 +138,22 @@ def load_scenario(source: str | pathlib.Path | Scenario) -> Scenario:
             raise
         raise ConfigurationError(f"scenario {str(source)!r} cannot be read: {error}") from error
     return Scenario.parse(data, name=path.stem, folder=path.parent.resolve())
+
+
+def make_chaos(seed: int | str = 0, duration: float = 60.0) -> Scenario:
+    """Return a scenario in which anything may go wrong at any time.
+
+    Args:
+        seed: the same seed and duration give the same scenario.
+        duration: scenario seconds, of which the last few have no new faults.
+
+    Raises:
+        ConfigurationError: the duration is not a number of seconds.
+    """
+    number = isinstance(duration, (int, float)) and not isinstance(duration, bool)
+    if not number or not 0 < duration < 1e6:
+        raise ConfigurationError(f"duration must be a number of seconds above 0, not {duration!r}")
+    return Scenario.parse(chaos_data(seed, duration), name=f"chaos {seed}")
 
 
 class _Parser:

@@ -13,6 +13,7 @@ import pytest
 from gevent import subprocess
 from gevent.event import AsyncResult
 from gevent.pywsgi import WSGIServer
+from support.recorder import wait_until
 
 from rtms_gevent import cli
 
@@ -94,9 +95,44 @@ def test_simulate_with_tls_and_a_webhook():
     assert b"signaling handshake refused: INVALID_PAYLOAD" in errors
 
 
+def test_simulate_chaos_in_several_streams():
+    process = start("--scenario", "chaos", "--seed", "7", "--streams", "3", "--duration", "20")
+    with gevent.Timeout(20):
+        ready = json.loads(process.stdout.readline())
+    ids = [payload["rtms_stream_id"] for payload in ready["payloads"]]
+    assert len(set(ids)) == 3
+    assert ids[0] == ready["rtms_stream_id"]
+    assert {payload["server_urls"] for payload in ready["payloads"]} == {ready["signaling_url"]}
+    assert finish(process)[0] == 0
+
+
+def test_several_streams_post_several_webhooks():
+    received = []
+
+    def receiver(environ, start_response):
+        received.append(json.loads(environ["wsgi.input"].read())["payload"]["rtms_stream_id"])
+        start_response("204 No Content", [])
+        return []
+
+    server = WSGIServer(("127.0.0.1", 0), receiver, log=None)
+    server.start()
+    url = f"http://127.0.0.1:{server.server_port}/"
+    process = start("--scenario", "empty", "--streams", "3", "--webhook", url)
+    try:
+        wait_until(lambda: len(received) == 3, 20)
+        ready = json.loads(process.stdout.readline())
+        assert {payload["rtms_stream_id"] for payload in ready["payloads"]} == set(received)
+    finally:
+        assert finish(process)[0] == 0
+        server.stop()
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
+        (["--streams", "0"], "streams must be at least 1"),
+        (["--duration", "0"], "duration must be more than 0"),
+        (["--scenario", "chaos", "--duration", "nan"], "duration must be more than 0"),
         (["--scenario", "nope"], "no scenario 'nope'"),
         (["--speed", "0"], "speed must be"),
         (["--webhook", "ftp://x"], "webhook URL"),
