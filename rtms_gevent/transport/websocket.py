@@ -15,7 +15,7 @@ import struct
 import time
 from collections.abc import Callable
 
-from gevent import ssl
+from gevent import socket, ssl
 from gevent.event import Event
 from websocket import ABNF
 
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 _READ, _WRITE = 1, 2
 #: Bytes that may wait to be sent: only small control messages are, so more means a dead peer.
 _MAX_OUTBOX = 1024 * 1024
+#: Seconds that the peer gets, after the last frame, to close the connection.
+_PARTING = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ class Closed:
 class WebSocket:
     """One open WebSocket.
 
-    ``on_message(payload)`` and ``on_closed(closed)`` are called by the hub: they must neither block
-    nor raise. The payload is a view that is valid during the call only.
+    ``on_message(payload)``, ``on_text(payload)`` and ``on_closed(closed)`` are called by the hub:
+    they must neither block nor raise. The payload is a view that is valid during the call only.
 
     Greenlet-safety: any greenlet of the hub that made it, and the hub itself; no other thread.
     """
@@ -61,6 +63,7 @@ class WebSocket:
         on_closed: Callable[[Closed], None],
         max_message_size: int,
         check_utf8: bool = False,
+        on_text: Callable[[memoryview | bytes], None] | None = None,
     ) -> None:
         """Begin to read from ``opened``, which belongs to this object from now on.
 
@@ -68,26 +71,31 @@ class WebSocket:
             opened: The socket, just opened.
             name: For logs and errors, such as "signaling".
             on_message: Called with each whole text or binary message.
-            on_closed: Called once, when all is over.
+            on_closed: Called once, when the WebSocket is over: nothing is received any more.
             max_message_size: Bytes of one message.
             check_utf8: Whether text messages must be UTF-8.
+            on_text: Called with text messages instead of ``on_message``, where it matters which
+                kind they are.
         """
         self.name = name
-        self.closed = Event()  #: set when all is over
+        #: Set when the connection is gone, too: a second after ``on_closed`` was called, at most.
+        self.closed = Event()
         self.last_heard = time.monotonic()  #: when anything arrived last
         self._sock = opened.sock
         self._on_message = on_message
+        self._on_text = on_message if on_text is None else on_text
         self._on_closed = on_closed
         self._reader = FrameReader(max_message_size, check_utf8=check_utf8)
         self._outbox = bytearray()
         self._closing = False  # our close frame was sent
-        self._over: Closed | None = None
+        self._over: Closed | None = None  # once nothing is handed over any more
         self._sock.setblocking(False)
         # A TLS socket may hold bytes that the kernel knows nothing of.
         self._tls = self._sock if isinstance(self._sock, ssl.SSLSocket) else None
         self._loop = current_hub().loop
         self._read_watcher = self._loop.io(self._sock.fileno(), _READ)
         self._write_watcher = self._loop.io(self._sock.fileno(), _WRITE)
+        self._parting_timer = self._loop.timer(_PARTING)
         # The first read happens in the hub too, so that callbacks always come from there.
         self._loop.run_callback(self._begin, opened.early)
 
@@ -130,7 +138,7 @@ class WebSocket:
             for opcode, payload in self._reader.received(count):
                 if opcode in (TEXT, BINARY):
                     # Also after our close frame: what the server sent before its own is data.
-                    self._hand_over(payload)
+                    self._hand_over(self._on_text if opcode == TEXT else self._on_message, payload)
                 elif opcode == CLOSE:
                     self._answer_close(CloseFrame.parse(bytes(payload)))
                 elif opcode == PING and not self._closing:
@@ -139,18 +147,22 @@ class WebSocket:
                     return
         except FrameError as problem:
             self._send_close(problem.close_code, "")
-            self._finish(str(problem), code=problem.close_code)
+            self._finish(str(problem), code=problem.close_code, parting=True)
 
-    def _hand_over(self, payload: memoryview | bytes) -> None:
+    def _hand_over(
+        self, handler: Callable[[memoryview | bytes], None], payload: memoryview | bytes
+    ) -> None:
         try:
-            self._on_message(payload)
+            handler(payload)
         except Exception:
             # Handlers promise not to raise; if one does, what follows must not be lost with it.
             logger.exception("handling a message of the %s socket failed", self.name)
 
     def _answer_close(self, frame: CloseFrame) -> None:
         self._send_close(1000 if frame.code is None else frame.code, "")
-        self._finish("the server closed it", code=frame.code, reason=frame.reason, clean=True)
+        self._finish(
+            "the server closed it", code=frame.code, reason=frame.reason, clean=True, parting=True
+        )
 
     def _writable(self) -> None:
         self._write_watcher.stop()
@@ -188,12 +200,14 @@ class WebSocket:
 
     def _flush(self) -> None:
         try:
-            while self._outbox and self._over is None:
+            while self._outbox:
                 count = self._sock.send(self._outbox)
                 if not count:
                     # Where another socket raises, gevent's TLS socket says that it sent nothing.
                     raise BlockingIOError
                 del self._outbox[:count]
+            if self._over is not None:
+                self._sock.shutdown(socket.SHUT_WR)
         except BlockingIOError:
             self._write_watcher.start(self._writable)
         except OSError as problem:
@@ -209,7 +223,8 @@ class WebSocket:
     def _send_close(self, code: int, reason: str) -> None:
         if self._closing:
             return
-        self._send(ABNF.OPCODE_CLOSE, struct.pack("!H", code) + reason.encode()[:123])
+        fitting = reason.encode(errors="replace")[:123].decode(errors="ignore")  # no half character
+        self._send(ABNF.OPCODE_CLOSE, struct.pack("!H", code) + fitting.encode())
         self._closing = True
 
     def abort(self, problem: str) -> None:
@@ -217,20 +232,56 @@ class WebSocket:
         self._finish(problem)
 
     def _finish(
-        self, problem: str, *, code: int | None = None, reason: str = "", clean: bool = False
+        self,
+        problem: str,
+        *,
+        code: int | None = None,
+        reason: str = "",
+        clean: bool = False,
+        parting: bool = False,
     ) -> None:
-        if self._over is not None:
+        """Hand over nothing more, and close the connection; with ``parting`` not at once."""
+        if self._over is None:
+            self._over = Closed(code, reason, clean, problem)
+            try:
+                self._on_closed(self._over)
+            except Exception:
+                logger.exception("handling the end of the %s socket failed", self.name)
+        if not parting:
+            self._disconnect()
+        elif not self.closed.is_set():
+            self._part()
+
+    def _part(self) -> None:
+        """Let the peer close the connection, as RFC 6455 wants in section 7.1.1.
+
+        To close it while unread bytes lie here would reset it, and a reset may overtake our close
+        frame, or what else the peer has not read yet.
+        """
+        self._read_watcher.stop()
+        self._read_watcher.start(self._discard)
+        self._parting_timer.start(self._disconnect)
+        self._flush()
+
+    def _discard(self) -> None:
+        try:
+            if self._sock.recv_into(self._reader.writable()):
+                return
+        except (BlockingIOError, stdlib_ssl.SSLWantReadError, stdlib_ssl.SSLWantWriteError):
             return
-        self._over = Closed(code, reason, clean, problem)
-        for watcher in (self._read_watcher, self._write_watcher):
+        except OSError as problem:
+            logger.debug("%s socket: %s after its end", self.name, _describe(problem))
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self.closed.is_set():
+            return
+        for watcher in (self._read_watcher, self._write_watcher, self._parting_timer):
             watcher.stop()
             watcher.close()
+        self._outbox.clear()
         self._sock.close()
         self.closed.set()
-        try:
-            self._on_closed(self._over)
-        except Exception:
-            logger.exception("handling the end of the %s socket failed", self.name)
 
 
 def _describe(problem: OSError) -> str:

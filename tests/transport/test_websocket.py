@@ -24,6 +24,7 @@ from support.rawserver import (
 
 from rtms_gevent.errors import ConnectionLost
 from rtms_gevent.protocol.urls import parse_server_urls
+from rtms_gevent.transport import websocket as module
 from rtms_gevent.transport.clock import Deadline
 from rtms_gevent.transport.connect import open_connection, tls_context
 from rtms_gevent.transport.websocket import WebSocket
@@ -34,7 +35,7 @@ LIMIT = 1024 * 1024
 class Client:
     """A WebSocket that keeps what it got."""
 
-    def __init__(self, server, *, context=None, on_message=None):
+    def __init__(self, server, *, context=None, on_message=None, **options):
         host = "localhost" if context else None
         (endpoint,) = parse_server_urls(server.url(host=host), ["127.0.0.1", "localhost"])
         self.messages = []
@@ -46,6 +47,7 @@ class Client:
             on_message=on_message or self.keep,
             on_closed=self.ends.append,
             max_message_size=LIMIT,
+            **options,
         )
 
     def keep(self, payload):
@@ -213,6 +215,163 @@ def test_a_violation_closes_with_the_right_code(violation, code):
     assert client.messages == [b"before"]
     assert codes == [code]
     assert not end.clean
+
+
+@pytest.mark.parametrize("last", [frame(3), frame(CLOSE, b"\x03\xea")], ids=["bad", "close"])
+def test_our_close_frame_arrives_though_the_server_is_still_sending(last, context):
+    """Closed at once, the connection would be reset, and what the server has not read be lost."""
+    codes = []
+    told = Event()
+    over = Event()
+
+    def script(peer):
+        peer.sock.sendall(last)
+        over.wait()
+        for _ in range(20):
+            peer.sock.sendall(frame(BINARY, b"x" * 60_000))
+        codes.append(peer.receive_close())
+        told.set()
+
+    with RawServer(after_upgrade(script), context=context[0]) as server:
+        client = Client(server, context=context[1])
+        with gevent.Timeout(5):
+            while not client.ends:
+                gevent.sleep(0.001)
+        assert not client.socket.closed.is_set()
+        over.set()
+        assert told.wait(5)
+        client.wait_closed()
+    assert codes == [1002]
+    assert client.messages == []
+
+
+def test_our_close_frame_waits_behind_what_was_not_sent_yet(context, monkeypatch):
+    monkeypatch.setattr(module, "_PARTING", 30)
+    received = bytearray()
+    told = Event()
+    violate, may_read = Event(), Event()
+
+    def script(peer):
+        violate.wait()
+        peer.sock.sendall(frame(3))
+        may_read.wait()
+        while chunk := peer.sock.recv(65536):
+            received.extend(chunk)
+        told.set()
+
+    with RawServer(after_upgrade(script), context=context[0]) as server:
+        client = Client(server, context=context[1])
+        while not client.socket.unsent:
+            client.socket.send(bytes(50_000))
+        client.socket.send(bytes(4_000_000))  # more than any kernel takes in the meantime
+        violate.set()
+        with gevent.Timeout(5):
+            while not client.ends:
+                gevent.sleep(0.001)
+        may_read.set()
+        assert told.wait(5)
+        client.wait_closed()
+    assert len(received) > 4_000_000
+    *head, mask_1, mask_2, _, _, code_1, code_2 = received[-8:]
+    assert head == [0x80 | CLOSE, 0x80 | 2]
+    assert (mask_1 ^ code_1, mask_2 ^ code_2) == (0x03, 0xEA)
+
+
+def test_a_server_that_does_not_close_is_left(monkeypatch):
+    monkeypatch.setattr(module, "_PARTING", 0.01)
+    gone = Event()
+
+    def script(peer):
+        peer.close()
+        peer.receive_close()
+        while True:  # and does not stop
+            try:
+                peer.send(PING)
+                gevent.sleep(0.001)
+            except OSError:
+                gone.set()
+                return
+
+    with RawServer(after_upgrade(script)) as server:
+        client = Client(server)
+        assert client.wait_closed().clean
+        assert gone.wait(5)
+
+
+def test_parting_can_be_cut_short():
+    def script(peer):
+        peer.close(4000)
+        hang(peer)
+
+    with RawServer(after_upgrade(script)) as server:
+        client = Client(server)
+        with gevent.Timeout(5):
+            while not client.ends:
+                gevent.sleep(0.001)
+        client.socket.abort("enough")
+        assert client.socket.closed.is_set()
+        client.socket.abort("twice")
+        client.socket.close()
+        assert [(end.code, end.problem) for end in client.ends] == [(4000, "the server closed it")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "sent"),
+    [
+        ("bye", b"bye"),
+        ("x" * 122 + "ü", b"x" * 122),
+        ("ü" * 100, "ü".encode() * 61),
+        ("\ud800", b"?"),
+    ],
+    ids=["short", "odd cut", "long", "surrogate"],
+)
+def test_close_reasons_fit_and_are_utf8(reason, sent):
+    got = []
+
+    def script(peer):
+        got.append(peer.receive())
+        peer.close()
+
+    with RawServer(after_upgrade(script)) as server:
+        client = Client(server)
+        client.socket.close(4001, reason)
+        client.wait_closed()
+    assert got == [(CLOSE, b"\x0f\xa1" + sent)]
+
+
+def test_text_can_be_told_from_binary():
+    texts = []
+
+    def script(peer):
+        peer.send(TEXT, b"text")
+        peer.send(BINARY, b"binary")
+        peer.send(TEXT, b"mo", fin=False)
+        peer.send(0, b"re")
+        peer.close()
+
+    with RawServer(after_upgrade(script)) as server:
+        client = Client(server, on_text=lambda payload: texts.append(bytes(payload)))
+        client.wait_closed()
+    assert texts == [b"text", b"more"]
+    assert client.messages == [b"binary"]
+
+
+def test_text_that_is_not_utf8_is_refused_before_it_ends_where_asked_for():
+    codes = []
+    told = Event()
+
+    def script(peer):
+        peer.send(TEXT, b"good", fin=False)
+        peer.send(0, b"\xff", fin=False)
+        codes.append(peer.receive_close())
+        told.set()
+
+    with RawServer(after_upgrade(script)) as server:
+        client = Client(server, check_utf8=True)
+        client.wait_closed()
+        assert told.wait(5)
+    assert codes == [1007]
+    assert client.messages == []
 
 
 def test_sending_on_a_closed_socket_says_so():
