@@ -198,7 +198,7 @@ class Client(OfficialNames):
 
         Raises:
             ConfigurationError: an argument is missing or wrong; nothing was started.
-            UsageError: this client is joined already.
+            UsageError: this client is joined already, or its loop is being stopped.
         """
         given = {name: value for name, value in locals().items() if name in _OPTIONS | _IDS}
         event: str | None = None
@@ -212,11 +212,14 @@ class Client(OfficialNames):
             raise UsageError("this client is joined already: leave() first, or use another Client")
         order = self._make_order(given, event)
         self._wishes.check()
+        home = self._loop_home or homes.choose()
+        if home.is_ending:
+            raise UsageError("the loop of this client is being stopped: join when it runs again")
         self._order = order
-        self._home = self._loop_home or homes.choose()
-        self._home.add(self)
+        self._home = home
+        home.add(self)
         self._is_waiting = True
-        self._home.submit(self, self._begin)
+        home.submit(self, self._begin)
         return True
 
     def _make_order(self, given: Mapping[str, Any], event: str | None) -> JoinOrder:
@@ -248,10 +251,8 @@ class Client(OfficialNames):
     def _begin(self) -> None:
         """Start the session; runs on the hub that the stream is to live on."""
         home, order = self._home, self._order
-        if not self._is_waiting or home is None or order is None:
-            return
-        home.withdraw(self)
-        self._is_waiting = False
+        assert home is not None
+        assert order is not None
         self._dispatcher = Dispatcher(
             self,
             self._callbacks,
@@ -263,6 +264,7 @@ class Client(OfficialNames):
         self._session = Session(order, self._wishes, self._dispatcher)
         self._session.over.rawlink(lambda _: self._ended_on(home))
         self._session.start()
+        self._is_waiting = False  # last: other threads may ask at any time whether we are active
 
     def _ended_on(self, home: Home) -> None:
         # The hub calls this a little later, when the client may have joined again already.
@@ -346,13 +348,20 @@ class Client(OfficialNames):
         Returns:
             True.
         """
-        home, session = self._home, self._session
-        if self._is_waiting and home is not None and home.withdraw(self) is not None:
+        home = self._home
+        if home is None or not self._is_active:
+            return True
+        if self._is_waiting and home.withdraw(self) is not None:
             self._is_waiting = False
             home.discard(self)
-        elif session is not None and not session.over.is_set():
-            self._call(lambda: session.leave(close_stream=close_stream))
+        else:
+            # In another thread the hub may be about to begin: it has done so when this runs there.
+            self._call(self._leave_session, close_stream)
         return True
+
+    def _leave_session(self, close_stream: bool) -> None:
+        if self._session is not None:
+            self._session.leave(close_stream=close_stream)
 
     def stop(self) -> bool:
         """Do what :meth:`leave` does; the official SDK has both names."""
@@ -634,8 +643,8 @@ class Client(OfficialNames):
                     self._call(self._session.subscribe, tuple(sorted(changed)), subscribe)
 
     def _joined_session(self) -> Session:
-        if self._is_waiting:
-            self._call(self._begin)
+        if self._is_waiting and self._home is not None:
+            self._call(self._home.run_waiting, self)
         if self._session is None:
             raise NotJoinedError("call join() first")
         return self._session

@@ -40,6 +40,8 @@ class Home:
         #: Runs callbacks of clients that have no executor of their own.
         self.executor: Executor | None = None
         self.asyncio: AsyncioOutlet | None = None
+        #: Whether all streams are being left, so that none may join.
+        self.is_ending = False
         self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
         self._waiting: dict[object, Callable[[], object]] = {}
         self._calls: set[Future[Any]] = set()
@@ -86,14 +88,15 @@ class Home:
             self._waiting[key] = function
             hub = self.hub
         if hub is not None:
-            hubs.spawn_on(hub, self._run_waiting, key)
+            hubs.spawn_on(hub, self.run_waiting, key)
 
     def withdraw(self, key: object) -> Callable[[], object] | None:
         """Take back what :meth:`submit` got and what has not run yet; return it."""
         with self._lock:
             return self._waiting.pop(key, None)
 
-    def _run_waiting(self, key: object) -> None:
+    def run_waiting(self, key: object) -> None:
+        """Run what :meth:`submit` got, unless it has run or was taken back. Only on the hub."""
         function = self.withdraw(key)
         if function is not None:
             function()
@@ -106,7 +109,7 @@ class Home:
             self.hub = hub
             waiting = list(self._waiting)
         for key in waiting:
-            hubs.spawn_on(hub, self._run_waiting, key)
+            hubs.spawn_on(hub, self.run_waiting, key)
 
     def take_over(self, other: Home) -> None:
         """Move here what waits at ``other``, whose hub may never run."""
@@ -132,8 +135,8 @@ class Home:
     def call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         """Run ``function`` here, from any thread, and return or raise what it does.
 
-        On the hub's own thread this is a plain call. From another thread it blocks that thread
-        until the result is there.
+        On the hub's own thread this is a plain call. Else it waits until the result is there: a
+        greenlet of another hub cooperatively, and any other code by blocking its thread.
 
         Raises:
             NotJoinedError: the hub does not run, or ends meanwhile.
@@ -148,6 +151,7 @@ class Home:
             self._calls.add(result)
             hubs.spawn_on(self.hub, _answer, result, function, arguments)
         try:
+            hubs.wait_done(result)
             return result.result()
         finally:
             with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,10 @@ from .transport.greenlets import Crew
 from .transport.hubs import current_hub
 
 __all__ = ["Inbox"]
+
+#: Seconds of delivering after which the hub gets a turn, so that it answers keep-alives.
+_TURN = 0.02
+_A_MOMENT = 0.001  # libuv's least
 
 
 class Inbox:
@@ -99,8 +104,14 @@ class Inbox:
         hub = current_hub()
         try:
             while not self._closed:
+                turn = time.monotonic()
                 while self._items and not self._held and not self._closed:
                     self._deliver(self._take())
+                    if time.monotonic() - turn > _TURN:
+                        # Much may wait, and functions that only compute never let go by themselves.
+                        # Not sleep(0): gevent reads no socket before fifty of these.
+                        gevent.sleep(_A_MOMENT)
+                        turn = time.monotonic()
                 self._overflowing = False
                 if self._closed:
                     break

@@ -164,13 +164,18 @@ class EventLoop:
                 changed.clear()
         finally:
             # Streams that were joined here without choosing a loop end with the hub's running, too.
-            clients = {*home.clients, *homes.home_of(hub).clients}
+            ending = {home, homes.home_of(hub)}
+            for one in ending:
+                one.is_ending = True
+            clients = {client for one in ending for client in one.clients}
             gevent.joinall([gevent.spawn(client.leave) for client in clients])
             self._wake = None
             for forget in undo:
                 forget()
             if is_ours:
                 home.unsettle()
+            for one in ending:
+                one.is_ending = False
             wake.stop()
             wake.close()
             self._ended.set()
@@ -181,8 +186,8 @@ class EventLoop:
         def run() -> None:
             try:
                 self._drive(is_done)
-            except Exception:
-                logger.exception("%r failed", self)
+            except BaseException:  # also sys.exit() in a callback, of which a thread says nothing
+                logger.exception("%r has ended", self)
             finally:
                 # A thread's hub does not go with it by itself, and would leak descriptors.
                 gevent.get_hub().destroy(destroy_loop=True)

@@ -16,10 +16,9 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 import gevent
-from gevent.event import Event
 
 from .errors import ConfigurationError, UsageError
-from .transport.hubs import current_hub
+from .transport.hubs import wait_done
 
 __all__ = [
     "AsyncioOutlet",
@@ -198,9 +197,11 @@ class AsyncioOutlet:
 
     def start(self, job: Job) -> Callable[[], Problems]:
         """Schedule the job as a task."""
+        coroutine = _as_coroutine(job)
         try:
-            return _waiter(asyncio.run_coroutine_threadsafe(_as_coroutine(job), self._loop))
+            return _waiter(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
         except RuntimeError as problem:
+            coroutine.close()  # else Python warns, for each job, that nobody awaits it
             raise ConfigurationError(
                 f"the asyncio loop takes no more work ({problem}), so callbacks cannot run"
             ) from problem
@@ -212,16 +213,9 @@ def _as_coroutine(job: Job) -> Coroutine[Any, Any, Problems]:
 
 def _waiter(future: Future[Problems]) -> Callable[[], Problems]:
     """Return what waits for ``future`` without blocking the hub."""
-    loop, done = current_hub().loop, Event()
-
-    def wake(_: object) -> None:
-        with contextlib.suppress(AttributeError, ValueError):  # the hub has ended meanwhile
-            loop.run_callback_threadsafe(done.set)
-
-    future.add_done_callback(wake)
 
     def wait() -> Problems:
-        done.wait()
+        wait_done(future)
         try:
             return future.result()
         except BaseException as problem:  # noqa: BLE001 - of the executor itself, such as pickling

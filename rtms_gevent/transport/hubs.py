@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from typing import Any
 
 import gevent
 from gevent import monkey
+from gevent.event import Event
 from gevent.hub import Hub
 
-__all__ = ["current_hub", "is_current", "spawn_on", "start_native_thread"]
+__all__ = ["current_hub", "is_current", "spawn_on", "start_native_thread", "wait_done"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +49,25 @@ def _guard(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         function(*arguments)
     except Exception:
         logger.exception("%r failed", function)
+
+
+def wait_done(future: Future[Any]) -> None:
+    """Wait for what another thread or process does.
+
+    In a greenlet the hub goes on meanwhile, so that two hubs may wait for each other's greenlets;
+    elsewhere the thread blocks.
+    """
+    if not isinstance(gevent.getcurrent(), gevent.Greenlet):
+        wait((future,))
+        return
+    loop, done = current_hub().loop, Event()
+
+    def wake(_: object) -> None:
+        with contextlib.suppress(AttributeError, ValueError):  # the hub has ended meanwhile
+            loop.run_callback_threadsafe(done.set)
+
+    future.add_done_callback(wake)
+    done.wait()
 
 
 def start_native_thread(function: Callable[[], None]) -> None:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import threading
+import time
+import warnings
+
 import gevent
 import pytest
 from gevent.event import Event
 from support.rawserver import RawServer, hang
 from support.recorder import Recorder, wait_until
 
-from rtms_gevent import AudioParams, Client, Codec, JoinError, MediaDataType, Timeouts, signals
+from rtms_gevent import (
+    AudioParams,
+    Client,
+    Codec,
+    ConfigurationError,
+    EventLoop,
+    JoinError,
+    MediaDataType,
+    Timeouts,
+    signals,
+)
+from rtms_gevent.outlets import AsyncioOutlet, Closing, Job
 
 
 class Zoom(RawServer):
@@ -238,3 +255,123 @@ def test_a_bug_while_joining_is_told_and_ends_it(client, caplog):
             client.wait_joined(5)
         assert client.wait(5) is not None
     assert "joining failed in an unexpected way" in caplog.text
+
+
+def test_keep_alives_are_answered_while_much_is_worked_off(client):
+    held, answered_after, done = Event(), [], []
+
+    def media(peer):
+        accept(peer)
+        for _ in range(100):
+            content = {"user_id": 1, "data": "eA==", "timestamp": 1}
+            peer.send_json({"msg_type": 14, "content": content})
+        peer.send_json({"msg_type": 12, "timestamp": 1})
+        assert peer.receive_json()["msg_type"] == 13  # so all of it was read
+        held.set()
+        wait_until(lambda: done)
+        peer.send_json({"msg_type": 12, "timestamp": 2})
+        assert peer.receive_json()["msg_type"] == 13
+        answered_after.append(len(done))
+        answer_close(peer)
+
+    def computes(*_):
+        end = time.perf_counter() + 0.002
+        while time.perf_counter() < end:
+            pass
+        done.append(1)
+
+    with Zoom(media) as server:
+        client.on_join_confirm(lambda _: held.wait())
+        client.on_audio_data(computes)
+        server.join(client)
+        wait_until(lambda: len(done) == 100)
+        client.leave()
+    assert answered_after[0] < 100
+
+
+def test_leaving_from_a_thread_just_when_the_loop_begins(simulator, meeting, client):
+    loop = EventLoop().start()
+    loop.add(client)
+    hub = gevent.get_hub()
+    left, finished = [], Event()
+
+    def leave():
+        client.leave()
+        left.append(client._is_active)
+        hub.loop.run_callback_threadsafe(finished.set)
+
+    def begin_late():
+        begin = client._home.withdraw(client)
+        thread = threading.Thread(target=leave)
+        thread.start()
+        thread.join(0.05)  # it cannot leave before this thread has begun
+        begin()
+
+    loop.spawn(begin_late)
+    client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
+    assert finished.wait(5)
+    assert left == [False]
+    loop.stop()
+    loop.join(5)
+
+
+def test_callbacks_of_two_loops_may_leave_each_other(simulator):
+    clients = [Client(), Client()]
+    loops = [EventLoop().start() for _ in clients]
+    both = threading.Barrier(2)
+    for number, client in enumerate(clients):
+
+        def leave_other(*_, other=clients[1 - number]):
+            both.wait(5)
+            other.leave()
+
+        client.on_join_confirm(leave_other)
+        loops[number].add(client)
+        payload = simulator.add_meeting("empty").payload
+        client.join(payload, client=simulator.client_id, secret=simulator.client_secret)
+    wait_until(lambda: not any(client._is_active for client in clients))
+    for loop in loops:
+        loop.stop()
+    wait_until(lambda: not any(loop.is_running for loop in loops))
+
+
+def test_nothing_joins_a_loop_that_is_being_stopped(simulator, meeting, client, caplog):
+    options = {"client": simulator.client_id, "secret": simulator.client_secret}
+    join_anew = signals.left.connect(
+        lambda sender, **_: sender.join(meeting.payload, **options), sender=client, weak=False
+    )
+    loop = EventLoop().start()
+    loop.add(client)
+    client.on_audio_data(print)
+    client.join(meeting.payload, **options)
+    wait_until(lambda: client.is_joined)
+    loop.stop()
+    wait_until(lambda: not loop.is_running)
+    signals.left.disconnect(join_anew)
+    assert not client._is_active
+    assert "is being stopped" in caplog.text
+
+
+def test_a_callback_that_exits_a_loops_thread_is_logged(simulator, meeting, client, caplog):
+    @client.on_join_confirm
+    def exits(_):
+        raise SystemExit(3)
+
+    loop = EventLoop(name="short").start()
+    loop.add(client)
+    client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
+    wait_until(lambda: not loop.is_running)
+    wait_until(lambda: "short" in caplog.text)
+    assert "SystemExit: 3" in caplog.text
+
+
+def test_a_closed_asyncio_loop_gives_an_error_and_no_warning():
+    loop = asyncio.new_event_loop()
+    loop.close()
+    job = Job(print, [()], None, Closing())
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with pytest.raises(ConfigurationError, match="asyncio loop takes no more work"):
+            AsyncioOutlet(loop).start(job)
+        gc.collect()
+    assert warned == []
