@@ -39,6 +39,7 @@ PURE = {
     "__future__",
     "base64",
     "binascii",
+    "codecs",
     "collections.abc",
     "dataclasses",
     "enum",
