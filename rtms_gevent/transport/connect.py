@@ -21,6 +21,9 @@ from .clock import Deadline
 
 __all__ = ["Opened", "Proxy", "open_connection", "tls_context"]
 
+#: What websocket-client 1.8 raises, beside its own errors, for a response that is no HTTP.
+_UNREADABLE = (ValueError, IndexError)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Proxy:
@@ -187,7 +190,7 @@ class _Attempt:
         auth = (proxy.user, proxy.password) if proxy.user else None
         try:
             _http._tunnel(cast(stdlib_socket.socket, reader), authority, self.endpoint.port, auth)
-        except websocket.WebSocketException as problem:
+        except (websocket.WebSocketException, *_UNREADABLE) as problem:
             raise self.failed(f"the proxy refused: {str(problem)[:200]}") from problem
 
     def _upgrade(self) -> Opened:
@@ -208,12 +211,15 @@ class _Attempt:
             ) from problem
         except websocket.WebSocketConnectionClosedException as problem:
             raise self.failed("the server closed the connection during the upgrade") from problem
-        except (websocket.WebSocketException, ValueError) as problem:
+        except (websocket.WebSocketException, *_UNREADABLE) as problem:
             raise self.failed(
                 f"the server's answer is no WebSocket upgrade ({str(problem)[:200]})"
             ) from problem
+        headers = dict(client.getheaders() or {})
+        if headers.get("sec-websocket-extensions"):  # RFC 6455 section 4.1
+            raise self.failed("the server uses an extension, such as compression, unasked")
         assert self._sock is not None
-        return Opened(self._sock, reader.rest(), dict(client.getheaders() or {}))
+        return Opened(self._sock, reader.rest(), headers)
 
 
 def _certificate_advice(problem: stdlib_ssl.SSLCertVerificationError) -> str:

@@ -35,6 +35,25 @@ def frame(opcode, payload=b"", *, fin=True, rsv=0, mask=None):
     return head + payload
 
 
+def upgrade_response(request, *, accept=None, extensions=b""):
+    """The response that opens a WebSocket."""
+    key = next(
+        line.split(b":", 1)[1].strip()
+        for line in request.split(b"\r\n")
+        if line.lower().startswith(b"sec-websocket-key")
+    )
+    digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
+    fields = [
+        b"HTTP/1.1 101 Switching Protocols",
+        b"Upgrade: websocket",
+        b"Connection: Upgrade",
+        b"Sec-WebSocket-Accept: " + (accept or base64.b64encode(digest)),
+    ]
+    if extensions:
+        fields.append(b"Sec-WebSocket-Extensions: " + extensions)
+    return b"\r\n".join([*fields, b"", b""])
+
+
 class Peer:
     """The server's end of one connection."""
 
@@ -56,18 +75,8 @@ class Peer:
     def path(self):
         return self.request.split(b" ")[1].decode()
 
-    def upgrade(self, *, early=b"", accept=None):
-        self.read_request()
-        key = next(
-            line.split(b":", 1)[1].strip()
-            for line in self.request.split(b"\r\n")
-            if line.lower().startswith(b"sec-websocket-key")
-        )
-        digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()
-        self.sock.sendall(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Accept: " + (accept or base64.b64encode(digest)) + b"\r\n\r\n" + early
-        )
+    def upgrade(self, *, early=b"", **options):
+        self.sock.sendall(upgrade_response(self.read_request(), **options) + early)
         return self
 
     def send(self, opcode, payload=b"", **options):

@@ -8,7 +8,9 @@ import warnings
 import gevent
 import pytest
 from gevent import ssl
-from support.rawserver import RawServer, hang, server_context, unused_port
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.rawserver import RawServer, hang, server_context, unused_port, upgrade_response
 
 from rtms_gevent.errors import ConfigurationError, ConnectError, TlsError
 from rtms_gevent.protocol.urls import parse_server_urls
@@ -49,9 +51,23 @@ def test_opens_and_passes_path_and_early_bytes_on():
         (answering(b"\x15\x03\x01 this is no HTTP at all\r\n\r\n"), "no WebSocket upgrade"),
         (answering(b""), "closed the connection during the upgrade"),
         (answering(b"HTTP/1.1 101 Switching Protocols\r\nX: " + b"y" * 20_000), "too long"),
+        (answering(b"nothing\r\n\r\n"), "no WebSocket upgrade"),
+        (answering(b"HTTP/1.1 101 \xff\r\n\r\n"), "no WebSocket upgrade"),
         (lambda peer: peer.upgrade(accept=b"AAAA"), "no WebSocket upgrade"),
+        (lambda peer: peer.upgrade(extensions=b"permessage-deflate"), "an extension"),
     ],
-    ids=["http", "not found", "redirect", "no http", "eof", "endless headers", "wrong accept"],
+    ids=[
+        "http",
+        "not found",
+        "redirect",
+        "no http",
+        "eof",
+        "endless headers",
+        "one word",
+        "not UTF-8",
+        "wrong accept",
+        "compression",
+    ],
 )
 def test_a_server_that_is_no_websocket_server(script, text):
     with RawServer(script) as server, pytest.raises(ConnectError, match=text) as caught:
@@ -91,6 +107,26 @@ def test_a_stalled_server_costs_neither_the_hub_nor_more_than_the_deadline(schem
         greenlet.kill()
     assert caught.value.step == ("tls" if scheme == "wss" else "http")
     assert turns >= 3
+
+
+@given(
+    st.binary(max_size=60),
+    st.integers(0, 200),
+    st.integers(0, 8),
+)
+@settings(max_examples=200)
+def test_whatever_the_answer_is_it_opens_or_says_why_not(noise, at, cut):
+    def script(peer):
+        good = upgrade_response(peer.read_request())
+        peer.sock.sendall(good[:at] + noise + good[at + cut :])
+
+    step = "open"
+    with RawServer(script) as server:
+        try:
+            dial(server.url())
+        except ConnectError as problem:
+            step = problem.step
+    assert step in ("http", "open")
 
 
 class TestTls:
