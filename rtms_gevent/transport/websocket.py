@@ -181,13 +181,12 @@ class WebSocket:
         if self._over is not None or self._closing:
             problem = self._over.problem if self._over else "it is being closed"
             raise ConnectionLost(self.name, problem)
-        if len(self._outbox) > _MAX_OUTBOX:
-            self._finish("the server reads nothing of what we send")
-            raise ConnectionLost(self.name, "the server reads nothing of what we send")
         if isinstance(message, str):
             self._send(ABNF.OPCODE_TEXT, message.encode())
         else:
             self._send(ABNF.OPCODE_BINARY, message)
+        if self._over is not None:
+            raise ConnectionLost(self.name, self._over.problem)
 
     @property
     def unsent(self) -> int:
@@ -195,6 +194,9 @@ class WebSocket:
         return len(self._outbox)
 
     def _send(self, opcode: int, payload: bytes) -> None:
+        if len(self._outbox) > _MAX_OUTBOX and opcode != ABNF.OPCODE_CLOSE:  # that is the last one
+            self._finish("the server reads nothing of what we send")
+            return
         self._outbox += ABNF.create_frame(payload, opcode).format()
         self._flush()
 

@@ -61,8 +61,8 @@ class Client:
                 self.changed.wait()
         return self.messages
 
-    def wait_closed(self):
-        assert self.socket.closed.wait(5)
+    def wait_closed(self, timeout=5):
+        assert self.socket.closed.wait(timeout)
         (end,) = self.ends
         return end
 
@@ -389,6 +389,17 @@ def test_a_server_that_reads_nothing_is_given_up(context):
             for _ in range(1000):
                 client.socket.send(b"x" * 100_000)
         assert client.wait_closed().problem == "the server reads nothing of what we send"
+
+
+def test_a_server_that_asks_on_and_reads_nothing_is_given_up(context):
+    def script(peer):
+        while True:
+            peer.sock.sendall(frame(PING, b"x" * 125) * 1000)
+
+    with RawServer(after_upgrade(script), context=context[0]) as server:
+        client = Client(server, context=context[1])
+        end = client.wait_closed(30)
+        assert (end.problem, end.clean) == ("the server reads nothing of what we send", False)
 
 
 def test_what_does_not_fit_is_sent_later(context):
