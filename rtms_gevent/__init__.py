@@ -21,7 +21,7 @@ from __future__ import annotations
 from . import signals
 from ._version import __version__
 from .client import Client
-from .config import Limits, Timeouts
+from .config import Limits, Reconnect, Timeouts
 from .enums import (
     AudioChannel,
     AudioSampleRate,
@@ -50,6 +50,7 @@ from .errors import (
     ConnectionLost,
     EndedBeforeJoined,
     FrameError,
+    GaveUp,
     HandshakeClosed,
     HandshakeMalformed,
     HandshakeRejected,
@@ -218,6 +219,7 @@ __all__ = [
     "EventType",
     "Explanation",
     "FrameError",
+    "GaveUp",
     "HandshakeClosed",
     "HandshakeMalformed",
     "HandshakeRejected",
@@ -238,6 +240,7 @@ __all__ = [
     "NotJoinedError",
     "Participant",
     "Product",
+    "Reconnect",
     "RemoteProtocolError",
     "RtmsError",
     "ServerUrlError",

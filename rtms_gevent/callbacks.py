@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from .errors import ConnectionLost, GaveUp
 from .protocol.packets import Metadata
 from .protocol.people import Participant
 from .reports import Session
 
 __all__ = [
     "ActiveSpeakerCallback",
+    "BrokenCallback",
     "EventExCallback",
+    "GaveUpCallback",
     "InterruptedCallback",
     "MediaCallback",
     "ParticipantEventCallback",
     "ParticipantVideoCallback",
     "ReasonCallback",
+    "ReconnectedCallback",
+    "ReconnectingCallback",
     "SessionUpdateCallback",
     "SharingCallback",
     "UserUpdateCallback",
@@ -53,3 +58,11 @@ VideoSubscribedCallback = TypeVar(
 )
 #: the event object as JSON
 EventExCallback = TypeVar("EventExCallback", bound=Callable[[str], object])
+#: what broke, ConnectionLost or None
+BrokenCallback = TypeVar("BrokenCallback", bound=Callable[[str, "ConnectionLost | None"], object])
+#: attempt (from 1 on), delay (ms)
+ReconnectingCallback = TypeVar("ReconnectingCallback", bound=Callable[[int, int], object])
+#: outage (ms)
+ReconnectedCallback = TypeVar("ReconnectedCallback", bound=Callable[[int], object])
+#: GaveUp
+GaveUpCallback = TypeVar("GaveUpCallback", bound=Callable[[GaveUp], object])

@@ -9,7 +9,7 @@ from typing import TypeVar
 from gevent import Timeout, ssl
 from gevent.event import AsyncResult
 
-from .config import Limits, Timeouts
+from .config import Limits, Reconnect, Timeouts
 from .enums import MessageType, StatusCode
 from .errors import (
     ConnectError,
@@ -52,11 +52,13 @@ class Dialling:
         proxy: Proxy | None,
         timeouts: Timeouts,
         limits: Limits,
+        reconnect: Reconnect,
     ) -> None:
         self.context = context
         self.proxy = proxy
         self.timeouts = timeouts
         self.limits = limits
+        self.reconnect = reconnect
 
 
 class Channel:
@@ -209,8 +211,13 @@ class Channel:
             self._socket.close(code)
 
     def wait_closed(self, timeout: float | None) -> None:
-        """Wait for the server to answer the close frame; close anyway after ``timeout`` seconds."""
-        if self._socket is not None and not self._socket.closed.wait(timeout):
+        """Wait for the server to answer the close frame, ``timeout`` seconds at most."""
+        if self._socket is not None:
+            self._socket.closed.wait(timeout)
+
+    def abort(self) -> None:
+        """Close what is not closed yet, without asking the server."""
+        if self._socket is not None:
             self._socket.abort("the server did not answer our close frame")
 
     def abort(self) -> None:

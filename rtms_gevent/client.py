@@ -13,19 +13,23 @@ from typing import Any, TypeVar
 from . import homes
 from .callbacks import (
     ActiveSpeakerCallback,
+    BrokenCallback,
     EventExCallback,
+    GaveUpCallback,
     InterruptedCallback,
     MediaCallback,
     ParticipantEventCallback,
     ParticipantVideoCallback,
     ReasonCallback,
+    ReconnectedCallback,
+    ReconnectingCallback,
     SessionUpdateCallback,
     SharingCallback,
     UserUpdateCallback,
     VideoSubscribedCallback,
 )
 from .channel import Dialling
-from .config import Credentials, Limits, Timeouts, allowed_hosts, ca_file
+from .config import Credentials, Limits, Reconnect, Timeouts, allowed_hosts, ca_file
 from .dispatch import MEDIA_NAMES, Callbacks, Dispatcher
 from .enums import EventType, MediaDataType, Product
 from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
@@ -43,7 +47,8 @@ from .protocol.params import (
 )
 from .protocol.urls import parse_server_urls
 from .reasons import LeaveReason
-from .session import JoinOrder, Session
+from .session import Session
+from .sockets import JoinOrder
 from .transport.connect import Proxy, tls_context
 from .wishes import PARAMS, Wishes
 
@@ -101,6 +106,7 @@ class Client(OfficialNames):
         context: Callable[[], contextlib.AbstractContextManager[object]] | None = None,
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
+        reconnect: Reconnect | None = None,
     ) -> None:
         """Make a client that is not joined.
 
@@ -112,6 +118,7 @@ class Client(OfficialNames):
                 For Flask pass ``app.app_context``.
             timeouts: How long each step may take.
             limits: How much the server may make us hold.
+            reconnect: How a stream that broke is joined again.
 
         Raises:
             ConfigurationError: ``executor`` is none.
@@ -122,6 +129,7 @@ class Client(OfficialNames):
         self._context = context
         self._timeouts = timeouts or Timeouts()
         self._limits = limits or Limits()
+        self._reconnect = reconnect or Reconnect()
         self._callbacks = Callbacks()
         self._wishes = Wishes()
         self._proxy: Proxy | None = None
@@ -240,7 +248,11 @@ class Client(OfficialNames):
             endpoints=parse_server_urls(given["server_urls"], allowed),
             signature=signature,
             dialling=Dialling(
-                tls_context(ca_file(given["ca"])), self._proxy, self._timeouts, self._limits
+                tls_context(ca_file(given["ca"])),
+                self._proxy,
+                self._timeouts,
+                self._limits,
+                self._reconnect,
             ),
             allowed_hosts=allowed,
             timeout=_seconds(given["timeout"], self._timeouts.join),
@@ -370,17 +382,28 @@ class Client(OfficialNames):
     def notify(self, event: object) -> None:
         """Tell the client what a later webhook said about its stream.
 
-        A stop ends it, after everything that has arrived was delivered.
+        A stop ends it, after everything that has arrived was delivered. An interruption makes it
+        reconnect, if it has not yet. A start with other addresses makes it go there; one with the
+        same is a repetition, and changes nothing. Events of other streams are ignored.
 
         Args:
             event: The webhook event: parsed, or as the dict that Zoom sent.
+
+        Raises:
+            ServerUrlError: a start names addresses that must not be dialled.
         """
         name, payload = _payload_of(event)
         if not self._is_active or payload.get("rtms_stream_id") != self.stream_id():
             return
         session = self._joined_session()
-        if name is not None and name.replace(".", "_").endswith("rtms_stopped"):
+        kind = (name or "").replace(".", "_")
+        if kind.endswith("rtms_stopped"):
             self._call(session.stopped_by_zoom, integer(payload, "stop_reason"))
+        elif kind.endswith("rtms_interrupted"):
+            self._call(session.interrupted_by_zoom, _event_ts(event))
+        elif kind.endswith("rtms_started"):
+            urls = parse_server_urls(payload.get("server_urls"), session.order.allowed_hosts)
+            self._call(session.moved_by_zoom, urls)
 
     # -- what is known -----------------------------------------------------------------------------
 
@@ -559,6 +582,25 @@ class Client(OfficialNames):
         """``callback(user_id, status, error)`` after :meth:`subscribe_video`; status 0 is good."""
         return self._on("video_subscribed", callback)
 
+    def on_interrupted(self, callback: BrokenCallback) -> BrokenCallback:
+        """``callback(what, error)`` when a socket broke and is being rebuilt.
+
+        ``what`` is "signaling", "media" or a media type; ``error`` is ``None`` where Zoom says so.
+        """
+        return self._on("interrupted", callback)
+
+    def on_reconnecting(self, callback: ReconnectingCallback) -> ReconnectingCallback:
+        """``callback(attempt, delay)`` before each attempt to rebuild; the delay is in ms."""
+        return self._on("reconnecting", callback)
+
+    def on_reconnected(self, callback: ReconnectedCallback) -> ReconnectedCallback:
+        """``callback(outage)`` when all is whole again, after so many ms."""
+        return self._on("reconnected", callback)
+
+    def on_gave_up(self, callback: GaveUpCallback) -> GaveUpCallback:
+        """``callback(error)`` when it could not be rebuilt in time; ``on_leave`` follows."""
+        return self._on("gave_up", callback)
+
     def on_event_ex(self, callback: EventExCallback) -> EventExCallback:
         """``callback(event)`` with any event as JSON text, known or not; subscribes to nothing."""
         return self._on("event_ex", callback)
@@ -666,6 +708,11 @@ def _payload_of(given: object) -> tuple[str | None, dict[str, Any]]:
             f"join() takes ids, a webhook's payload or a webhook event, not {type(given).__name__}"
         )
     return (event if isinstance(event, str) else None), flatten(payload)
+
+
+def _event_ts(event: object) -> int | None:
+    value = event.get("event_ts") if isinstance(event, Mapping) else getattr(event, "event_ts", 0)
+    return value if isinstance(value, int) and value > 0 else None
 
 
 def _refuse_misspelt(fields: Mapping[str, Any]) -> None:

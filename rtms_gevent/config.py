@@ -16,6 +16,7 @@ __all__ = [
     "DEFAULT_ALLOWED_HOSTS",
     "Credentials",
     "Limits",
+    "Reconnect",
     "Timeouts",
     "WebhookSettings",
     "allowed_hosts",
@@ -83,6 +84,23 @@ class Timeouts:
     signaling_silence: float = 65.0
     #: Silence on a media socket after which it counts as lost.
     media_silence: float = 65.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Reconnect:
+    """How a stream that broke is joined again. Times are in seconds."""
+
+    #: False ends a stream when one of its sockets breaks.
+    enabled: bool = True
+    #: How long Zoom waits for us after the signaling socket broke.
+    signaling_window: float = 60.0
+    #: How long Zoom waits for us after a media socket broke.
+    media_window: float = 65.0
+    #: The first attempt comes nearly at once, the second after about so long; then it doubles.
+    base_delay: float = 1.0
+    max_delay: float = 10.0
+    #: How often the first joining is tried, where the failure may pass.
+    join_attempts: int = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from blinker import NamedSignal
 
 from . import signals
 from .enums import MediaDataType
-from .errors import ConfigurationError, InboxOverflow, JoinError
+from .errors import ConfigurationError, InboxOverflow
 from .inbox import Inbox
 from .outlets import Closing, Context, Job, OutletChoice
 from .protocol.packets import MediaPacket
@@ -52,6 +52,10 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "video_subscribed": ("user_id", "status", "error"),
     "event_ex": ("event", "update"),
     "other_message": ("message", "socket"),
+    "interrupted": ("what", "error"),
+    "reconnecting": ("attempt", "delay"),
+    "reconnected": ("outage",),
+    "gave_up": ("error",),
 }
 
 #: Notices without a callback of their name.
@@ -193,8 +197,7 @@ class Dispatcher:
                 self._call("join_confirm", [(0,)], begun=self.release_media)
             elif name == "left":
                 reason = arguments[1]
-                never_joined = isinstance(reason.error, JoinError)
-                self._call("join_confirm" if never_joined else "leave", [(reason.code,)])
+                self._call("leave" if reason.was_joined else "join_confirm", [(reason.code,)])
             elif name not in _SIGNALS_ONLY:
                 self._call(name, [arguments[: _CALLBACK_ARGUMENTS.get(name, len(arguments))]])
             self._guarded(self.tell, notice)

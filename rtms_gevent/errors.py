@@ -21,6 +21,7 @@
     │   └── EndedBeforeJoined       somebody ended the stream meanwhile
     ├── StreamLost                  a joined stream broke off
     │   ├── ConnectionLost          a socket closed or fell silent
+    │   ├── GaveUp                  it could not be joined again in time
     │   └── InboxOverflow           callbacks were too slow and packets had to be dropped
     ├── WebhookError                a webhook request was refused; has the HTTP status to answer
     └── MissingExtra                an optional dependency is not installed (ImportError)
@@ -39,6 +40,7 @@ __all__ = [
     "ConnectionLost",
     "EndedBeforeJoined",
     "FrameError",
+    "GaveUp",
     "HandshakeClosed",
     "HandshakeMalformed",
     "HandshakeRejected",
@@ -252,6 +254,22 @@ class ConnectionLost(StreamLost):
 
     def __str__(self) -> str:
         return f"the {self.socket} socket was lost: {self.problem}"
+
+
+class GaveUp(StreamLost):
+    """A stream that broke could not be joined again before Zoom's window closed."""
+
+    def __init__(self, outage: float, attempts: int) -> None:
+        super().__init__(outage, attempts)
+        self.outage = outage  #: seconds since the loss
+        self.attempts = attempts
+
+    def __str__(self) -> str:
+        return (
+            f"the stream broke and could not be joined again: {self.attempts} attempts in "
+            f"{self.outage:.0f} s. Zoom has ended it by now; start RTMS again, or wait for the "
+            "next start webhook."
+        )
 
 
 class InboxOverflow(StreamLost):

@@ -28,6 +28,8 @@ class LeaveReason:
     error: RtmsError | None = None
     #: Whether we left of our own accord.
     by_us: bool = False
+    #: Whether media could flow before.
+    was_joined: bool = True
 
     @classmethod
     def left(cls) -> LeaveReason:
@@ -42,10 +44,10 @@ class LeaveReason:
         return cls(int(stop_reason), known(StopReason, stop_reason))
 
     @classmethod
-    def failed(cls, error: RtmsError) -> LeaveReason:
-        """Joining failed, or a joined stream broke off."""
+    def failed(cls, error: RtmsError, *, was_joined: bool = True) -> LeaveReason:
+        """Joining failed, or a joined stream broke off and could not be joined again."""
         if isinstance(error, JoinError):
-            return cls(error.reason, error=error)
+            return cls(error.reason, error=error, was_joined=was_joined)
         if isinstance(error, ConnectionLost) and error.close_code is not None:
             return cls(_CLOSED_BY_SERVER, error=error)
         return cls(_CONNECTION_LOST, error=error)

@@ -1,61 +1,46 @@
-"""One stream's life: signaling and media sockets, the order of handshakes, and the end."""
+"""One stream's life: joining, watching, mending, and the end."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
+import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 
-import gevent
 from gevent.event import AsyncResult, Event
 from gevent.lock import Semaphore
 
-from ._version import __version__
-from .channel import Channel, Dialling
+from .channel import Channel
 from .dispatch import Dispatcher
-from .enums import MediaDataType, StreamState
+from .enums import EventType, MediaDataType, StreamState
 from .errors import (
     ConnectionLost,
     EndedBeforeJoined,
-    HandshakeMalformed,
+    GaveUp,
     JoinError,
-    JoinTimeout,
-    MediaNotOffered,
     RemoteProtocolError,
     RtmsError,
-    ServerUrlError,
 )
-from .protocol.codec import JsonCodec
-from .protocol.identity import StreamIdentity
-from .protocol.media import MediaConversation
 from .protocol.messages import (
-    ClientReady,
     EventSubscription,
     EventUpdate,
-    MediaHandshakeRequest,
-    MediaHandshakeResponse,
     Message,
     SessionStateUpdate,
-    SignalingHandshakeRequest,
-    SignalingHandshakeResponse,
-    StreamCloseRequest,
     StreamStateUpdate,
-    VideoSubscriptionRequest,
     VideoSubscriptionResponse,
 )
 from .protocol.packets import MediaPacket
-from .protocol.params import media_params
-from .protocol.signaling import SignalingConversation
-from .protocol.urls import Endpoint, parse_server_urls
+from .protocol.reconnect import Attempt, Backoff, Expired, Recovery, is_transient
+from .protocol.urls import Endpoint
 from .reasons import LeaveReason
 from .reports import Notice, Reports
+from .sockets import Handlers, JoinOrder, Sockets
 from .transport.clock import Deadline
 from .transport.greenlets import Crew
 from .wishes import Wishes
 
-__all__ = ["JoinOrder", "Session"]
+__all__ = ["Session"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,33 +48,23 @@ logger = logging.getLogger(__name__)
 #: mad server can fill neither the disk nor the memory.
 _TOLD_SKIPPED = 20
 
+#: Seconds to wait for the answers to close frames on sockets that are to be rebuilt: time is short,
+#: and a server that cannot answer has sent all it could.
+_FAREWELL = 0.5
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class JoinOrder:
-    """All that is needed to join one stream, checked."""
-
-    identity: StreamIdentity
-    endpoints: tuple[Endpoint, ...]
-    signature: str = dataclasses.field(repr=False)
-    dialling: Dialling = dataclasses.field(repr=False)
-    allowed_hosts: tuple[str, ...]
-    #: Seconds that all of joining may take.
-    timeout: float
-    #: One media socket for all media types instead of one for each.
-    unified: bool = False
-    buffer_data: bool | None = None
+#: Seconds after a repair in which Zoom may still tell of the loss that it mended.
+_LATE_NEWS = 3.0
 
 
 class Session:
     """One stream, from joining to its end.
 
-    A supervising greenlet joins, and watches for silence; the hub reads; the dispatcher's greenlets
-    deliver. Greenlet-safety: any greenlet of the hub that started it.
+    A supervising greenlet joins, watches for silence and mends what breaks; the hub reads; the
+    dispatcher's greenlets deliver. Greenlet-safety: any greenlet of the hub that started it.
     """
 
     def __init__(self, order: JoinOrder, wishes: Wishes, dispatcher: Dispatcher) -> None:
         """Prepare a session; :meth:`start` begins it."""
-        self.order = order
         self.joined: AsyncResult[bool] = AsyncResult()  #: set, or has the error, once known
         self.over = Event()  #: set when the end was told to the user
         self.end: LeaveReason | None = None  #: set when the end is known
@@ -97,28 +72,46 @@ class Session:
         self.skipped: dict[str, int] = {}
         self._wishes = wishes
         self._dispatcher = dispatcher
-        self._crew = Crew(f"rtms {order.identity.stream_id[:12]}")
-        self._codec = JsonCodec(order.identity.product, max_nesting=order.dialling.limits.nesting)
+        self._crew = Crew(f"rtms {order.stream}")
         self._reports = Reports(order.identity.stream_id, order.identity.uuid)
-        self._deadline = Deadline(order.timeout)
-        self._ending = Event()
-        self._step = "the signaling socket"
-        self._offered: dict[MediaDataType, tuple[Endpoint, ...]] = {}
-        self._signaling = Channel(
-            "signaling",
-            SignalingConversation(),
-            self._codec,
-            on_message=self._on_signaling,
-            on_skipped=self._on_skipped,
-            on_closed=self._on_lost,
-            silence=order.dialling.timeouts.signaling_silence,
+        self._sockets = Sockets(
+            order,
+            wishes,
+            self._crew,
+            Handlers(
+                self._on_signaling,
+                self._on_media,
+                self._on_skipped,
+                self._on_lost,
+                self._tell_error,
+            ),
         )
-        self._media: dict[MediaDataType, Channel] = {}
-        #: The parameters that each media socket was asked for last.
-        self._asked: dict[MediaDataType, dict[str, dict[str, int | bool]]] = {}
+        self._ending = Event()
+        self._news = Event()  # the supervisor has something to do
         self._changing_media = Semaphore()
-        #: What the server really sends, per media type, as it said in its handshake response.
-        self.negotiated: dict[str, object] = {}
+        settings = order.dialling.reconnect
+        self._backoff = Backoff(settings.base_delay, settings.max_delay)
+        self._recovery = self._new_recovery()
+        self._restored_at = float("-inf")  # monotonic
+
+    def _new_recovery(self) -> Recovery:
+        settings = self.order.dialling.reconnect
+        return Recovery(
+            signaling_window=settings.signaling_window,
+            media_window=settings.media_window,
+            backoff=self._backoff,
+            chance=_chance,
+        )
+
+    @property
+    def order(self) -> JoinOrder:
+        """What was asked for; its endpoints change where Zoom moves the stream."""
+        return self._sockets.order
+
+    @property
+    def negotiated(self) -> dict[str, object]:
+        """What the server really sends, per media type."""
+        return self._sockets.negotiated
 
     # -- the supervisor ----------------------------------------------------------------------------
 
@@ -133,23 +126,18 @@ class Session:
     def _run(self) -> None:
         try:
             self._join()
+            while not self._ending.is_set():
+                self._watch()
+                self._mend()
         except JoinError as problem:
-            self._finish(LeaveReason.failed(problem))
-        except Exception as problem:  # noqa: BLE001 - logged there
-            self._finish(LeaveReason.failed(self._unexpected(problem)))
-        else:
-            self._watch()
-        # A socket that is just being opened, anew or in addition, would outlive the stream.
-        self._crew.stop()
+            self._finish(LeaveReason.failed(problem, was_joined=self._was_joined))
         assert self.end is not None
-        if self.end.by_us:
-            return  # leave() does the rest
-        if isinstance(self.end.error, JoinError):
-            logger.error("stream %s: %s", self._stream, self.end)
-            self._tell_error(self.end.error, "join")
+        if self.end.error is None:
+            logger.info("stream %s is over: %s", self.order.stream, self.end)
         else:
-            logger.info("stream %s is over: %s", self._stream, self.end)
-        self._close_sockets()
+            logger.error("stream %s is over: %s", self.order.stream, self.end)
+            self._tell_error(self.end.error, "reconnect" if self._was_joined else "join")
+        self._sockets.close()
         self._dispatcher.drain()
         self._dispatcher.put(Notice("left", (self.order.identity.stream_id, self.end)))
         self._dispatcher.drain()
@@ -157,203 +145,216 @@ class Session:
         self.over.set()
 
     @property
-    def _stream(self) -> str:
-        """The stream as logs name it: its id is no secret, but long."""
-        return self.order.identity.stream_id[:12]
+    def _was_joined(self) -> bool:
+        return self.joined.ready() and self.joined.successful()
 
     def _join(self) -> None:
-        order = self.order
-        try:
-            with gevent.Timeout(self._deadline.left(), _TooLate):
-                self._signaling.open(order.endpoints, order.dialling, self._deadline)
-                self._step = "the answer to the signaling handshake"
-                answer = self._signaling.greet(
-                    SignalingHandshakeRequest(
-                        identity=order.identity,
-                        signature=order.signature,
-                        buffer_data=order.buffer_data,
-                        agent=f"rtms-gevent/{__version__}",
-                    ),
-                    SignalingHandshakeResponse,
-                    order.dialling,
-                    self._deadline,
-                )
-                self._offered = self._endpoints_of(answer)
-                self._step = "the media sockets"
-                wanted = self._wishes.media
-                if not wanted:
-                    logger.warning(
-                        "stream %s: no media callback is registered, so only events will arrive",
-                        self._stream,
-                    )
-                self._open_media(wanted)
-                if self._ending.is_set():
+        """Open everything for the first time; what may pass is tried a few times."""
+        deadline = Deadline(self.order.timeout)
+        settings = self.order.dialling.reconnect
+        for attempt in range(1, settings.join_attempts + 1):
+            self._recovery = self._new_recovery()  # losses of an earlier attempt do not count
+            try:
+                self._sockets.connect(deadline)
+                break
+            except JoinError as problem:
+                delay = self._backoff.delay(attempt + 1, _chance())
+                left = deadline.left()
+                is_last = attempt == settings.join_attempts or not is_transient(problem)
+                if self._ending.is_set() or is_last or (left is not None and left < delay):
+                    raise
+                logger.warning("stream %s, attempt %d: %s", self.order.stream, attempt, problem)
+                self._tell_error(problem, "join")
+                self._sockets.close()
+                if self._ending.wait(delay):
                     return
-                self._fulfil_wishes()
-        except _TooLate:
-            raise JoinTimeout(order.timeout, self._step) from None
-        except ConnectionLost as problem:
-            # It broke between two handshakes.
-            raise HandshakeMalformed(problem.socket, problem.problem) from problem
-        logger.info("stream %s is joined", self._stream)
-        self._dispatcher.put(Notice("joined", (order.identity.stream_id, order.identity.uuid)))
+        if self._ending.is_set():
+            return
+        logger.info("stream %s is joined", self.order.stream)
+        if not self._wishes.media:
+            logger.warning(
+                "stream %s: no media callback is registered, so only events will arrive",
+                self.order.stream,
+            )
+        identity = self.order.identity
+        self._dispatcher.put(Notice("joined", (identity.stream_id, identity.uuid)))
         self.joined.set(True)
-        self._catch_up(wanted)
-
-    def _endpoints_of(
-        self, answer: SignalingHandshakeResponse
-    ) -> dict[MediaDataType, tuple[Endpoint, ...]]:
-        """Return the addresses of the media servers that may be dialled."""
-        if not answer.media_urls and self._wishes.media:
-            raise HandshakeMalformed("signaling", "it names no media server")
-        try:
-            return {
-                kind: parse_server_urls(urls, self.order.allowed_hosts)
-                for kind, urls in answer.media_urls.items()
-            }
-        except ServerUrlError as problem:
-            raise HandshakeMalformed("signaling", str(problem)) from problem
 
     def _watch(self) -> None:
-        """Wait for the end, and declare it when a socket is silent for too long."""
-        while not self._ending.is_set():
+        """Wait until something is broken, or the end."""
+        while not self._ending.is_set() and not self._recovery.is_broken:
             now = time.monotonic()
-            channels = [self._signaling, *self._media.values()]
-            silent = next((channel for channel in channels if not channel.silent_for(now)), None)
+            silent = self._sockets.silent(now)
             if silent is not None:
                 self._on_lost(silent, ConnectionLost(silent.name, "nothing was heard for too long"))
                 return
-            self._ending.wait(min(channel.silent_for(now) for channel in channels))
+            self._news.clear()
+            self._news.wait(self._sockets.patience(now))
 
-    # -- media sockets -----------------------------------------------------------------------------
+    # -- mending -----------------------------------------------------------------------------------
 
-    def _open_media(self, wanted: Sequence[MediaDataType]) -> None:
-        """Open the sockets for ``wanted``, all at once, and tell the server that we are ready.
+    def _mend(self) -> None:
+        """Rebuild what is broken, until all is whole, the window has passed, or the end.
 
         Raises:
-            JoinError: one of them could not be opened, or none is offered.
+            JoinError: what another try would not mend.
         """
-        plan = self._plan(wanted)
-        if not plan:
-            return
-        openers = {
-            kind: self._crew.spawn(f"open {channel.name}", self._open_one, channel, kind, endpoints)
-            for kind, (channel, endpoints) in plan.items()
-        }
-        try:
-            for opener in gevent.iwait(list(openers.values())):
-                problem = opener.value
-                if isinstance(problem, JoinError):
-                    raise problem
-        finally:
-            gevent.killall(list(openers.values()), block=False)
-        self._signaling.tell(ClientReady(stream_id=self.order.identity.stream_id))
-
-    def _plan(
-        self, wanted: Sequence[MediaDataType]
-    ) -> dict[MediaDataType, tuple[Channel, tuple[Endpoint, ...]]]:
-        """Return which channels to open, and where."""
-        kinds = (MediaDataType.ALL,) if self.order.unified and wanted else wanted
-        plan, missing = {}, []
-        for kind in kinds:
-            if kind in self._media:
+        while not self._ending.is_set():
+            step = self._recovery.next(time.monotonic())
+            if step is None:
+                return
+            if isinstance(step, Expired):
+                self._give_up(step)
+                return
+            if not self.order.dialling.reconnect.enabled:
+                return
+            self._dispatcher.put(Notice("reconnecting", (step.number, int(step.delay * 1000))))
+            logger.info(
+                "stream %s: attempt %d to reconnect %s in %d ms",
+                self.order.stream,
+                step.number,
+                "everything" if step.media is None else _names(step.media),
+                step.delay * 1000,
+            )
+            self._news.clear()
+            # More may break, or new addresses come, while we wait: then look again.
+            if self._news.wait(step.delay):
                 continue
-            # Some servers name one address for everything.
-            endpoints = self._offered.get(kind) or self._offered.get(MediaDataType.ALL)
-            if endpoints:
-                self._media[kind] = channel = self._media_channel(kind)
-                plan[kind] = (channel, endpoints)
-            else:
-                missing.append(kind)
-        if missing:
-            problem = MediaNotOffered(
-                tuple(kind.name.lower() for kind in missing),
-                tuple(kind.name.lower() for kind in self._offered),
-            )
-            if not plan and not self._media:
-                raise problem
-            logger.error("stream %s: %s", self._stream, problem)
-            self._tell_error(problem, "join")
-        return plan
+            self._attempt(step)
 
-    def _media_channel(self, kind: MediaDataType) -> Channel:
-        name = "unified" if kind is MediaDataType.ALL else kind.name.lower()
-        return Channel(
-            name,
-            MediaConversation(name),
-            self._codec,
-            on_message=self._on_media,
-            on_skipped=self._on_skipped,
-            on_closed=self._on_lost,
-            silence=self.order.dialling.timeouts.media_silence,
-        )
-
-    def _open_one(
-        self, channel: Channel, kind: MediaDataType, endpoints: tuple[Endpoint, ...]
-    ) -> JoinError | None:
-        """Open one media socket; return what went wrong."""
-        order = self.order
+    def _attempt(self, step: Attempt) -> None:
+        self._recovery.began(step)
+        deadline = Deadline(step.left)
         try:
-            self._asked[kind] = asked = self._params_for(kind)
-            channel.open(endpoints, order.dialling, self._deadline)
-            answer = channel.greet(
-                MediaHandshakeRequest(
-                    identity=order.identity,
-                    signature=order.signature,
-                    media_type=kind,
-                    media_params=asked,
-                ),
-                MediaHandshakeResponse,
-                order.dialling,
-                self._deadline,
-            )
+            with self._changing_media:
+                if step.media is None:
+                    self._sockets.close(_FAREWELL)
+                    self._sockets.connect(deadline)
+                else:
+                    self._sockets.close_media(step.media, _FAREWELL)
+                    self._sockets.open_media(self._wanted(step.media), deadline)
+                    self._subscribe_video_again(step.media)
+        except ConnectionLost as problem:  # of the signaling socket, while media was mended
+            logger.warning("stream %s: %s", self.order.stream, problem)
+            self._recovery.failed(step)
+            self._recovery.lost_signaling(time.monotonic())
+            return
         except JoinError as problem:
-            return problem
-        except Exception as problem:  # noqa: BLE001 - logged there
-            return self._unexpected(problem)
-        self.negotiated.update(answer.media_params)
-        return None
+            if not is_transient(problem):
+                raise
+            logger.warning("stream %s, attempt %d: %s", self.order.stream, step.number, problem)
+            self._tell_error(problem, "reconnect")
+            self._recovery.failed(step)
+            return
+        self._restored_at = time.monotonic()
+        outage = self._recovery.restored(step, self._restored_at)
+        if outage is not None:
+            logger.info("stream %s is whole again after %.1f s", self.order.stream, outage)
+            self._dispatcher.put(Notice("reconnected", (int(outage * 1000),)))
 
-    def _unexpected(self, problem: Exception) -> JoinError:
-        """Log a bug, and return an error for it, so that nobody waits for ever because of it."""
-        logger.exception("stream %s: joining failed in an unexpected way", self._stream)
-        return JoinError(f"joining failed with {type(problem).__name__}: {problem}")
+    def _wanted(self, keys: frozenset[MediaDataType]) -> tuple[MediaDataType, ...]:
+        """Return the media types to ask for, so that the sockets of ``keys`` come back."""
+        if MediaDataType.ALL in keys:
+            return self._wishes.media
+        return tuple(kind for kind in self._wishes.media if kind in keys)
 
-    def _params_for(self, kind: MediaDataType) -> dict[str, dict[str, int | bool]]:
-        kinds = self._wishes.media if kind is MediaDataType.ALL else (kind,)
-        chosen = {item: self._wishes.params_for(item) for item in kinds}
-        return media_params({params.key: params for params in chosen.values() if params})
+    def _subscribe_video_again(self, keys: frozenset[MediaDataType]) -> None:
+        chosen = self._wishes.video_of
+        if chosen is not None and not keys.isdisjoint({MediaDataType.VIDEO, MediaDataType.ALL}):
+            self._sockets.subscribe_video(chosen, True)
+
+    def _give_up(self, step: Expired) -> None:
+        error = GaveUp(step.outage, step.attempts)
+        self._dispatcher.put(Notice("gave_up", (error,)))
+        self._finish(LeaveReason.failed(error))
+
+    def _news_of(self, loss: Callable[[float], bool]) -> bool:
+        """Note a loss, and wake the supervisor if it is news."""
+        is_news = not self._ending.is_set() and loss(time.monotonic())
+        if is_news:
+            self._news.set()
+        return is_news
+
+    def _interrupted(self, what: str, problem: RtmsError | None) -> None:
+        logger.warning("stream %s: %s is interrupted: %s", self.order.stream, what, problem)
+        self._dispatcher.put(Notice("interrupted", (what, problem)))
+
+    def _on_lost(self, channel: Channel, problem: ConnectionLost) -> None:
+        """A socket broke, or fell silent."""
+        if not self.order.dialling.reconnect.enabled:
+            self._finish(LeaveReason.failed(problem))
+            return
+        kind = self._sockets.kind_of(channel)
+        if self._sockets.is_signaling(channel):
+            is_news = self._news_of(self._recovery.lost_signaling)
+        elif kind is not None:
+            is_news = self._news_of(lambda now: self._recovery.lost_media((kind,), now))
+        else:
+            return
+        if is_news and self._was_joined:
+            self._interrupted(channel.name, problem)
+
+    def _media_is_interrupted(self) -> None:
+        """Zoom says that media is; it does not say which, and may say it late, and twice."""
+        if (
+            self.order.dialling.reconnect.enabled
+            and not self._recovery.is_broken
+            and time.monotonic() - self._restored_at > _LATE_NEWS
+            and self._news_of(lambda now: self._recovery.lost_media(self._sockets.media, now))
+        ):
+            self._interrupted("media", None)
+
+    def interrupted_by_zoom(self, event_ts: int | None) -> None:
+        """Act on a webhook that says that Zoom has lost us. Never waits.
+
+        Args:
+            event_ts: When Zoom noticed, ms since the epoch. What we have mended since is old news.
+        """
+        if event_ts is not None:
+            age = time.time() - event_ts / 1000
+            if time.monotonic() - self._restored_at < age:
+                return
+        if self.order.dialling.reconnect.enabled and self._news_of(self._recovery.lost_signaling):
+            self._interrupted("signaling", None)
+
+    def moved_by_zoom(self, endpoints: tuple[Endpoint, ...]) -> None:
+        """Act on a start webhook for this stream. Never waits.
+
+        A repetition names the addresses that we use; others mean that a server has failed.
+        """
+        if endpoints == self.order.endpoints or self._ending.is_set():
+            return
+        self._sockets.move(endpoints)
+        if self._was_joined:
+            self._recovery.moved(time.monotonic())
+            self._news.set()
+            self._interrupted("signaling", None)
 
     # -- what the user wants, now and later --------------------------------------------------------
 
     @property
     def is_joined(self) -> bool:
-        """Whether media may flow."""
-        return self.joined.ready() and self.joined.successful() and not self._ending.is_set()
+        """Whether Zoom listens to us: joined, not over, and the signaling socket not broken."""
+        return (
+            self._was_joined
+            and not self._ending.is_set()
+            and not self._recovery.is_signaling_broken
+        )
 
     def is_open(self, kind: MediaDataType) -> bool:
         """Whether a socket for this media type was asked for already."""
-        return kind in self._media or MediaDataType.ALL in self._media
-
-    def _fulfil_wishes(self) -> None:
-        events = self._wishes.subscribable
-        if events:
-            self._signaling.tell(EventSubscription(events=events))
-        if self._wishes.video_of is not None:
-            self.subscribe_video(self._wishes.video_of, True)
+        return self._sockets.key_of(kind) in self._sockets.media
 
     def subscribe(self, events: tuple[int, ...], subscribe: bool) -> None:
         """Tell the server which events are wanted, or wanted no more."""
         if events and self.is_joined:
-            self._signaling.tell(EventSubscription(events=events, subscribe=subscribe))
+            with contextlib.suppress(ConnectionLost):  # told again when that is mended
+                self._sockets.tell(EventSubscription(events=events, subscribe=subscribe))
 
     def subscribe_video(self, user_id: int, subscribe: bool) -> None:
         """Ask for a participant's video; the answer comes as ``video_subscribed``."""
-        self._signaling.tell(
-            VideoSubscriptionRequest(
-                user_id=user_id, subscribe=subscribe, timestamp=int(time.time() * 1000)
-            )
-        )
+        with contextlib.suppress(ConnectionLost):  # told again when that is mended
+            self._sockets.subscribe_video(user_id, subscribe)
 
     def add_media(self) -> None:
         """Open sockets for media that is wanted now and was not before. Returns at once."""
@@ -365,14 +366,6 @@ class Session:
         if self.is_joined and self.is_open(kind):
             self._crew.spawn("renegotiate", self._renegotiate, kind)
 
-    def _catch_up(self, wanted: Sequence[MediaDataType]) -> None:
-        """Do what was wished for after ``wanted`` was read and its sockets were being opened."""
-        if self._wishes.media != wanted:
-            self.add_media()
-        for kind, asked in self._asked.items():
-            if asked != self._params_for(kind):
-                self.renegotiate(kind)
-
     def _add_media(self) -> None:
         with self._changing_media:
             for kind in self._wishes.media:
@@ -380,39 +373,29 @@ class Session:
 
     def _renegotiate(self, kind: MediaDataType) -> None:
         with self._changing_media:
-            self._close_media(kind)
+            key = self._sockets.key_of(kind)
+            # All that the server has sent in the old form is read before its close frame.
+            self._sockets.close_media((key,))
             self._open_later(kind, "renegotiate")
-        has_video = kind is MediaDataType.VIDEO or self.order.unified
-        if has_video and self._wishes.video_of is not None:
             with contextlib.suppress(ConnectionLost):
-                self.subscribe_video(self._wishes.video_of, True)
+                self._subscribe_video_again(frozenset({key}))
 
     def _open_later(self, kind: MediaDataType, where: str) -> None:
         """Open a media socket of a joined stream; what goes wrong is told, and the others go on."""
-        self._deadline = Deadline(self.order.dialling.timeouts.join)
         try:
-            self._open_media((kind,))
+            self._sockets.open_media((kind,), Deadline(self.order.dialling.timeouts.join))
         except RtmsError as problem:
-            logger.error("stream %s: %s", self._stream, problem)
-            self._close_media(kind)  # so that it can be asked for again
+            logger.error("stream %s: %s", self.order.stream, problem)
+            self._sockets.close_media((self._sockets.key_of(kind),))  # can be asked for again
             self._tell_error(problem, where)
-
-    def _close_media(self, kind: MediaDataType) -> None:
-        """Close the socket that ``kind`` comes on, if there is one, and forget it."""
-        key = MediaDataType.ALL if self.order.unified else kind
-        channel = self._media.get(key)
-        if channel is not None:
-            # All that the server has sent is read before its close frame. Until then we keep the
-            # channel, so that a leave() in the meantime finds it.
-            channel.close()
-            channel.wait_closed(self.order.dialling.timeouts.close)
-            del self._media[key]
 
     # -- in the hub --------------------------------------------------------------------------------
 
     def _on_signaling(self, channel: Channel, message: Message | MediaPacket) -> None:
         if isinstance(message, EventUpdate):
             notices = self._reports.of_event(message)
+            if message.event_type is EventType.MEDIA_CONNECTION_INTERRUPTED:
+                self._media_is_interrupted()
         elif isinstance(message, SessionStateUpdate):
             notices = self._reports.of_session_state(message)
         elif isinstance(message, StreamStateUpdate):
@@ -435,6 +418,8 @@ class Session:
         )
         if message.state == StreamState.TERMINATED:
             self._finish(LeaveReason.stopped(message.reason))
+        elif message.state == StreamState.INTERRUPTED:
+            self._media_is_interrupted()
 
     def _on_media(self, channel: Channel, message: Message | MediaPacket) -> None:
         if isinstance(message, MediaPacket):
@@ -451,15 +436,12 @@ class Session:
             return
         logger.warning(
             "stream %s, %s socket: skipped %s (%d so far)",
-            self._stream,
+            self.order.stream,
             channel.name,
             problem,
             count,
         )
         self._tell_error(problem, channel.name)
-
-    def _on_lost(self, channel: Channel, problem: ConnectionLost) -> None:
-        self._finish(LeaveReason.failed(problem))
 
     def _tell_error(self, problem: Exception, where: str) -> None:
         self._dispatcher.put(Notice("error", (problem, where)))
@@ -474,6 +456,7 @@ class Session:
         if not self.joined.ready():
             self.joined.set_exception(reason.error or EndedBeforeJoined(str(reason)))
         self._ending.set()
+        self._news.set()
 
     def stopped_by_zoom(self, stop_reason: int | None) -> None:
         """Note that a webhook said that the stream has stopped. Never waits."""
@@ -490,43 +473,33 @@ class Session:
         if close_stream and self.is_joined:
             self._ask_to_close_stream()
         self._dispatcher.close()
+        self._crew.stop()  # first, or the supervisor would see the end and close the sockets, too
         self._finish(LeaveReason.left())
-        try:
-            self._crew.stop()
-            self._close_sockets()
-        finally:
-            # Also where a time limit of the caller, or a kill, cuts the waiting short.
-            for channel in (*self._media.values(), self._signaling):
-                channel.abort()
-            if not self.over.is_set():
-                self.over.set()
-                assert self.end is not None
-                if self.end.by_us:
-                    logger.info("stream %s is over: %s", self._stream, self.end)
-                self._dispatcher.tell(Notice("left", (self.order.identity.stream_id, self.end)))
+        self._sockets.close()
+        if not self.over.is_set():
+            self.over.set()
+            assert self.end is not None
+            self._dispatcher.tell(Notice("left", (self.order.identity.stream_id, self.end)))
+            logger.info("stream %s is over: %s", self.order.stream, self.end)
 
     def _ask_to_close_stream(self) -> None:
-        request = StreamCloseRequest(stream_id=self.order.identity.stream_id)
         with contextlib.suppress(ConnectionLost):  # the stream is over then, too
-            answer = self._signaling.ask_to_close_stream(
-                request, self.order.dialling.timeouts.close
-            )
+            answer = self._sockets.ask_to_close_stream()
             if answer is None:
-                logger.warning("stream %s: Zoom did not answer the close request", self._stream)
+                logger.warning(
+                    "stream %s: Zoom did not answer the close request", self.order.stream
+                )
             elif answer.status:
                 logger.warning(
-                    "stream %s: Zoom refused to close it, status %d", self._stream, answer.status
+                    "stream %s: Zoom refused to close it, status %d",
+                    self.order.stream,
+                    answer.status,
                 )
 
-    def _close_sockets(self) -> None:
-        """Send close frames on all sockets, and wait for the answers, together."""
-        channels = [*self._media.values(), self._signaling]
-        for channel in channels:
-            channel.close()
-        deadline = Deadline(self.order.dialling.timeouts.close)
-        for channel in channels:
-            channel.wait_closed(deadline.left())
+
+def _chance() -> float:
+    return random.random()  # noqa: S311 - spreads retries, and is no secret
 
 
-class _TooLate(Exception):
-    """Joining as a whole took too long."""
+def _names(kinds: frozenset[MediaDataType]) -> str:
+    return ", ".join(sorted(kind.name.lower() for kind in kinds))

@@ -25,6 +25,8 @@ __all__ = [
     "emit",
     "error",
     "event_ex",
+    "gave_up",
+    "interrupted",
     "joined",
     "joining",
     "left",
@@ -32,6 +34,8 @@ __all__ = [
     "other_message",
     "participant_event",
     "participant_video",
+    "reconnected",
+    "reconnecting",
     "session_state",
     "session_update",
     "sharing_event",
@@ -62,6 +66,24 @@ left = _signals.signal(
     doc="The stream is over for us, whoever ended it, or it could not be joined: follows each"
     " ``joining``. Arguments: ``stream_id`` (str), ``reason``"
     " (LeaveReason).",
+)
+interrupted = _signals.signal(
+    "interrupted",
+    doc="A socket of a joined stream broke, or Zoom says so; it is being rebuilt. Arguments:"
+    " ``what`` (str: 'signaling', 'media' or a media type), ``error`` (ConnectionLost, or None"
+    " where Zoom says so).",
+)
+reconnecting = _signals.signal(
+    "reconnecting",
+    doc="An attempt to rebuild what broke is about to be made. Arguments: ``attempt`` (int, from 1"
+    " on), ``delay`` (int, ms until it is made).",
+)
+reconnected = _signals.signal(
+    "reconnected", doc="All is whole again. Arguments: ``outage`` (int, ms since the loss)."
+)
+gave_up = _signals.signal(
+    "gave-up",
+    doc="What broke could not be rebuilt in time; ``left`` follows. Arguments: ``error`` (GaveUp).",
 )
 error = _signals.signal(
     "error",

@@ -17,6 +17,7 @@ LAYERS = (
     {"protocol"},
     {"transport"},
     {"callbacks", "channel", "dispatch", "inbox", "outlets", "reasons", "reports", "wishes"},
+    {"sockets"},
     {"session"},
     {"homes"},
     {"client", "official_names"},

@@ -130,8 +130,8 @@ class _Live:
     """A stream that is being joined or is joined."""
 
     client: Client
-    server_urls: str | None
-    is_over: bool = False  #: Zoom has stopped it, or a newer start has taken its place
+    start: WebhookEvent  #: the latest start, whose addresses count
+    is_over: bool = False  #: Zoom has stopped it
 
 
 class Streams:
@@ -182,7 +182,7 @@ class Streams:
             self._call("on_event", None, function, event)
 
     def _start(self, event: WebhookEvent) -> None:
-        """Join a stream, or join it anew where it has moved to other addresses."""
+        """Join a stream, or tell its client that it starts again elsewhere."""
         stream_id = event.stream_id or ""
         if not self._handlers.started:
             logger.warning(
@@ -191,15 +191,16 @@ class Streams:
             )
             return
         earlier = self._live.get(stream_id)
-        if earlier is not None and earlier.server_urls == event.server_urls:
-            logger.info("stream %.80r is live at these addresses; start ignored", stream_id)
+        if earlier is not None and not earlier.is_over:
+            # Zoom names other addresses where a server of its has failed; the client knows what to
+            # do, also with a repetition.
+            logger.info("stream %.80r is live; its client is told of the start", stream_id)
+            earlier.start = event
+            if earlier.client.stream_id():
+                self._call("notify", earlier.client, earlier.client.notify, event)
             return
-        live = _Live(Client(context=self._context), event.server_urls)
+        live = _Live(Client(context=self._context), event)
         self._live[stream_id] = live
-        if earlier is not None:
-            logger.info("stream %.80r has moved to other addresses; joining anew", stream_id)
-            earlier.is_over = True
-            self._call("leave", earlier.client, earlier.client.leave)
         if self._prepare(live, event):
             run_soon(self._await_end, stream_id, live)
         else:
@@ -218,7 +219,7 @@ class Streams:
         if live.is_over:
             logger.info("stream %.80r ended before it was joined", event.stream_id)
             return False
-        return self._call("join", client, self._join, client, event) is not False
+        return self._call("join", client, self._join, client, live.start) is not False
 
     def _join(self, client: Client, event: WebhookEvent) -> None:
         client.join(

@@ -6,7 +6,7 @@ import gevent
 import pytest
 from support.recorder import wait_until
 
-from rtms_gevent import Client
+from rtms_gevent import Client, Reconnect
 from rtms_gevent.simulator import Simulator
 
 
@@ -45,9 +45,13 @@ def meeting(simulator):
     return simulator.meeting
 
 
+#: Retries as ever, but without the waiting between them.
+QUICK = Reconnect(base_delay=0.01, max_delay=0.05)
+
+
 @pytest.fixture
 def client():
-    with Client() as made:
+    with Client(reconnect=QUICK) as made:
         yield made
 
 

@@ -35,6 +35,8 @@ from rtms_gevent import (
 )
 from rtms_gevent.simulator import Simulator
 
+from .conftest import QUICK
+
 SENDERS = {
     "audio_data": "send_audio",
     "video_data": "send_video",
@@ -305,29 +307,34 @@ class TestIsolation:
         meeting.send_audio(b"2")
         wait_until(lambda: calls == [b"1", b"2"])
 
-    def test_other_streams_go_on(self, simulator, join, client):
-        """A message over the limit ends its stream, and no other."""
-        recorder = Recorder(client, "audio_data")
+    def test_a_message_over_the_limit_costs_its_socket_only(self, simulator, join, client):
+        """It is refused, its socket is opened anew, and other streams do not notice."""
+        recorder = Recorder(client, "audio_data", "interrupted")
         join()
         other_meeting = simulator.add_meeting()
-        with Client(limits=Limits(message_size=1000)) as other:
-            ended = Recorder(other, "audio_data", "leave")
+        with Client(limits=Limits(message_size=1000), reconnect=QUICK) as other:
+            heard = Recorder(other, "audio_data", "interrupted", "reconnected")
             join(other, meeting=other_meeting)
             other_meeting.send_audio(b"x" * 2000)
-            ended.wait_for("leave")
-            assert "limit is 1000" in str(other.wait(0))
+            heard.wait_for("reconnected")
+            ((what, error),) = heard.of("interrupted")
+            assert what == "audio"
+            assert "limit is 1000" in str(error)
+            wait_until(lambda: other_meeting.send_audio(b"goes on"))
+            assert heard.wait_for("audio_data")[0][0] == b"goes on"
         simulator.meeting.send_audio(b"fine")
         assert recorder.wait_for("audio_data")[0][0] == b"fine"
+        assert recorder.of("interrupted") == []
 
     def test_a_message_of_100_mb_is_refused_before_it_is_buffered(self, simulator, join, client):
-        recorder = Recorder(client, "audio_data", "leave")
+        recorder = Recorder(client, "audio_data", "interrupted")
         join()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with contextlib.suppress(OSError):
             connection = simulator.meeting.connections("audio")[0]
             connection._socket.raw_write(b"\x81\x7f" + (100_000_000).to_bytes(8, "big"))
-        recorder.wait_for("leave")
-        assert "100000000 bytes" in str(client.wait(0))
+        ((_, error),) = recorder.wait_for("interrupted")
+        assert "100000000 bytes" in str(error)
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000
 
     def test_what_cannot_be_used_is_skipped_counted_and_told(self, join, meeting, client):
@@ -512,8 +519,8 @@ class TestRegistering:
         (signaling,) = meeting.connections("signaling")
         del meeting, signaling
         with signals.error.connected_to(keep, sender=client):
-            client._session._offered.pop(MediaDataType.VIDEO)
-            client._session._offered.pop(MediaDataType.ALL)
+            client._session._sockets._offered.pop(MediaDataType.VIDEO)
+            client._session._sockets._offered.pop(MediaDataType.ALL)
             client.on_video_data(print)
             wait_until(lambda: told)
         assert told == ["join"]

@@ -11,6 +11,7 @@ from rtms_gevent.errors import (
     ConnectionLost,
     EndedBeforeJoined,
     FrameError,
+    GaveUp,
     HandshakeClosed,
     HandshakeMalformed,
     HandshakeRejected,
@@ -105,6 +106,12 @@ TEXTS = [
     ),
     (ConnectionLost("audio", "closed", 1001), "the audio socket was lost: closed", None),
     (
+        GaveUp(61.2, 9),
+        "the stream broke and could not be joined again: 9 attempts in 61 s. Zoom has ended it by "
+        "now; start RTMS again, or wait for the next start webhook.",
+        None,
+    ),
+    (
         InboxOverflow("video", 12),
         "12 video packets dropped, because the callback is slower than the stream.",
         None,
@@ -197,6 +204,7 @@ def test_builtin_kin(kind, builtin):
         (ConnectionLost("audio", "p", 1001), {"socket": "audio", "close_code": 1001}),
         (MediaNotOffered(("chat",), ()), {"wanted": ("chat",), "offered": ()}),
         (JoinTimeout(1.5, "x"), {"seconds": 1.5, "waiting_for": "x"}),
+        (GaveUp(61.2, 9), {"outage": 61.2, "attempts": 9}),
         (InboxOverflow("video", 2), {"media_type": "video", "dropped": 2}),
         (WebhookError(413, "p"), {"status": 413, "problem": "p"}),
         (MissingExtra("w", "e"), {"what": "w", "extra": "e"}),

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+import gevent.event
 import pytest
 from flask import Flask, current_app, request
 from werkzeug.test import create_environ, run_wsgi_app
@@ -221,7 +222,9 @@ def test_a_repeated_start_is_ignored(
     assert post(app, started()) == 200
     assert [heard(journal)[0], heard(journal)[0]] == ["started", "join"]
     assert post(app, started()) == 200  # the same delivery again
-    assert post(app, started(event_ts=1)) == 200  # another event, to the same addresses
+    # Another event, to the same addresses: the client knows that it changes nothing.
+    assert post(app, started(event_ts=1)) == 200
+    assert heard(journal)[0] == "notify"
     assert post(app, started(rtms_stream_id="another")) == 200
     client = heard(journal)[1]
     assert heard(journal) == ("join", client, "wss://rtms.zoom.us/a")
@@ -229,22 +232,35 @@ def test_a_repeated_start_is_ignored(
     assert set(rtms.clients) == {STREAM, "another"}
 
 
-def test_a_start_with_new_addresses_replaces_the_client(
+def test_a_start_with_new_addresses_is_told_to_the_client(
     rtms: RTMS, app: Flask, journal: queue.Queue[tuple[Any, ...]]
 ) -> None:
     on_start(rtms, journal)
     post(app, started())
-    first = heard(journal)[1]
+    client = heard(journal)[1]
     assert heard(journal)[0] == "join"
     post(app, started(server_urls="wss://rtms.zoom.us/b"))
-    assert heard(journal) == ("leave", first)
-    events = [heard(journal) for _ in range(3)]
-    second = next(event[1] for event in events if event[0] == "started")
-    assert second is not first
-    assert ("join", second, "wss://rtms.zoom.us/b") in events
-    assert ("ended", first) in events
+    assert heard(journal) == ("notify", client, WebhookKind.STARTED)
     settled()
-    assert rtms.clients == {STREAM: second}
+    assert rtms.clients == {STREAM: client}
+
+
+def test_a_start_with_new_addresses_while_the_app_prepares(
+    rtms: RTMS, app: Flask, journal: queue.Queue[tuple[Any, ...]]
+) -> None:
+    go = gevent.event.Event()
+
+    @rtms.on_stream_started
+    def prepares(client: Any, event: WebhookEvent) -> None:
+        journal.put(("started", client))
+        go.wait()
+
+    post(app, started())
+    client = heard(journal)[1]
+    post(app, started(server_urls="wss://rtms.zoom.us/b"))
+    settled()
+    extension.run_soon(go.set)
+    assert heard(journal) == ("join", client, "wss://rtms.zoom.us/b")
 
 
 def test_stop_and_interruption_are_told_to_client_and_app(

@@ -1,0 +1,365 @@
+"""The signaling and media sockets of one stream, and the order in which they are opened."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+import gevent
+
+from ._version import __version__
+from .channel import Channel, Dialling
+from .enums import MediaDataType
+from .errors import (
+    ConnectionLost,
+    HandshakeClosed,
+    HandshakeMalformed,
+    JoinError,
+    JoinTimeout,
+    MediaNotOffered,
+    RemoteProtocolError,
+    RtmsError,
+    ServerUrlError,
+)
+from .protocol.codec import JsonCodec
+from .protocol.identity import StreamIdentity
+from .protocol.media import MediaConversation
+from .protocol.messages import (
+    ClientReady,
+    EventSubscription,
+    MediaHandshakeRequest,
+    MediaHandshakeResponse,
+    Message,
+    SignalingHandshakeRequest,
+    SignalingHandshakeResponse,
+    StreamCloseRequest,
+    StreamCloseResponse,
+    VideoSubscriptionRequest,
+)
+from .protocol.packets import MediaPacket
+from .protocol.params import media_params
+from .protocol.signaling import SignalingConversation
+from .protocol.urls import Endpoint, parse_server_urls
+from .transport.clock import Deadline
+from .transport.greenlets import Crew
+from .wishes import Wishes
+
+__all__ = ["Handlers", "JoinOrder", "Sockets"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class JoinOrder:
+    """All that is needed to join one stream, checked."""
+
+    identity: StreamIdentity
+    endpoints: tuple[Endpoint, ...]
+    signature: str = dataclasses.field(repr=False)
+    dialling: Dialling = dataclasses.field(repr=False)
+    allowed_hosts: tuple[str, ...]
+    #: Seconds that all of joining may take.
+    timeout: float
+    #: One media socket for all media types instead of one for each.
+    unified: bool = False
+    buffer_data: bool | None = None
+
+    @property
+    def stream(self) -> str:
+        """The stream as logs name it: its id is no secret, but long."""
+        return self.identity.stream_id[:12]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Handlers:
+    """Who is told what arrives. All are called by the hub, but ``problem``, and must not block."""
+
+    signaling: Callable[[Channel, Message | MediaPacket], None]
+    media: Callable[[Channel, Message | MediaPacket], None]
+    skipped: Callable[[Channel, RemoteProtocolError], None]
+    lost: Callable[[Channel, ConnectionLost], None]
+    #: Something could not be opened that the stream can go on without; and where.
+    problem: Callable[[RtmsError, str], None]
+
+
+class Sockets:
+    """Opens, keeps and closes the sockets of a stream.
+
+    Greenlet-safety: any greenlet of one hub; one :meth:`connect` or :meth:`open_media` at a time.
+    """
+
+    def __init__(self, order: JoinOrder, wishes: Wishes, crew: Crew, handlers: Handlers) -> None:
+        """Open nothing yet."""
+        self.order = order
+        #: What the server really sends, per media type, as it said in its handshake response.
+        self.negotiated: dict[str, object] = {}
+        self._wishes = wishes
+        self._crew = crew
+        self._handlers = handlers
+        self._codec = JsonCodec(order.identity.product, max_nesting=order.dialling.limits.nesting)
+        self._offered: dict[MediaDataType, tuple[Endpoint, ...]] = {}
+        self._signaling = self._signaling_channel()
+        self._media: dict[MediaDataType, Channel] = {}
+        self._step = ""
+
+    # -- opening -----------------------------------------------------------------------------------
+
+    def connect(self, deadline: Deadline) -> None:
+        """Open everything that is wanted: signaling, media, subscriptions. Waits cooperatively.
+
+        Raises:
+            JoinError: something could not be opened.
+        """
+        self._step = "the signaling socket"
+        try:
+            with gevent.Timeout(deadline.left(), _TooLate):
+                self._connect(deadline)
+        except _TooLate:
+            raise JoinTimeout(deadline.seconds or 0, self._step) from None
+        except ConnectionLost as problem:
+            # It broke between two handshakes.
+            raise HandshakeClosed(problem.socket, problem.close_code, problem.problem) from problem
+
+    def _connect(self, deadline: Deadline) -> None:
+        order, channel = self.order, self._signaling
+        channel.open(order.endpoints, order.dialling, deadline)
+        self._step = "the answer to the signaling handshake"
+        answer = channel.greet(
+            SignalingHandshakeRequest(
+                identity=order.identity,
+                signature=order.signature,
+                buffer_data=order.buffer_data,
+                agent=f"rtms-gevent/{__version__}",
+            ),
+            SignalingHandshakeResponse,
+            order.dialling,
+            deadline,
+        )
+        self._offered = self._endpoints_of(answer)
+        self._step = "the media sockets"
+        self.open_media(self._wishes.media, deadline)
+        events = self._wishes.subscribable
+        if events:
+            self.tell(EventSubscription(events=events))
+        if self._wishes.video_of is not None:
+            self.subscribe_video(self._wishes.video_of, True)
+
+    def _endpoints_of(
+        self, answer: SignalingHandshakeResponse
+    ) -> dict[MediaDataType, tuple[Endpoint, ...]]:
+        """Return the addresses of the media servers that may be dialled."""
+        if not answer.media_urls and self._wishes.media:
+            raise HandshakeMalformed("signaling", "it names no media server")
+        try:
+            return {
+                kind: parse_server_urls(urls, self.order.allowed_hosts)
+                for kind, urls in answer.media_urls.items()
+            }
+        except ServerUrlError as problem:
+            raise HandshakeMalformed("signaling", str(problem)) from problem
+
+    def open_media(self, wanted: Sequence[MediaDataType], deadline: Deadline) -> None:
+        """Open the sockets for ``wanted``, all at once, and tell the server that we are ready.
+
+        Raises:
+            JoinError: one of them could not be opened, or none is offered.
+            ConnectionLost: the signaling socket broke meanwhile.
+        """
+        plan = self._plan(wanted)
+        if not plan:
+            return
+        openers = [
+            self._crew.spawn(f"open {channel.name}", self._open, channel, kind, places, deadline)
+            for kind, (channel, places) in plan.items()
+        ]
+        try:
+            for opener in gevent.iwait(openers):
+                if isinstance(opener.value, JoinError):
+                    raise opener.value
+        finally:
+            gevent.killall(openers, block=False)
+        self.tell(ClientReady(stream_id=self.order.identity.stream_id))
+
+    def _plan(
+        self, wanted: Sequence[MediaDataType]
+    ) -> dict[MediaDataType, tuple[Channel, tuple[Endpoint, ...]]]:
+        """Return which channels to open, and where."""
+        kinds = (MediaDataType.ALL,) if self.order.unified and wanted else wanted
+        plan, missing = {}, []
+        for kind in kinds:
+            if kind in self._media:
+                continue
+            # Some servers name one address for everything.
+            places = self._offered.get(kind) or self._offered.get(MediaDataType.ALL)
+            if places:
+                self._media[kind] = channel = self._media_channel(kind)
+                plan[kind] = (channel, places)
+            else:
+                missing.append(kind)
+        if missing:
+            problem = MediaNotOffered(
+                tuple(kind.name.lower() for kind in missing),
+                tuple(kind.name.lower() for kind in self._offered),
+            )
+            if not plan and not self._media:
+                raise problem
+            logger.error("stream %s: %s", self.order.stream, problem)
+            self._handlers.problem(problem, "join")
+        return plan
+
+    def _open(
+        self,
+        channel: Channel,
+        kind: MediaDataType,
+        places: tuple[Endpoint, ...],
+        deadline: Deadline,
+    ) -> JoinError | None:
+        """Open one media socket; return what went wrong."""
+        order = self.order
+        try:
+            channel.open(places, order.dialling, deadline)
+            answer = channel.greet(
+                MediaHandshakeRequest(
+                    identity=order.identity,
+                    signature=order.signature,
+                    media_type=kind,
+                    media_params=self._params_for(kind),
+                ),
+                MediaHandshakeResponse,
+                order.dialling,
+                deadline,
+            )
+        except JoinError as problem:
+            return problem
+        self.negotiated.update(answer.media_params)
+        return None
+
+    def _params_for(self, kind: MediaDataType) -> dict[str, dict[str, int | bool]]:
+        kinds = self._wishes.media if kind is MediaDataType.ALL else (kind,)
+        chosen = {item: self._wishes.params_for(item) for item in kinds}
+        return media_params({params.key: params for params in chosen.values() if params})
+
+    def _signaling_channel(self) -> Channel:
+        return Channel(
+            "signaling",
+            SignalingConversation(),
+            self._codec,
+            on_message=self._handlers.signaling,
+            on_skipped=self._handlers.skipped,
+            on_closed=self._handlers.lost,
+            silence=self.order.dialling.timeouts.signaling_silence,
+        )
+
+    def _media_channel(self, kind: MediaDataType) -> Channel:
+        name = "unified" if kind is MediaDataType.ALL else kind.name.lower()
+        return Channel(
+            name,
+            MediaConversation(name),
+            self._codec,
+            on_message=self._handlers.media,
+            on_skipped=self._handlers.skipped,
+            on_closed=self._handlers.lost,
+            silence=self.order.dialling.timeouts.media_silence,
+        )
+
+    def move(self, endpoints: tuple[Endpoint, ...]) -> None:
+        """Use other signaling servers from the next :meth:`connect` on."""
+        self.order = dataclasses.replace(self.order, endpoints=endpoints)
+
+    # -- talking -----------------------------------------------------------------------------------
+
+    def tell(self, message: Message) -> None:
+        """Send a message on the signaling socket; never waits.
+
+        Raises:
+            ConnectionLost: the socket is closed.
+        """
+        self._signaling.tell(message)
+
+    def subscribe_video(self, user_id: int, subscribe: bool) -> None:
+        """Ask for a participant's video.
+
+        Raises:
+            ConnectionLost: the socket is closed.
+        """
+        self.tell(
+            VideoSubscriptionRequest(
+                user_id=user_id, subscribe=subscribe, timestamp=int(time.time() * 1000)
+            )
+        )
+
+    def ask_to_close_stream(self) -> StreamCloseResponse | None:
+        """Ask Zoom to end the stream; ``None`` where it does not answer in time.
+
+        Raises:
+            ConnectionLost: the socket closed instead.
+        """
+        request = StreamCloseRequest(stream_id=self.order.identity.stream_id)
+        return self._signaling.ask_to_close_stream(request, self.order.dialling.timeouts.close)
+
+    # -- what is open ------------------------------------------------------------------------------
+
+    @property
+    def media(self) -> tuple[MediaDataType, ...]:
+        """Media types that have a socket, open or about to be; ``ALL`` for the unified one."""
+        return tuple(self._media)
+
+    def key_of(self, kind: MediaDataType) -> MediaDataType:
+        """Return under which media type the socket of ``kind`` is kept."""
+        return MediaDataType.ALL if MediaDataType.ALL in self._media else kind
+
+    def kind_of(self, channel: Channel) -> MediaDataType | None:
+        """Return the media type of a channel; ``None`` for signaling, and for one of the past."""
+        return next((kind for kind, kept in self._media.items() if kept is channel), None)
+
+    def is_signaling(self, channel: Channel) -> bool:
+        """Whether this is the signaling channel of now."""
+        return channel is self._signaling
+
+    def silent(self, now: float) -> Channel | None:
+        """Return a channel that has been silent for too long, if there is one."""
+        return next((channel for channel in self._all if not channel.silent_for(now)), None)
+
+    def patience(self, now: float) -> float:
+        """Return the seconds until a channel may have been silent for too long."""
+        return min(channel.silent_for(now) for channel in self._all)
+
+    @property
+    def _all(self) -> list[Channel]:
+        return [*self._media.values(), self._signaling]
+
+    # -- closing -----------------------------------------------------------------------------------
+
+    def close(self, patience: float | None = None) -> None:
+        """Close all sockets, and make ready to :meth:`connect` again. Waits for answers.
+
+        What the server has sent before its own close frame is still handed on.
+
+        Args:
+            patience: Seconds to wait at most, if that is less than ``Timeouts.close``.
+        """
+        channels, self._media = self._all, {}
+        self._signaling = self._signaling_channel()
+        self._close(channels, patience)
+
+    def close_media(self, kinds: Iterable[MediaDataType], patience: float | None = None) -> None:
+        """Close these media sockets; see :meth:`close`."""
+        self._close([self._media.pop(kind) for kind in kinds if kind in self._media], patience)
+
+    def _close(self, channels: list[Channel], patience: float | None) -> None:
+        for channel in channels:
+            channel.close()
+        seconds = self.order.dialling.timeouts.close
+        deadline = Deadline(seconds if patience is None else min(seconds, patience))
+        try:
+            for channel in channels:
+                channel.wait_closed(deadline.left())
+        finally:  # also where we are killed while we wait
+            for channel in channels:
+                channel.abort()
+
+
+class _TooLate(Exception):
+    """Opening took too long as a whole."""

@@ -1,0 +1,238 @@
+"""What to rebuild after which loss: as tables, and against every order of events."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from rtms_gevent.enums import MediaDataType, StatusCode
+from rtms_gevent.errors import (
+    ConnectError,
+    HandshakeClosed,
+    HandshakeMalformed,
+    HandshakeRejected,
+    JoinError,
+    JoinTimeout,
+    MediaNotOffered,
+    TlsError,
+)
+from rtms_gevent.protocol.reconnect import Attempt, Backoff, Expired, Recovery, is_transient
+
+AUDIO, VIDEO, ALL = MediaDataType.AUDIO, MediaDataType.VIDEO, MediaDataType.ALL
+
+
+def recovery(chance=0.0):
+    return Recovery(
+        signaling_window=60.0,
+        media_window=65.0,
+        backoff=Backoff(1.0, 10.0),
+        chance=lambda: chance,
+    )
+
+
+@pytest.mark.parametrize(
+    ("problem", "passes"),
+    [
+        (ConnectError("wss://a:443", "dns", "x"), True),
+        (ConnectError("wss://a:443", "tcp", "x"), True),
+        (ConnectError("wss://a:443", "http", "x"), True),
+        (TlsError("wss://a:443", "tls", "x"), False),
+        (HandshakeClosed("signaling", 1000), True),
+        (HandshakeClosed("signaling", None), True),
+        (HandshakeMalformed("signaling", "x"), True),
+        (JoinTimeout(1, "x"), True),
+        (MediaNotOffered(("audio",), ()), False),
+        (JoinError("x"), True),
+        *(
+            (HandshakeRejected("signaling", status), status in (8, 15, 16, 45))
+            for status in (*StatusCode, 99)
+        ),
+    ],
+    ids=str,
+)
+def test_what_passes(problem, passes):
+    assert is_transient(problem) is passes
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_delays(chance):
+    backoff = Backoff(base=1.0, cap=10.0)
+    delays = [backoff.delay(attempt, chance) for attempt in range(1, 9)]
+    full = [1, 2, 4, 8, 10, 10, 10]
+    assert delays[0] == chance / 4
+    assert delays[1:] == [seconds * (1 - chance / 4) for seconds in full]
+    assert math.isfinite(backoff.delay(10_000, chance))
+
+
+def test_nothing_is_broken():
+    assert recovery().next(0.0) is None
+
+
+def test_lost_media_is_rebuilt_alone_and_at_once():
+    it = recovery()
+    assert it.lost_media([AUDIO], 5.0)
+    assert not it.lost_media([AUDIO], 6.0)
+    assert it.next(6.0) == Attempt(1, 0.0, frozenset({AUDIO}), 64.0)
+    assert it.lost_media([AUDIO, VIDEO], 7.0)
+    attempt = it.next(7.0)
+    assert attempt.media == {AUDIO, VIDEO}
+    assert not it.is_signaling_broken
+    it.began(attempt)
+    assert it.restored(attempt, 8.0) == 3.0
+    assert not it.is_broken
+
+
+def test_lost_signaling_costs_everything():
+    it = recovery()
+    assert it.lost_media([AUDIO], 1.0)
+    assert it.lost_signaling(2.0)
+    assert not it.lost_signaling(3.0)
+    assert not it.lost_media([VIDEO], 3.0)
+    attempt = it.next(3.0)
+    assert attempt.media is None
+    assert attempt.left == 59.0
+    it.began(attempt)
+    assert it.restored(attempt, 4.0) == 3.0
+
+
+def test_attempts_are_counted_and_delayed_until_the_window_has_passed():
+    it, now, delays = recovery(), 0.0, []
+    it.lost_signaling(now)
+    while isinstance(step := it.next(now), Attempt):
+        delays.append(step.delay)
+        it.began(step)
+        now += step.delay + 0.5
+        it.failed(step)
+    assert delays[:6] == [0, 1, 2, 4, 8, 10]
+    assert step == Expired(now, len(delays))
+    assert 60 <= now < 75
+
+
+def test_what_breaks_during_a_repair_is_not_hidden_by_its_success():
+    it = recovery()
+    it.lost_signaling(0.0)
+    first = it.next(0.0)
+    it.began(first)
+    assert it.lost_media([AUDIO], 1.0)
+    assert it.restored(first, 2.0) is None
+    second = it.next(2.0)
+    assert second.media == {AUDIO}
+    it.began(second)
+    assert it.restored(second, 3.0) == 3.0
+
+
+def test_signaling_that_breaks_during_its_repair():
+    it = recovery()
+    it.lost_signaling(0.0)
+    first = it.next(0.0)
+    it.began(first)
+    assert it.lost_signaling(1.0)
+    assert it.restored(first, 2.0) is None
+    assert it.is_signaling_broken
+    assert it.next(2.0).media is None
+
+
+def test_a_move_has_a_window_of_its_own():
+    it = recovery()
+    it.lost_signaling(0.0)
+    it.began(it.next(0.0))
+    it.failed(Attempt(1, 0.0, None, 60.0))
+    it.moved(50.0)
+    assert it.next(50.0) == Attempt(1, 0.0, None, 60.0)
+
+
+def test_what_breaks_again_at_once_is_tried_more_slowly():
+    it = recovery()
+    for count in range(1, 4):
+        it.lost_media([AUDIO], float(count))
+        attempt = it.next(float(count))
+        assert attempt.number == count
+        it.began(attempt)
+        it.restored(attempt, float(count))
+    it.lost_media([AUDIO], 100.0)
+    assert it.next(100.0).number == 1
+
+
+class Streams(RuleBasedStateMachine):
+    """Time passes, sockets break, attempts succeed and fail, in any order."""
+
+    @initialize(chance=st.floats(0, 1))
+    def start(self, chance):
+        self.now = 0.0
+        self.it = recovery(chance)
+        self.under_way = None
+        # A model of the sockets: what is down, and what an attempt has taken in hand.
+        self.down = set()
+
+    @rule(seconds=st.floats(0.001, 30))
+    def time_passes(self, seconds):
+        self.now += seconds
+
+    @rule(kinds=st.sets(st.sampled_from([AUDIO, VIDEO, ALL]), min_size=1))
+    def media_breaks(self, kinds):
+        self.it.lost_media(kinds, self.now)
+        if "signaling" not in self.down:
+            self.down |= kinds
+
+    @rule()
+    def signaling_breaks(self):
+        self.it.lost_signaling(self.now)
+        self.down.add("signaling")
+
+    @rule()
+    def moves(self):
+        self.it.moved(self.now)
+        self.down.add("signaling")
+
+    @precondition(lambda self: self.under_way is None)
+    @rule()
+    def an_attempt_begins(self):
+        step = self.it.next(self.now)
+        if isinstance(step, Attempt):
+            self.it.began(step)
+            self.under_way = step
+            self.down -= set(self.down) if step.media is None else step.media
+
+    @precondition(lambda self: self.under_way is not None)
+    @rule()
+    def it_fails(self):
+        step, self.under_way = self.under_way, None
+        self.it.failed(step)
+        self.down |= {"signaling"} if step.media is None else step.media
+
+    @precondition(lambda self: self.under_way is not None)
+    @rule()
+    def it_succeeds(self):
+        step, self.under_way = self.under_way, None
+        outage = self.it.restored(step, self.now)
+        assert (outage is None) == bool(self.down)
+        assert outage is None or outage >= 0
+
+    @invariant()
+    def nothing_that_is_down_is_forgotten(self):
+        if self.down:
+            assert self.it.is_broken
+            step = self.it.next(self.now)
+            assert step is not None
+            if isinstance(step, Attempt) and "signaling" in self.down:
+                assert step.media is None
+            elif isinstance(step, Attempt) and step.media is not None:
+                assert step.media >= self.down
+        elif self.under_way is None:
+            assert not self.it.is_broken
+            assert self.it.next(self.now) is None
+
+    @invariant()
+    def delays_stay_inside_the_window(self):
+        step = self.it.next(self.now)
+        if isinstance(step, Attempt):
+            assert 0 <= step.delay <= min(10.0, step.left)
+            assert step.left <= 65.0
+
+
+TestStreams = Streams.TestCase
+TestStreams.settings = settings(max_examples=200, stateful_step_count=30)
