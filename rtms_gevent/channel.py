@@ -217,6 +217,7 @@ class Channel:
 
     def abort(self) -> None:
         """Close what is not closed yet, without asking the server."""
+        self._closing = True
         if self._socket is not None:
             self._socket.abort("the server did not answer our close frame")
 

@@ -131,6 +131,8 @@ class Session:
                 self._mend()
         except JoinError as problem:
             self._finish(LeaveReason.failed(problem, was_joined=self._was_joined))
+        # A socket that is just being opened, anew or in addition, would outlive the stream.
+        self._crew.stop()
         assert self.end is not None
         if self.end.error is None:
             logger.info("stream %s is over: %s", self.order.stream, self.end)
@@ -179,6 +181,13 @@ class Session:
         identity = self.order.identity
         self._dispatcher.put(Notice("joined", (identity.stream_id, identity.uuid)))
         self.joined.set(True)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Do what was wished for while the sockets were being opened."""
+        self.add_media()
+        for kind in self._sockets.outdated():
+            self.renegotiate(kind)
 
     def _watch(self) -> None:
         """Wait until something is broken, or the end."""
@@ -473,14 +482,20 @@ class Session:
         if close_stream and self.is_joined:
             self._ask_to_close_stream()
         self._dispatcher.close()
-        self._crew.stop()  # first, or the supervisor would see the end and close the sockets, too
-        self._finish(LeaveReason.left())
-        self._sockets.close()
-        if not self.over.is_set():
-            self.over.set()
-            assert self.end is not None
-            self._dispatcher.tell(Notice("left", (self.order.identity.stream_id, self.end)))
-            logger.info("stream %s is over: %s", self.order.stream, self.end)
+        try:
+            # First, or the supervisor would see the end and close the sockets, too.
+            self._crew.stop()
+            self._finish(LeaveReason.left())
+            self._sockets.close()
+        finally:
+            # Also where a time limit of the caller, or a kill, cuts the waiting short.
+            self._finish(LeaveReason.left())
+            self._sockets.abort()
+            if not self.over.is_set():
+                self.over.set()
+                assert self.end is not None
+                self._dispatcher.tell(Notice("left", (self.order.identity.stream_id, self.end)))
+                logger.info("stream %s is over: %s", self.order.stream, self.end)
 
     def _ask_to_close_stream(self) -> None:
         with contextlib.suppress(ConnectionLost):  # the stream is over then, too

@@ -102,6 +102,8 @@ class Sockets:
         self._offered: dict[MediaDataType, tuple[Endpoint, ...]] = {}
         self._signaling = self._signaling_channel()
         self._media: dict[MediaDataType, Channel] = {}
+        #: The parameters that each media socket was asked for last.
+        self._asked: dict[MediaDataType, dict[str, dict[str, int | bool]]] = {}
         self._step = ""
 
     # -- opening -----------------------------------------------------------------------------------
@@ -218,6 +220,7 @@ class Sockets:
     ) -> JoinError | None:
         """Open one media socket; return what went wrong."""
         order = self.order
+        self._asked[kind] = asked = self._params_for(kind)
         try:
             channel.open(places, order.dialling, deadline)
             answer = channel.greet(
@@ -225,7 +228,7 @@ class Sockets:
                     identity=order.identity,
                     signature=order.signature,
                     media_type=kind,
-                    media_params=self._params_for(kind),
+                    media_params=asked,
                 ),
                 MediaHandshakeResponse,
                 order.dialling,
@@ -313,6 +316,10 @@ class Sockets:
     def kind_of(self, channel: Channel) -> MediaDataType | None:
         """Return the media type of a channel; ``None`` for signaling, and for one of the past."""
         return next((kind for kind, kept in self._media.items() if kept is channel), None)
+
+    def outdated(self) -> list[MediaDataType]:
+        """Return the media types whose sockets were asked for with other parameters than now."""
+        return [kind for kind in self._media if self._asked.get(kind) != self._params_for(kind)]
 
     def is_signaling(self, channel: Channel) -> bool:
         """Whether this is the signaling channel of now."""
