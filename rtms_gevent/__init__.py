@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from . import signals
 from ._version import __version__
+from .accounting import ClientStats, Gap, MediaStats
 from .client import Client
 from .config import Limits, Reconnect, Timeouts
 from .enums import (
@@ -79,7 +80,7 @@ from .logs import (
     log_info,
     log_warn,
 )
-from .loop import EventLoop, EventLoopPool, run, run_async, run_soon, stop
+from .loop import EventLoop, EventLoopPool, run, run_async, run_soon, stats, stop
 from .official import (
     EVENT_ACTIVE_SPEAKER_CHANGE,
     EVENT_CONSUMER_ANSWERED,
@@ -205,6 +206,7 @@ __all__ = [
     "ChatParams",
     "ChatSessionType",
     "Client",
+    "ClientStats",
     "Codec",
     "ConfigurationError",
     "ConnectError",
@@ -219,6 +221,7 @@ __all__ = [
     "EventType",
     "Explanation",
     "FrameError",
+    "Gap",
     "GaveUp",
     "HandshakeClosed",
     "HandshakeMalformed",
@@ -233,6 +236,7 @@ __all__ = [
     "LogLevel",
     "MediaDataType",
     "MediaNotOffered",
+    "MediaStats",
     "MessageAttribute",
     "MessageType",
     "Metadata",
@@ -283,6 +287,7 @@ __all__ = [
     "run_async",
     "run_soon",
     "signals",
+    "stats",
     "stop",
     "uninitialize",
 ]

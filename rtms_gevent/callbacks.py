@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from .accounting import Gap
 from .errors import ConnectionLost, GaveUp
 from .protocol.packets import Metadata
 from .protocol.people import Participant
@@ -17,6 +18,7 @@ __all__ = [
     "GaveUpCallback",
     "InterruptedCallback",
     "MediaCallback",
+    "MediaGapCallback",
     "ParticipantEventCallback",
     "ParticipantVideoCallback",
     "ReasonCallback",
@@ -66,3 +68,5 @@ ReconnectingCallback = TypeVar("ReconnectingCallback", bound=Callable[[int, int]
 ReconnectedCallback = TypeVar("ReconnectedCallback", bound=Callable[[int], object])
 #: GaveUp
 GaveUpCallback = TypeVar("GaveUpCallback", bound=Callable[[GaveUp], object])
+#: Gap
+MediaGapCallback = TypeVar("MediaGapCallback", bound=Callable[[Gap], object])

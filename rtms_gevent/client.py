@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 from . import homes
+from .accounting import ClientStats, MediaStats
 from .callbacks import (
     ActiveSpeakerCallback,
     BrokenCallback,
@@ -18,6 +19,7 @@ from .callbacks import (
     GaveUpCallback,
     InterruptedCallback,
     MediaCallback,
+    MediaGapCallback,
     ParticipantEventCallback,
     ParticipantVideoCallback,
     ReasonCallback,
@@ -437,6 +439,26 @@ class Client(OfficialNames):
         """How often each callback raised."""
         return {} if self._dispatcher is None else dict(self._dispatcher.callback_errors)
 
+    def stats(self) -> ClientStats:
+        """Return what came, what was delivered and what is missing, as it is now."""
+        session, dispatcher = self._session, self._dispatcher
+        media: dict[str, MediaStats] = {}
+        if session is not None and dispatcher is not None:
+            dropped = dispatcher.dropped
+            for kind, account in session.accounts.items():
+                name = kind.name.lower()
+                media[name] = account.stats(dispatcher.delivered[kind], dropped[name])
+        return ClientStats(
+            stream_id=self.stream_id(),
+            uuid=self.uuid(),
+            is_joined=self.is_joined,
+            media=media,
+            skipped=self.skipped,
+            callback_errors=self.callback_errors,
+            outages=0 if session is None else session.outages,
+            outage_ms=0 if session is None else session.outage_ms,
+        )
+
     def stream_id(self) -> str:
         """Return the ``rtms_stream_id``; empty before :meth:`join`."""
         return "" if self._order is None else self._order.identity.stream_id
@@ -596,6 +618,10 @@ class Client(OfficialNames):
     def on_reconnected(self, callback: ReconnectedCallback) -> ReconnectedCallback:
         """``callback(outage)`` when all is whole again, after so many ms."""
         return self._on("reconnected", callback)
+
+    def on_media_gap(self, callback: MediaGapCallback) -> MediaGapCallback:
+        """``callback(gap)`` after an outage, when media of some time will not come any more."""
+        return self._on("media_gap", callback)
 
     def on_gave_up(self, callback: GaveUpCallback) -> GaveUpCallback:
         """``callback(error)`` when it could not be rebuilt in time; ``on_leave`` follows."""

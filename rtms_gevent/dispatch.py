@@ -56,6 +56,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "reconnecting": ("attempt", "delay"),
     "reconnected": ("outage",),
     "gave_up": ("error",),
+    "media_gap": ("gap",),
 }
 
 #: Notices without a callback of their name.
@@ -115,6 +116,8 @@ class Dispatcher:
         """
         #: How often each callback raised.
         self.callback_errors: dict[str, int] = {}
+        #: Packets for which callback and signal have been called, per media type.
+        self.delivered = dict.fromkeys(MEDIA_NAMES, 0)
         self._sender = sender
         self._callbacks = callbacks
         self._outlets = outlets
@@ -129,7 +132,7 @@ class Dispatcher:
             inbox = self._media[kind] = Inbox(
                 crew,
                 media_name,
-                self._media_deliverer(media_name),
+                self._media_deliverer(kind, media_name),
                 batch=outlets.batch,
                 max_bytes=None if never_drop else max_inbox_bytes,
                 on_overflow=self._overflow_reporter(kind),
@@ -202,7 +205,9 @@ class Dispatcher:
                 self._call(name, [arguments[: _CALLBACK_ARGUMENTS.get(name, len(arguments))]])
             self._guarded(self.tell, notice)
 
-    def _media_deliverer(self, name: str) -> Callable[[list[MediaPacket]], None]:
+    def _media_deliverer(
+        self, kind: MediaDataType, name: str
+    ) -> Callable[[list[MediaPacket]], None]:
         signal: NamedSignal = getattr(signals, name)
 
         def deliver(packets: list[MediaPacket]) -> None:
@@ -212,6 +217,7 @@ class Dispatcher:
             if signal.receivers:
                 for packet in packets:
                     self._guarded(self._send_media, signal, packet)
+            self.delivered[kind] += len(packets)
 
         return deliver
 

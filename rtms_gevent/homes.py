@@ -23,9 +23,17 @@ from .transport import hubs
 if TYPE_CHECKING:
     from .client import Client
 
-__all__ = ["Home", "Outlets", "choose", "default", "drive", "home_of", "if_driven"]
+__all__ = ["Home", "Outlets", "all_clients", "choose", "default", "drive", "home_of", "if_driven"]
 
 _Result = TypeVar("_Result")
+
+
+_all: weakref.WeakSet[Home] = weakref.WeakSet()
+
+
+def all_clients() -> list[Client]:
+    """Return the clients of this process whose streams are not over."""
+    return [client for home in list(_all) for client in home.clients]
 
 
 class Home:
@@ -37,6 +45,7 @@ class Home:
     def __init__(self, hub: Hub | None = None) -> None:
         """Make a home on ``hub``, or one that has none yet."""
         self.hub = hub
+        _all.add(self)
         #: Runs callbacks of clients that have no executor of their own.
         self.executor: Executor | None = None
         self.asyncio: AsyncioOutlet | None = None

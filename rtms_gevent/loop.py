@@ -17,6 +17,7 @@ from gevent import monkey
 from gevent.event import Event
 
 from . import homes
+from .accounting import ClientStats
 from .client import Client
 from .errors import ConfigurationError, UsageError
 from .homes import Home
@@ -487,6 +488,11 @@ def stop() -> None:
 def call_at_stop(function: Callable[[], None]) -> None:
     """Call ``function`` when :func:`run` ends: for servers that it drives."""
     _closers.append(function)
+
+
+def stats() -> list[ClientStats]:
+    """Return the stats of all clients of this process whose streams are not over."""
+    return [client.stats() for client in homes.all_clients()]
 
 
 # -- hosts that drive no hub of ours ---------------------------------------------------------------

@@ -6,11 +6,13 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from gevent.event import AsyncResult, Event
 from gevent.lock import Semaphore
 
+from .accounting import Gap, MediaAccount
 from .channel import Channel
 from .dispatch import Dispatcher
 from .enums import EventType, MediaDataType, StreamState
@@ -38,7 +40,7 @@ from .reports import Notice, Reports
 from .sockets import Handlers, JoinOrder, Sockets
 from .transport.clock import Deadline
 from .transport.greenlets import Crew
-from .wishes import Wishes
+from .wishes import PARAMS, Wishes
 
 __all__ = ["Session"]
 
@@ -93,6 +95,9 @@ class Session:
         self._backoff = Backoff(settings.base_delay, settings.max_delay)
         self._recovery = self._new_recovery()
         self._restored_at = float("-inf")  # monotonic
+        self.accounts = {kind: MediaAccount(kind) for kind in PARAMS}
+        self.outages = self.outage_ms = 0
+        self._cause = ""  # of the outage, in words
 
     def _new_recovery(self) -> Recovery:
         settings = self.order.dialling.reconnect
@@ -140,6 +145,8 @@ class Session:
             logger.error("stream %s is over: %s", self.order.stream, self.end)
             self._tell_error(self.end.error, "reconnect" if self._was_joined else "join")
         self._sockets.close()
+        for account in self.accounts.values():
+            self._tell_gap(account.ended(_now_ms()))
         self._dispatcher.drain()
         self._dispatcher.put(Notice("left", (self.order.identity.stream_id, self.end)))
         self._dispatcher.drain()
@@ -180,6 +187,7 @@ class Session:
             )
         identity = self.order.identity
         self._dispatcher.put(Notice("joined", (identity.stream_id, identity.uuid)))
+        self._media_up()
         self.joined.set(True)
         self._catch_up()
 
@@ -233,6 +241,7 @@ class Session:
 
     def _attempt(self, step: Attempt) -> None:
         self._recovery.began(step)
+        self._media_down(step.media)
         deadline = Deadline(step.left)
         try:
             with self._changing_media:
@@ -255,11 +264,40 @@ class Session:
             self._tell_error(problem, "reconnect")
             self._recovery.failed(step)
             return
+        self._media_up()
         self._restored_at = time.monotonic()
         outage = self._recovery.restored(step, self._restored_at)
         if outage is not None:
             logger.info("stream %s is whole again after %.1f s", self.order.stream, outage)
+            self.outages += 1
+            self.outage_ms += int(outage * 1000)
             self._dispatcher.put(Notice("reconnected", (int(outage * 1000),)))
+
+    def _media_down(self, keys: Iterable[MediaDataType] | None) -> None:
+        """Note that the sockets of ``keys``, or all, do not work any more."""
+        for kind in self._wishes.media:
+            if keys is None or kind in keys or MediaDataType.ALL in keys:
+                self.accounts[kind].went_down(_now_ms(), self._cause)
+
+    def _media_up(self) -> None:
+        """Note that those which are open work, and how long a frame of each is."""
+        for kind in self._wishes.media:
+            account, params = self.accounts[kind], self._sockets.negotiated.get(kind.name.lower())
+            if isinstance(params, Mapping):
+                account.frame_ms = _frame_ms(params)
+            if self.is_open(kind):
+                account.came_up(_now_ms())
+
+    def _tell_gap(self, gap: Gap | None) -> None:
+        if gap is not None:
+            logger.warning(
+                "stream %s: %d ms of %s are missing: %s",
+                self.order.stream,
+                gap.end - gap.start,
+                gap.media_type.name.lower(),
+                gap.cause,
+            )
+            self._dispatcher.put(Notice("media_gap", (gap,)))
 
     def _wanted(self, keys: frozenset[MediaDataType]) -> tuple[MediaDataType, ...]:
         """Return the media types to ask for, so that the sockets of ``keys`` come back."""
@@ -285,6 +323,7 @@ class Session:
         return is_news
 
     def _interrupted(self, what: str, problem: RtmsError | None) -> None:
+        self._cause = "Zoom says that it was interrupted" if problem is None else str(problem)
         logger.warning("stream %s: %s is interrupted: %s", self.order.stream, what, problem)
         self._dispatcher.put(Notice("interrupted", (what, problem)))
 
@@ -294,6 +333,9 @@ class Session:
             self._finish(LeaveReason.failed(problem))
             return
         kind = self._sockets.kind_of(channel)
+        self._cause = str(problem)
+        if kind is not None:
+            self._media_down((kind,))
         if self._sockets.is_signaling(channel):
             is_news = self._news_of(self._recovery.lost_signaling)
         elif kind is not None:
@@ -383,6 +425,8 @@ class Session:
     def _renegotiate(self, kind: MediaDataType) -> None:
         with self._changing_media:
             key = self._sockets.key_of(kind)
+            self._cause = "its parameters were changed"
+            self._media_down((key,))
             # All that the server has sent in the old form is read before its close frame.
             self._sockets.close_media((key,))
             self._open_later(kind, "renegotiate")
@@ -397,6 +441,8 @@ class Session:
             logger.error("stream %s: %s", self.order.stream, problem)
             self._sockets.close_media((self._sockets.key_of(kind),))  # can be asked for again
             self._tell_error(problem, where)
+        else:
+            self._media_up()
 
     # -- in the hub --------------------------------------------------------------------------------
 
@@ -432,8 +478,11 @@ class Session:
 
     def _on_media(self, channel: Channel, message: Message | MediaPacket) -> None:
         if isinstance(message, MediaPacket):
-            self._reports.complete(message)
-            self._dispatcher.put_media(message)
+            wanted, gap = self.accounts[message.media_type].arrived(message, _now_ms())
+            self._tell_gap(gap)
+            if wanted:
+                self._reports.complete(message)
+                self._dispatcher.put_media(message)
         elif isinstance(message, StreamStateUpdate):
             self._on_stream_state(channel, message)
         else:
@@ -518,3 +567,15 @@ def _chance() -> float:
 
 def _names(kinds: frozenset[MediaDataType]) -> str:
     return ", ".join(sorted(kind.name.lower() for kind in kinds))
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+def _frame_ms(params: Mapping[str, Any]) -> float:
+    """Return the time from one packet to the next that negotiated parameters mean, if any."""
+    send_rate, fps = params.get("send_rate"), params.get("fps")
+    if isinstance(send_rate, int):
+        return float(send_rate)
+    return 1000 / fps if isinstance(fps, int) and fps > 0 else 0.0

@@ -31,6 +31,7 @@ __all__ = [
     "joining",
     "left",
     "media_connection_interrupted",
+    "media_gap",
     "other_message",
     "participant_event",
     "participant_video",
@@ -80,6 +81,11 @@ reconnecting = _signals.signal(
 )
 reconnected = _signals.signal(
     "reconnected", doc="All is whole again. Arguments: ``outage`` (int, ms since the loss)."
+)
+media_gap = _signals.signal(
+    "media-gap",
+    doc="After an outage: media of some time is missing, and will not come. Arguments: ``gap``"
+    " (Gap: media_type, start and end in ms since the epoch, cause).",
 )
 gave_up = _signals.signal(
     "gave-up",

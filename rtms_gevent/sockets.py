@@ -351,6 +351,11 @@ class Sockets:
         self._signaling = self._signaling_channel()
         self._close(channels, patience)
 
+    def abort(self) -> None:
+        """Close what is not closed yet, at once."""
+        for channel in self._all:
+            channel.abort()
+
     def close_media(self, kinds: Iterable[MediaDataType], patience: float | None = None) -> None:
         """Close these media sockets; see :meth:`close`."""
         self._close([self._media.pop(kind) for kind in kinds if kind in self._media], patience)

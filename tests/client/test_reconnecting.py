@@ -8,6 +8,7 @@ from gevent.event import Event
 from support.rawserver import TEXT, RawServer, hang
 from support.recorder import Recorder, wait_until
 
+import rtms_gevent
 from rtms_gevent import (
     Client,
     DataOption,
@@ -108,7 +109,7 @@ class TestZoomSaysSo:
         assert handshakes(meeting, 1) == 1
         # What comes late is about the same loss.
         meeting.send_event({"event_type": 7, "timestamp": 1}, to_all=True)
-        meeting.send_audio(b"x")
+        wait_until(lambda: meeting.send_audio(b"x"))
         recorder.wait_for("audio_data")
         assert meeting.connections("audio") == [after]
 
@@ -364,3 +365,54 @@ def test_a_blocked_callback_does_not_hinder_it(join, meeting, client):
     wait_until(lambda: meeting.send_audio(b"after"))
     recorder.wait_for("audio_data")
     go.set()
+
+
+class TestAccounting:
+    def test_stats(self, join, meeting, client):
+        client.on_audio_data(lambda *_: None)
+        assert client.stats().stream_id == ""
+        join()
+        for _ in range(5):
+            meeting.send_audio(b"12345678")
+        wait_until(lambda: client.stats().media["audio"].delivered == 5)
+        stats = client.stats()
+        assert stats.stream_id == meeting.stream_id
+        assert stats.is_joined
+        assert stats.media["audio"].received == 5
+        assert stats.media["audio"].received_bytes == 40
+        assert stats.media["audio"].dropped == {}
+        assert stats.media["video"].received == 0
+        assert (stats.outages, stats.outage_ms) == (0, 0)
+        assert stats in rtms_gevent.stats()
+
+    def test_a_gap_is_told(self, join, meeting, client):
+        recorder = Recorder(client, "audio_data", "media_gap", *HOOKS)
+        join()
+        now = 1_738_392_033_699
+        meeting.send_audio(b"x", timestamp=now)
+        recorder.wait_for("audio_data")
+        meeting.reset_sockets("audio")
+        recorder.wait_for("reconnected")
+        wait_until(lambda: meeting.send_audio(b"x", timestamp=now + 5000))
+        ((gap,),) = recorder.wait_for("media_gap")
+        assert (gap.start, gap.end) == (now, now + 5000)
+        assert "audio socket was lost" in gap.cause
+        stats = client.stats()
+        assert stats.media["audio"].gaps == (gap,)
+        assert stats.outages == 1
+
+    def test_what_zoom_replays_closes_it_and_is_not_delivered_twice(self, join, meeting, client):
+        recorder = Recorder(client, "audio_data", "media_gap", *HOOKS)
+        join()
+        now = 1_738_392_033_700
+        meeting.send_audio(b"0", timestamp=now)
+        recorder.wait_for("audio_data")
+        meeting.reset_sockets("audio")
+        recorder.wait_for("reconnected")
+        wait_until(lambda: meeting.send_audio(b"0", timestamp=now))
+        for number in range(1, 10):
+            meeting.send_audio(b"%d" % number, timestamp=now + 20 * number)
+        recorder.wait_for("audio_data", 10)
+        assert recorder.payloads("audio_data") == [b"%d" % number for number in range(10)]
+        assert recorder.of("media_gap") == []
+        assert client.stats().media["audio"].dropped == {"duplicate": 1}

@@ -1,0 +1,173 @@
+"""What came, what was delivered, and what is missing: per stream and media type. Pure.
+
+Media that Zoom sent while our socket was down is lost, unless Zoom buffered it and replays it. So
+after each outage the timeline of timestamps is compared with the time that the socket was down;
+what neither came before nor after is a :class:`Gap`. What is replayed although it was delivered
+already is left out, so that nothing is delivered twice or out of order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Mapping
+
+from .enums import MediaDataType
+from .protocol.packets import MediaPacket
+
+__all__ = ["ClientStats", "Gap", "MediaAccount", "MediaStats"]
+
+#: A gap is worth telling if it is longer than so many frames.
+_FRAMES = 3
+#: Gaps that are kept, the newest.
+_KEPT = 100
+#: Packets of text that are compared with what comes after an outage.
+_RECENT = 64
+_TEXTUAL = frozenset({MediaDataType.TRANSCRIPT, MediaDataType.CHAT})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Gap:
+    """A time of which media is missing. Times are ms since the epoch, on the media's own clock."""
+
+    media_type: MediaDataType
+    start: int
+    end: int
+    cause: str  #: what broke, in words
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MediaStats:
+    """One media type of one stream, at one moment."""
+
+    received: int = 0  #: packets
+    received_bytes: int = 0  #: of payload
+    delivered: int = 0  #: packets for which callback and signal have been called
+    #: Packets that came and were not delivered, by reason: "inbox" (callbacks too slow, or left
+    #: before), "duplicate" and "late" (replayed after an outage).
+    dropped: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    last_timestamp: int | None = None  #: ms since the epoch, of the latest packet
+    gaps: tuple[Gap, ...] = ()  #: the newest hundred
+
+    @property
+    def missing_ms(self) -> int:
+        """How many ms all gaps in :attr:`gaps` have together."""
+        return sum(gap.end - gap.start for gap in self.gaps)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClientStats:
+    """One client, at one moment."""
+
+    stream_id: str
+    uuid: str
+    is_joined: bool
+    media: Mapping[str, MediaStats]  #: by media type: "audio", "video", ...
+    skipped: Mapping[str, int]  #: messages that could not be used, per socket
+    callback_errors: Mapping[str, int]  #: how often each callback raised
+    outages: int  #: how often something broke and was mended
+    outage_ms: int  #: how long that took together
+
+
+class MediaAccount:
+    """Keeps the account of one media type. Times are ms since the epoch, ours where not said."""
+
+    def __init__(self, media_type: MediaDataType) -> None:
+        self.media_type = media_type
+        self.frame_ms = 0.0  #: the time from one packet to the next, where it is known
+        self._received = self._bytes = 0
+        self._dropped: dict[str, int] = {}
+        self._last: int | None = None
+        self._newest: dict[object, int] = {}  # timestamp of the latest packet, by speaker
+        self._recent: deque[tuple[int, bytes]] = deque(maxlen=_RECENT)
+        self._ahead = 0  # how much the media's clock is ahead of ours
+        self._down: tuple[int, str] | None = None  # since when, and why
+        self._was_down: tuple[int, int, str] | None = None  # no packet has come since
+        self._is_settling = False  # what comes may have been delivered before
+        self._horizon: dict[object, int] = {}
+        self._gaps: deque[Gap] = deque(maxlen=_KEPT)
+
+    def arrived(self, packet: MediaPacket, now: int) -> tuple[bool, Gap | None]:
+        """Note a packet; return whether to deliver it, and a gap that it ends."""
+        size, timestamp = len(packet.data), packet.timestamp
+        self._received += 1
+        self._bytes += size
+        metadata = packet.metadata
+        speaker: object = metadata.channelId or metadata.userId
+        if self._is_settling:
+            reason = self._old_news(packet, speaker)
+            if reason is not None:
+                self._dropped[reason] = self._dropped.get(reason, 0) + 1
+                return False, None
+        self._newest[speaker] = self._last = timestamp
+        if self.media_type in _TEXTUAL:
+            self._recent.append((timestamp, packet.data))
+        if self._was_down is not None:
+            return True, self._end_of_gap(timestamp)
+        self._ahead = timestamp - now
+        return True, None
+
+    def _old_news(self, packet: MediaPacket, speaker: object) -> str | None:
+        """Return why a packet that came after an outage must not be delivered."""
+        if self.media_type in _TEXTUAL:
+            return "duplicate" if (packet.timestamp, packet.data) in self._recent else None
+        if packet.timestamp <= self._horizon.get(speaker, packet.timestamp - 1):
+            return "duplicate"
+        return "late" if packet.timestamp < self._newest.get(speaker, 0) else None
+
+    def went_down(self, now: int, cause: str) -> None:
+        """Note that the socket does not work any more."""
+        if self._down is None:
+            self._down = now, cause
+
+    def came_up(self, now: int) -> None:
+        """Note that it works again."""
+        if self._down is not None:
+            since, cause = self._down
+            if self._was_down is not None:  # two outages without a packet between them are one
+                since = min(since, self._was_down[0])
+            self._down, self._was_down = None, (since, now, cause)
+            self._is_settling, self._horizon = True, dict(self._newest)
+
+    def ended(self, now: int) -> Gap | None:
+        """Note the end of the stream; return a gap that nothing has ended."""
+        if self._down is not None:
+            self.came_up(now)
+        return None if self._was_down is None else self._end_of_gap(None)
+
+    def _end_of_gap(self, timestamp: int | None) -> Gap | None:
+        """Decide what is missing, now that ``timestamp`` came, or nothing will come any more."""
+        assert self._was_down is not None
+        (since, until, cause), self._was_down = self._was_down, None
+        start, end = since + self._ahead, until + self._ahead
+        tolerance = max(_FRAMES * self.frame_ms, 1)
+        if self.media_type not in _TEXTUAL:
+            if self._last_before is not None and start - self._last_before <= tolerance:
+                start = self._last_before
+            if timestamp is not None:
+                # Replayed from where it broke off, or later than the socket came up.
+                end = timestamp
+        if end - start <= tolerance:
+            return None
+        gap = Gap(self.media_type, start, end, cause)
+        self._gaps.append(gap)
+        return gap
+
+    @property
+    def _last_before(self) -> int | None:
+        """Timestamp of the latest packet from before the outage."""
+        return max(self._horizon.values(), default=None)
+
+    def stats(self, delivered: int, inbox_dropped: int) -> MediaStats:
+        """Return the account as it is now, with what the inbox knows."""
+        dropped = dict(self._dropped)
+        if inbox_dropped:
+            dropped["inbox"] = inbox_dropped
+        return MediaStats(
+            self._received,
+            self._bytes,
+            delivered,
+            dropped,
+            self._last,
+            tuple(self._gaps),
+        )

@@ -1,0 +1,194 @@
+"""Accounts and gaps, as tables without sockets. Times are ms."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtms_gevent.accounting import Gap, MediaAccount
+from rtms_gevent.enums import MediaDataType
+from rtms_gevent.protocol.packets import MediaPacket, Metadata
+
+AUDIO, CHAT = MediaDataType.AUDIO, MediaDataType.CHAT
+T = 1_738_392_000_000  # on the media's clock, an hour ahead of ours
+OURS = T - 3_600_000
+
+
+def packet(timestamp, user=7, data=b"x", kind=AUDIO):
+    return MediaPacket(kind, data, T + timestamp, Metadata(userId=user))
+
+
+def live(kind=AUDIO, until=100):
+    """An account that got a packet every 20 ms, as they were sent."""
+    account = MediaAccount(kind)
+    account.frame_ms = 20
+    for time in range(0, until + 1, 20):
+        assert account.arrived(packet(time, kind=kind), OURS + time) == (True, None)
+    return account
+
+
+def outage(account, since, until, cause="it broke"):
+    account.went_down(OURS + since, cause)
+    account.came_up(OURS + until)
+
+
+def test_counts():
+    account = live()
+    stats = account.stats(5, 1)
+    assert (stats.received, stats.received_bytes, stats.delivered) == (6, 6, 5)
+    assert stats.dropped == {"inbox": 1}
+    assert stats.last_timestamp == T + 100
+    assert stats.gaps == ()
+
+
+def test_a_gap_is_told_with_the_first_packet_after_it():
+    account = live()
+    outage(account, 110, 2000)
+    wanted, gap = account.arrived(packet(2020), OURS + 2020)
+    assert wanted
+    assert gap == Gap(AUDIO, T + 100, T + 2020, "it broke")
+    assert account.arrived(packet(2040), OURS + 2040) == (True, None)
+    assert account.stats(0, 0).gaps == (gap,)
+    assert account.stats(0, 0).missing_ms == 1920
+
+
+def test_what_is_replayed_closes_the_gap():
+    account = live()
+    outage(account, 110, 2000)
+    for time in range(120, 2100, 20):
+        assert account.arrived(packet(time), OURS + 2010) == (True, None)
+    assert account.stats(0, 0).gaps == ()
+
+
+def test_what_was_delivered_is_not_delivered_again():
+    account = live()
+    outage(account, 110, 2000)
+    for time in (60, 80, 100):
+        assert account.arrived(packet(time), OURS + 2010) == (False, None)
+    wanted, gap = account.arrived(packet(120), OURS + 2010)
+    assert (wanted, gap) == (True, None)
+    assert account.stats(0, 0).dropped == {"duplicate": 3}
+
+
+def test_nothing_is_delivered_out_of_order():
+    account = live()
+    outage(account, 110, 2000)
+    assert account.arrived(packet(2020), OURS + 2020)[0]
+    assert account.arrived(packet(140), OURS + 2020) == (False, None)
+    assert account.arrived(packet(2040), OURS + 2040)[0]
+    assert account.stats(0, 0).dropped == {"late": 1}
+
+
+def test_speakers_have_timelines_of_their_own():
+    account = live()
+    outage(account, 110, 130)
+    assert account.arrived(packet(90, user=8), OURS + 140)[0]
+    assert not account.arrived(packet(90, user=7), OURS + 140)[0]
+
+
+def test_without_an_outage_nothing_is_left_out():
+    """A clock that jumps, or a server that repeats itself, is not for us to judge."""
+    account = live()
+    for time in (100, 40, 100):
+        assert account.arrived(packet(time), OURS + 110) == (True, None)
+
+
+def test_a_short_outage_is_no_gap():
+    account = live()
+    outage(account, 105, 115)
+    assert account.arrived(packet(140), OURS + 140) == (True, None)
+
+
+def test_nobody_spoke_before_the_outage():
+    """The silence before is no loss, the outage itself may be one."""
+    account = live()
+    outage(account, 5000, 6000)
+    _, gap = account.arrived(packet(7000), OURS + 7000)
+    assert (gap.start, gap.end) == (T + 5000, T + 7000)
+
+
+def test_two_outages_without_a_packet_between_them_are_one_gap():
+    account = live()
+    outage(account, 110, 1000, "first")
+    outage(account, 1010, 2000, "second")
+    _, gap = account.arrived(packet(2020), OURS + 2020)
+    assert (gap.start, gap.end, gap.cause) == (T + 100, T + 2020, "second")
+
+
+def test_the_end_of_the_stream_ends_a_gap():
+    account = live()
+    account.went_down(OURS + 110, "it broke")
+    gap = account.ended(OURS + 3000)
+    assert (gap.start, gap.end) == (T + 100, T + 3000)
+    assert account.ended(OURS + 4000) is None
+    assert live().ended(OURS + 200) is None
+
+
+def test_text_may_be_missing_wherever_the_socket_was_down():
+    account = live(CHAT)
+    outage(account, 110, 2000)
+    wanted, gap = account.arrived(packet(9000, kind=CHAT), OURS + 9000)
+    assert wanted
+    assert (gap.start, gap.end) == (T + 110, T + 2000)
+
+
+def test_text_is_a_repetition_if_time_and_text_are_the_same():
+    account = live(CHAT)
+    outage(account, 110, 2000)
+    assert not account.arrived(packet(100, kind=CHAT), OURS + 2010)[0]
+    assert account.arrived(packet(100, kind=CHAT, data=b"other"), OURS + 2010)[0]
+
+
+@pytest.mark.parametrize("count", [300])
+def test_the_newest_gaps_are_kept(count):
+    account = live()
+    for number in range(1, count + 1):
+        outage(account, number * 10_000, number * 10_000 + 500)
+        account.arrived(packet(number * 10_000 + 1000), OURS + number * 10_000 + 1000)
+    gaps = account.stats(0, 0).gaps
+    assert len(gaps) == 100
+    assert gaps[-1].end == T + count * 10_000 + 1000
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 400), st.booleans(), st.booleans()), min_size=1, max_size=40)
+)
+def test_each_packet_is_delivered_once_in_order_or_lies_in_a_gap(steps):
+    """A server sends every 20 ms; sockets break; what is sent meanwhile is replayed, or lost."""
+    account, clock = MediaAccount(AUDIO), 0
+    account.frame_ms = 20
+    delivered, gaps, sent, buffered = [], [], [], []
+
+    def arrive(time):
+        wanted, gap = account.arrived(packet(time), OURS + clock)
+        if wanted:
+            delivered.append(time)
+        if gap is not None:
+            gaps.append(gap)
+
+    arrive(0)
+    for length, is_down, replays in steps:
+        if is_down:
+            account.went_down(OURS + clock, "x")
+        for _ in range(length // 20):
+            clock += 20
+            sent.append(clock)
+            if is_down:
+                buffered.append(clock)
+            else:
+                arrive(clock)
+        if is_down:
+            account.came_up(OURS + clock)
+            if replays:
+                for time in buffered:
+                    arrive(time)
+            buffered.clear()
+    gap = account.ended(OURS + clock)
+    gaps += [gap] if gap else []
+    assert delivered == sorted(set(delivered))
+    slack = 3 * 20
+    for time in set(sent) - set(delivered):
+        assert any(gap.start <= T + time <= gap.end for gap in gaps) or any(
+            time - slack <= kept <= time + slack for kept in delivered
+        )
