@@ -216,12 +216,6 @@ class Channel:
             self._socket.closed.wait(timeout)
 
     def abort(self) -> None:
-        """Close what is not closed yet, without asking the server."""
-        self._closing = True
-        if self._socket is not None:
-            self._socket.abort("the server did not answer our close frame")
-
-    def abort(self) -> None:
         """Close at once. Never waits."""
         self._closing = True
         if self._socket is not None:

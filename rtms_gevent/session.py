@@ -136,9 +136,14 @@ class Session:
                 self._mend()
         except JoinError as problem:
             self._finish(LeaveReason.failed(problem, was_joined=self._was_joined))
+        except Exception as problem:  # noqa: BLE001 - logged there
+            unexpected = self._sockets.unexpected(problem)
+            self._finish(LeaveReason.failed(unexpected, was_joined=self._was_joined))
         # A socket that is just being opened, anew or in addition, would outlive the stream.
         self._crew.stop()
         assert self.end is not None
+        if self.end.by_us:
+            return  # leave() does the rest
         if self.end.error is None:
             logger.info("stream %s is over: %s", self.order.stream, self.end)
         else:
@@ -193,7 +198,8 @@ class Session:
 
     def _catch_up(self) -> None:
         """Do what was wished for while the sockets were being opened."""
-        self.add_media()
+        if self._wishes.media != self._sockets.asked_for:
+            self.add_media()
         for kind in self._sockets.outdated():
             self.renegotiate(kind)
 
@@ -272,6 +278,8 @@ class Session:
             self.outages += 1
             self.outage_ms += int(outage * 1000)
             self._dispatcher.put(Notice("reconnected", (int(outage * 1000),)))
+            if step.media is None:
+                self._catch_up()
 
     def _media_down(self, keys: Iterable[MediaDataType] | None) -> None:
         """Note that the sockets of ``keys``, or all, do not work any more."""

@@ -104,6 +104,8 @@ class Sockets:
         self._media: dict[MediaDataType, Channel] = {}
         #: The parameters that each media socket was asked for last.
         self._asked: dict[MediaDataType, dict[str, dict[str, int | bool]]] = {}
+        #: The media types that :meth:`connect` was to open last.
+        self.asked_for: tuple[MediaDataType, ...] = ()
         self._step = ""
 
     # -- opening -----------------------------------------------------------------------------------
@@ -141,7 +143,8 @@ class Sockets:
         )
         self._offered = self._endpoints_of(answer)
         self._step = "the media sockets"
-        self.open_media(self._wishes.media, deadline)
+        self.asked_for = self._wishes.media
+        self.open_media(self.asked_for, deadline)
         events = self._wishes.subscribable
         if events:
             self.tell(EventSubscription(events=events))
@@ -236,8 +239,15 @@ class Sockets:
             )
         except JoinError as problem:
             return problem
+        except Exception as problem:  # noqa: BLE001 - logged there
+            return self.unexpected(problem)
         self.negotiated.update(answer.media_params)
         return None
+
+    def unexpected(self, problem: Exception) -> JoinError:
+        """Log a bug, and return an error for it, so that nobody waits for ever because of it."""
+        logger.exception("stream %s: opening failed in an unexpected way", self.order.stream)
+        return JoinError(f"opening failed with {type(problem).__name__}: {problem}")
 
     def _params_for(self, kind: MediaDataType) -> dict[str, dict[str, int | bool]]:
         kinds = self._wishes.media if kind is MediaDataType.ALL else (kind,)

@@ -49,6 +49,7 @@ UPWARD_FOR_TYPES = {("homes", "client")}
 PURE = {
     "__future__",
     "base64",
+    "codecs",
     "binascii",
     "codecs",
     "collections.abc",

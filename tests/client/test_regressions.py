@@ -254,7 +254,7 @@ def test_a_bug_while_joining_is_told_and_ends_it(client, caplog):
         with pytest.raises(JoinError, match="RuntimeError: cannot be encoded"):
             client.wait_joined(5)
         assert client.wait(5) is not None
-    assert "joining failed in an unexpected way" in caplog.text
+    assert "opening failed in an unexpected way" in caplog.text
 
 
 def test_keep_alives_are_answered_while_much_is_worked_off(client):
