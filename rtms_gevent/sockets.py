@@ -223,8 +223,8 @@ class Sockets:
     ) -> JoinError | None:
         """Open one media socket; return what went wrong."""
         order = self.order
-        self._asked[kind] = asked = self._params_for(kind)
         try:
+            self._asked[kind] = asked = self._params_for(kind)
             channel.open(places, order.dialling, deadline)
             answer = channel.greet(
                 MediaHandshakeRequest(
