@@ -509,3 +509,46 @@ def test_video_params_go_out_as_set(join, meeting, client):
     client.set_video_params(VideoParams(codec=Codec.JPG, fps=5))
     join()
     assert client.negotiated["video"]["codec"] == Codec.JPG
+
+
+class TestTryingAgain:
+    """Joining is tried three times, where the failure may pass."""
+
+    def count_attempts(self, status, client, *, succeeds_at=99):
+        connections = []
+
+        def script(peer):
+            peer.upgrade()
+            peer.receive_json()
+            connections.append(peer)
+            answer = 0 if len(connections) == succeeds_at else status
+            peer.send_json({"msg_type": 2, "status_code": answer, "media_server": {}})
+            peer.receive_close()
+            peer.close()
+
+        with RawServer(script) as server:
+            client.join(**{**GOOD, "server_urls": server.url()}, client="c", secret="s")
+            if succeeds_at <= 3:
+                client.wait_joined(10)
+                client.leave()
+            else:
+                assert joining_error(client).status == status
+        return len(connections)
+
+    @pytest.mark.parametrize(("status", "attempts"), [(8, 3), (45, 3), (3, 1), (2, 1)])
+    def test_refusals(self, status, attempts, client):
+        assert self.count_attempts(status, client) == attempts
+
+    def test_a_server_that_takes_us_at_last(self, client):
+        assert self.count_attempts(8, client, succeeds_at=3) == 3
+
+    def test_an_address_from_a_later_webhook_counts(self, simulator, meeting, client):
+        """The first server is gone, and a second start names another, while we try."""
+        client.on_audio_data(print)
+        dead = {**meeting.payload, "server_urls": f"ws://127.0.0.1:{unused_port()}"}
+        tried = Event()
+        with signals.error.connected_to(lambda *_, **__: tried.set(), sender=client):
+            client.join(dead, client=simulator.client_id, secret=simulator.client_secret)
+            assert tried.wait(5)
+            client.notify(meeting.started_event)
+            client.wait_joined(5)
