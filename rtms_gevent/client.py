@@ -90,6 +90,7 @@ _OPTIONS = frozenset(
     }
 )
 _IDS = frozenset({"rtms_stream_id", *(product.value for product in Product)})
+_IN_PAYLOAD = _IDS | {"server_urls"}
 
 
 class Client(OfficialNames):
@@ -178,7 +179,9 @@ class Client(OfficialNames):
         """Begin to join a stream. Returns at once; connecting goes on in greenlets.
 
         Instead of keywords, the first argument may be the start webhook's payload, or the whole
-        webhook event; keywords then win over what is in there. Whether it worked is told by
+        webhook event; keywords then win over what is in there. From a payload only the ids and
+        ``server_urls`` are taken. So give it as it is, and not as ``**payload``, which would let
+        whoever sent it choose the other arguments, too. Whether it worked is told by
         ``on_join_confirm`` and by :meth:`wait_joined`.
 
         Args:
@@ -216,7 +219,9 @@ class Client(OfficialNames):
             event, payload = _payload_of(meeting_uuid)
             chosen = {name: v for name, v in given.items() if v is not None}
             del chosen["meeting_uuid"]
-            given = {**given, "meeting_uuid": None, **payload, **chosen}
+            # Only what names the stream: a webhook must not choose whom we trust, or who we are.
+            named = {name: v for name, v in payload.items() if name in _IN_PAYLOAD}
+            given = {**given, "meeting_uuid": None, **named, **chosen}
         _refuse_misspelt(fields)
         if self._is_active:
             raise UsageError("this client is joined already: leave() first, or use another Client")

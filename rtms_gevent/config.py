@@ -182,11 +182,20 @@ def allowed_hosts(
         given: Host names, as a sequence or with commas between; where it is ``None``, the
             environment variable ``ZM_RTMS_ALLOWED_HOSTS`` is read instead.
         environ: The environment to read, for tests.
+
+    Raises:
+        ConfigurationError: something is no name of a host.
     """
     if given is None:
         given = (os.environ if environ is None else environ).get("ZM_RTMS_ALLOWED_HOSTS", "")
     names = given.split(",") if isinstance(given, str) else given
-    return DEFAULT_ALLOWED_HOSTS + tuple(name.strip().lower() for name in names if name.strip())
+    hosts = tuple(name.strip().lower() for name in names if name.strip())
+    for host in hosts:
+        if "/" in host or "@" in host or " " in host:
+            raise ConfigurationError(
+                f"allowed_hosts takes names of hosts, such as example.com, not {host!r:.60}"
+            )
+    return DEFAULT_ALLOWED_HOSTS + hosts
 
 
 _default_ca: str | None = None

@@ -136,7 +136,7 @@ _STATUS: Mapping[int, Explanation] = {
 }
 
 _R = StopReason
-_NOTHING = "nothing: the stream is over."
+_NOTHING = "nothing, the stream is over."
 _RESTART = "start RTMS again (Zoom's REST API), or wait for the next start webhook."
 _ADMIN = "ask the host's administrator to allow apps to access meeting content."
 

@@ -52,6 +52,7 @@ class EventLoop:
         self._home = Home()
         self._wake: Any = None  # gevent's async watcher: the one that other threads may touch
         self._stop_wanted = False
+        self._settled = _NativeFlag()
         self._ended = _NativeFlag()
         self._ended.set()
 
@@ -90,7 +91,7 @@ class EventLoop:
         self._claim()
         configure_from_environment()
         with _stopping_at_signals(self.stop):
-            self._drive(lambda: stop_on_empty and not self.client_count)
+            self._drive_here(lambda: stop_on_empty and not self.client_count)
 
     def start(self) -> EventLoop:
         """Run in a native thread of its own; returns at once.
@@ -144,12 +145,21 @@ class EventLoop:
             raise UsageError(f"{self!r} runs already")
         self._stop_wanted = False
 
-    def _drive(self, is_done: Callable[[], bool], *others: Home) -> None:
+    def _drive_here(self, is_done: Callable[[], bool], *others: Home) -> None:
+        """Drive the calling thread's hub, which goes on to exist afterwards."""
+        try:
+            self._drive(is_done, *others, serving=True)
+        finally:
+            self._ended.set()
+
+    def _drive(self, is_done: Callable[[], bool], *others: Home, serving: bool = False) -> None:
         """Let this thread's hub run until it is stopped or done; then leave all streams.
 
         Args:
             is_done: Asked whenever a client is gone, here or at one of ``others``.
             others: Homes whose clients count, too.
+            serving: Whether webhook servers live by this; they are closed first, so that no
+                stream is started while all are being left.
         """
         hub, home, changed = gevent.get_hub(), self._home, Event()
         # While it is there the hub has something to wait for, even where no stream lives.
@@ -159,11 +169,14 @@ class EventLoop:
         is_ours = home.hub is None
         if is_ours:
             home.settle(hub)
+        self._settled.set()
         try:
             while not self._stop_wanted and not is_done():
                 changed.wait()
                 changed.clear()
         finally:
+            if serving:
+                _close_all()
             # Streams that were joined here without choosing a loop end with the hub's running, too.
             ending = {home, homes.home_of(hub)}
             for one in ending:
@@ -179,22 +192,31 @@ class EventLoop:
                 one.is_ending = False
             wake.stop()
             wake.close()
-            self._ended.set()
 
     def _start_thread(
-        self, is_done: Callable[[], bool], at_end: Callable[[], None] = lambda: None
+        self,
+        is_done: Callable[[], bool],
+        at_end: Callable[[], None] = lambda: None,
+        *,
+        serving: bool = False,
     ) -> None:
         def run() -> None:
             try:
-                self._drive(is_done)
+                self._drive(is_done, serving=serving)
             except BaseException:  # also sys.exit() in a callback, of which a thread says nothing
                 logger.exception("%r has ended", self)
             finally:
-                # A thread's hub does not go with it by itself, and would leak descriptors.
+                # A thread's hub does not go with it by itself, and would leak descriptors. Only
+                # then has the loop ended: who waits for that may end the process at once.
                 gevent.get_hub().destroy(destroy_loop=True)
+                self._settled.set()
+                self._ended.set()
                 at_end()
 
+        self._settled.clear()
         hubs.start_native_thread(run)
+        # Calls from other threads need the hub. It is there within a moment, whoever waits.
+        self._settled.wait_here()
 
     async def _run_beside_asyncio(self, is_done: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
@@ -205,7 +227,7 @@ class EventLoop:
             with contextlib.suppress(RuntimeError):  # the asyncio loop is closed already
                 loop.call_soon_threadsafe(_resolve, ended)
 
-        self._start_thread(is_done, end)
+        self._start_thread(is_done, end, serving=True)
         try:
             await asyncio.shield(ended)
         except asyncio.CancelledError:
@@ -241,7 +263,12 @@ class _NativeFlag:
         cleared: bool = self._lock.acquire(False)
         return cleared
 
+    def wait_here(self) -> None:
+        """Wait without giving anybody a turn."""
+        self._wait(None)
+
     def wait(self, timeout: float | None) -> None:
+        """Wait; cooperatively where gevent serves this thread."""
         if isinstance(gevent.getcurrent(), gevent.Greenlet) or monkey.is_module_patched("thread"):
             # Let the threads of gevent's pool wait, so that the hub does not.
             gevent.get_hub().threadpool.apply(self._wait, (timeout,))
@@ -346,7 +373,7 @@ class EventLoopPool:
             loop._start_thread(lambda: False)
         try:
             with _stopping_at_signals(self.stop):
-                here._drive(
+                here._drive_here(
                     lambda: stop_on_empty and not self.client_count,
                     *(loop._home for loop in others),
                 )
@@ -422,11 +449,8 @@ def run(
     # Streams that were joined in this thread are on its hub's home already.
     home = _default._home = homes.home_of(gevent.get_hub())
     home.take_over(homes.default)
-    try:
-        with _driving(home, executor), _stopping_at_signals(stop):
-            _default._drive(lambda: stop_on_empty and not _default.client_count)
-    finally:
-        _close_all()
+    with _driving(home, executor), _stopping_at_signals(stop):
+        _default._drive_here(lambda: stop_on_empty and not _default.client_count)
 
 
 async def run_async(
@@ -452,11 +476,8 @@ async def run_async(
     home = _default._home = homes.default
     # What was joined in this thread waits for a hub that will not run.
     home.take_over(homes.home_of(gevent.get_hub()))
-    try:
-        with _driving(home, executor):
-            await _default._run_beside_asyncio(lambda: stop_on_empty and not _default.client_count)
-    finally:
-        _close_all()
+    with _driving(home, executor):
+        await _default._run_beside_asyncio(lambda: stop_on_empty and not _default.client_count)
 
 
 def _check(executor: Executor | None) -> None:

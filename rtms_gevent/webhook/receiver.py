@@ -126,10 +126,10 @@ class WebhookReceiver:
         if event.kind is WebhookKind.URL_VALIDATION:
             return self._answer_url_validation(event)
         delivery = _delivery(event, body)
+        answer = Answer(204) if event.kind is WebhookKind.OTHER else _ok()
         if not self._is_new(delivery):
             logger.info("webhook event %.80r was delivered before, ignored", event.event)
-            return _ok()
-        answer = Answer(204) if event.kind is WebhookKind.OTHER else _ok()
+            return answer
         return dataclasses.replace(answer, event=self._mark_stale(event), delivery=delivery)
 
     def _trusted_event(self, body: bytes, headers: Mapping[str, str]) -> WebhookEvent:

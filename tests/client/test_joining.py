@@ -163,6 +163,35 @@ def test_something_else_altogether(client):
         client.join(5)
 
 
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        {"allowed_hosts": "evil.example"},
+        {"ca": "/tmp/evil.pem"},
+        {"client": "x", "secret": "y"},
+        {"signature": "z"},
+        {"id_field": "evil"},
+        {"buffer_data": False},
+        {"unified": True},
+        {"timeout": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("shape", ["payload", "event", "nested"])
+def test_a_payload_names_the_stream_and_chooses_nothing_else(shape, smuggled, client):
+    """Whoever can send a webhook must not choose whom we trust, or who we are."""
+    fields = {**GOOD, "server_urls": "wss://evil.example", **smuggled}
+    given = {
+        "payload": fields,
+        "event": {"event": "meeting.rtms_started", "payload": fields},
+        "nested": {"event": "meeting.rtms_started", "payload": {"object": fields}},
+    }[shape]
+    with pytest.raises(ServerUrlError, match="not allowed"):
+        client.join(given, client="c", secret="s")
+    with pytest.raises(ConfigurationError, match="ZM_RTMS_CLIENT"):
+        client.join({**fields, "server_urls": GOOD["server_urls"]})
+
+
 def test_other_fields_of_a_payload_are_ignored(client):
     client.join(**GOOD, operator_id="x", session_key="y", client="c", secret="s")
 

@@ -165,3 +165,9 @@ def test_bad_port(port):
 )
 def test_whether_signatures_are_checked(settings, checks):
     assert settings.checks_signatures is checks
+
+
+@pytest.mark.parametrize("wrong", ["ws://127.0.0.1", "a/b", "user@host", "two names"])
+def test_an_allowed_host_is_a_name(wrong):
+    with pytest.raises(ConfigurationError, match="names of hosts"):
+        allowed_hosts(wrong)
