@@ -14,7 +14,7 @@
     │   ├── ConnectError            no WebSocket could be opened (DNS, TCP, proxy, HTTP)
     │   │   └── TlsError            the certificate was not accepted
     │   ├── HandshakeRejected       the server answered a handshake with a status other than OK
-    │   ├── HandshakeClosed         the server closed the socket instead of answering
+    │   ├── HandshakeClosed         the server closed a socket before joining was done
     │   ├── HandshakeMalformed      the answer lacks what is needed to go on
     │   ├── MediaNotOffered         the server has no address for the media that was asked for
     │   ├── JoinTimeout             it took longer than allowed
@@ -153,7 +153,7 @@ class HandshakeRejected(JoinError):
 
 
 class HandshakeClosed(JoinError):
-    """The server closed the socket instead of answering the handshake."""
+    """The server closed a socket before joining was done."""
 
     reason = 960
 
@@ -170,7 +170,7 @@ class HandshakeClosed(JoinError):
             else f"with code {self.close_code} {self.close_reason[:123]!r}"
         )
         return (
-            f"the server closed the {self.phase} socket {how} before it answered the handshake. "
+            f"the server closed the {self.phase} socket {how} while we were joining. "
             "Check, in this order: is the client secret the one of this app and this environment "
             "(development or production)? Is the id passed on exactly as the webhook gave it? "
             "Is the webhook younger than 60 seconds? Is another process joined to this stream?"

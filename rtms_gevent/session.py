@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import random
 import time
@@ -76,10 +77,12 @@ class Session:
         self._dispatcher = dispatcher
         self._crew = Crew(f"rtms {order.stream}")
         self._reports = Reports(order.identity.stream_id, order.identity.uuid)
+        self._ending = Event()
         self._sockets = Sockets(
             order,
             wishes,
             self._crew,
+            self._ending,
             Handlers(
                 self._on_signaling,
                 self._on_media,
@@ -88,7 +91,6 @@ class Session:
                 self._tell_error,
             ),
         )
-        self._ending = Event()
         self._news = Event()  # the supervisor has something to do
         self._changing_media = Semaphore()
         settings = order.dialling.reconnect
@@ -518,9 +520,16 @@ class Session:
         """Note why the stream is over; the first reason counts. Never waits."""
         if self._ending.is_set():
             return
-        self.end = reason
         if not self.joined.ready():
-            self.joined.set_exception(reason.error or EndedBeforeJoined(str(reason)))
+            error = reason.error
+            if not isinstance(error, JoinError):
+                error = EndedBeforeJoined(str(reason))
+                if not reason.by_us:
+                    # A stop reason is no reason why joining failed; 0 would even mean that it did.
+                    code = error.reason if reason.error is None else reason.code
+                    reason = dataclasses.replace(reason, code=code, error=error, was_joined=False)
+            self.joined.set_exception(error)
+        self.end = reason
         self._ending.set()
         self._news.set()
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import gevent
+from gevent.event import AsyncResult, Event
 
 from ._version import __version__
 from .channel import Channel, Dialling
@@ -90,8 +93,19 @@ class Sockets:
     Greenlet-safety: any greenlet of one hub; one :meth:`connect` or :meth:`open_media` at a time.
     """
 
-    def __init__(self, order: JoinOrder, wishes: Wishes, crew: Crew, handlers: Handlers) -> None:
-        """Open nothing yet."""
+    def __init__(
+        self, order: JoinOrder, wishes: Wishes, crew: Crew, ending: Event, handlers: Handlers
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            order: What to join.
+            wishes: What is wanted of it.
+            crew: Owns the greenlets that open media sockets.
+            ending: Set when the stream ends, so that opening more is in vain.
+            handlers: Who is told what arrives.
+        """
+        self._ending = ending
         self.order = order
         #: What the server really sends, per media type, as it said in its handshake response.
         self.negotiated: dict[str, object] = {}
@@ -100,6 +114,7 @@ class Sockets:
         self._handlers = handlers
         self._codec = JsonCodec(order.identity.product, max_nesting=order.dialling.limits.nesting)
         self._offered: dict[MediaDataType, tuple[Endpoint, ...]] = {}
+        self._signaling_lost: AsyncResult[ConnectionLost] = AsyncResult()
         self._signaling = self._signaling_channel()
         self._media: dict[MediaDataType, Channel] = {}
         #: The parameters that each media socket was asked for last.
@@ -168,6 +183,8 @@ class Sockets:
     def open_media(self, wanted: Sequence[MediaDataType], deadline: Deadline) -> None:
         """Open the sockets for ``wanted``, all at once, and tell the server that we are ready.
 
+        Returns early where the stream ends meanwhile.
+
         Raises:
             JoinError: one of them could not be opened, or none is offered.
             ConnectionLost: the signaling socket broke meanwhile.
@@ -175,14 +192,20 @@ class Sockets:
         plan = self._plan(wanted)
         if not plan:
             return
-        openers = [
+        openers = {
             self._crew.spawn(f"open {channel.name}", self._open, channel, kind, places, deadline)
             for kind, (channel, places) in plan.items()
-        ]
+        }
+        waited_for: list[Any] = [self._ending, self._signaling_lost, *openers]
         try:
-            for opener in gevent.iwait(openers):
-                if isinstance(opener.value, JoinError):
-                    raise opener.value
+            # The last two of them are not waited for: neither need come.
+            for done in itertools.islice(gevent.iwait(waited_for), len(openers)):
+                if done is self._ending:
+                    return
+                if done is self._signaling_lost:
+                    raise self._signaling_lost.get()
+                if isinstance(done.value, JoinError):
+                    raise done.value
         finally:
             gevent.killall(openers, block=False)
         self.tell(ClientReady(stream_id=self.order.identity.stream_id))
@@ -255,13 +278,20 @@ class Sockets:
         return media_params({params.key: params for params in chosen.values() if params})
 
     def _signaling_channel(self) -> Channel:
+        lost: AsyncResult[ConnectionLost] = AsyncResult()
+        self._signaling_lost = lost
+
+        def on_closed(channel: Channel, problem: ConnectionLost) -> None:
+            lost.set(problem)  # whoever opens media sockets now does so in vain
+            self._handlers.lost(channel, problem)
+
         return Channel(
             "signaling",
             SignalingConversation(),
             self._codec,
             on_message=self._handlers.signaling,
             on_skipped=self._handlers.skipped,
-            on_closed=self._handlers.lost,
+            on_closed=on_closed,
             silence=self.order.dialling.timeouts.signaling_silence,
         )
 

@@ -51,7 +51,6 @@ PURE = {
     "base64",
     "codecs",
     "binascii",
-    "codecs",
     "collections.abc",
     "dataclasses",
     "enum",

@@ -375,3 +375,38 @@ def test_a_closed_asyncio_loop_gives_an_error_and_no_warning():
             AsyncioOutlet(loop).start(job)
         gc.collect()
     assert warned == []
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "text"),
+    [
+        (
+            lambda peer: peer.send_json({"msg_type": 8, "state": 4, "reason": 0}),
+            2,
+            "over before it was joined",
+        ),
+        (lambda peer: peer.close(1001), 960, "with code 1001 .* while we were joining"),
+        (lambda peer: peer.reset(), 960, "without a close frame while we were joining"),
+    ],
+    ids=["stopped", "closed", "broken"],
+)
+def test_an_end_while_joining_is_no_leave(end, code, text, client):
+    """on_leave is for streams that were joined; who waits for on_join_confirm must hear of it."""
+    asked = Event()
+
+    def signaling(peer):
+        asked.wait()
+        end(peer)
+        answer_close(peer)
+
+    def media(peer):
+        asked.set()
+        answer_close(peer)
+
+    recorder = Recorder(client, "audio_data", "join_confirm", "leave")
+    with Zoom(media, on_signaling=signaling) as server:
+        server.join(client)
+        with pytest.raises(JoinError, match=text):
+            client.wait_joined(5)
+        assert client.wait(5).code == code
+    assert recorder.calls == [("join_confirm", (code,))]

@@ -71,13 +71,13 @@ TEXTS = [
     ),
     (
         HandshakeClosed("signaling", None),
-        "the server closed the signaling socket without a close frame before it answered the "
-        "handshake. Check, in this order: is the client secret",
+        "the server closed the signaling socket without a close frame while we were "
+        "joining. Check, in this order: is the client secret",
         960,
     ),
     (
         HandshakeClosed("video", 1000, "bye"),
-        "the server closed the video socket with code 1000 'bye' before it answered",
+        "the server closed the video socket with code 1000 'bye' while we were joining",
         960,
     ),
     (

@@ -76,7 +76,10 @@ class Peer:
         return self.request.split(b" ")[1].decode()
 
     def upgrade(self, *, early=b"", **options):
-        self.sock.sendall(upgrade_response(self.read_request(), **options) + early)
+        request = self.read_request()
+        if request is None:  # who dialled has given up
+            raise EOFError
+        self.sock.sendall(upgrade_response(request, **options) + early)
         return self
 
     def send(self, opcode, payload=b"", **options):
