@@ -142,7 +142,7 @@ class Channel:
 
         Raises:
             HandshakeRejected: the answer's status is not OK.
-            HandshakeMalformed: it has none.
+            HandshakeMalformed: it has none, or the server broke the rules of WebSocket.
             HandshakeClosed: the server closed the socket instead.
             JoinTimeout: no answer in time.
         """
@@ -158,6 +158,8 @@ class Channel:
             ) from None
         except ConnectionLost:
             closed = self._closed or Closed(None, "", False, "")
+            if closed.is_violation:
+                raise HandshakeMalformed(self.name, closed.problem) from None
             raise HandshakeClosed(self.name, closed.code, closed.reason) from None
         finally:
             self._answers.pop(answer_type, None)

@@ -43,6 +43,7 @@ class Closed:
     reason: str  #: the peer's words
     clean: bool  #: whether close frames went both ways
     problem: str  #: for a log
+    is_violation: bool = False  #: whether we closed it because the peer broke WebSocket's rules
 
 
 class WebSocket:
@@ -147,7 +148,7 @@ class WebSocket:
                     return
         except FrameError as problem:
             self._send_close(problem.close_code, "")
-            self._finish(str(problem), code=problem.close_code, parting=True)
+            self._finish(str(problem), is_violation=True, parting=True)
 
     def _hand_over(
         self, handler: Callable[[memoryview | bytes], None], payload: memoryview | bytes
@@ -240,11 +241,12 @@ class WebSocket:
         code: int | None = None,
         reason: str = "",
         clean: bool = False,
+        is_violation: bool = False,
         parting: bool = False,
     ) -> None:
         """Hand over nothing more, and close the connection; with ``parting`` not at once."""
         if self._over is None:
-            self._over = Closed(code, reason, clean, problem)
+            self._over = Closed(code, reason, clean, problem, is_violation)
             try:
                 self._on_closed(self._over)
             except Exception:

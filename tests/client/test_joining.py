@@ -352,6 +352,12 @@ class TestBrokenServers:
                 "newer than this package",
             ),
             (close_at_once, HandshakeClosed, 960, "code 1000"),
+            (
+                signaling(lambda peer: peer.sock.sendall(b"\x82\x7f" + (10**8).to_bytes(8, "big"))),
+                HandshakeMalformed,
+                6,
+                "message of 100000000 bytes",
+            ),
             (lambda peer: peer.read_request() and None, ConnectError, 1, "closed the connection"),
         ],
         ids=[
@@ -363,6 +369,7 @@ class TestBrokenServers:
             "no status",
             "new status",
             "at once",
+            "big",
             "no upgrade",
         ],
     )
