@@ -114,6 +114,8 @@ class Meeting:
         self._dead: set[str] = set()
         self._socket_numbers = itertools.count(1)
         self._wants_start = True
+        #: A client that closes its socket may have heard of a loss that it has mended already.
+        self._has_been_interrupted = False
         self._make_player = make_player
         self._player: Player | None = None
         self._started_ts = milliseconds()
@@ -314,6 +316,7 @@ class Meeting:
         return address in self._dead
 
     def _disturb(self) -> None:
+        self._has_been_interrupted = True
         for connection in self.connections("all_sockets"):
             connection.is_disturbed = True
 
@@ -586,7 +589,9 @@ class Meeting:
             self._ready.clear()
         if self.is_over:
             return
-        is_coming_back = self._player is not None and not connection.is_ready
+        is_coming_back = self._has_been_interrupted or (
+            self._player is not None and not connection.is_ready
+        )
         if connection.was_closed_by_client and not is_coming_back:
             self._stop_playing()  # it left; whoever joins next hears everything from the start
             self._forget_windows()
@@ -595,6 +600,7 @@ class Meeting:
             for media in self.media:
                 media.close(1000, "signaling socket gone")
             return
+        self._has_been_interrupted = True
         # Its media sockets stay until it comes back with new ones, but nothing flows on them.
         for media in self.media:
             media.is_ready = False
