@@ -1,0 +1,176 @@
+"""A server that breaks the rules of WebSockets or of RTMS, seen from the user's side."""
+
+from __future__ import annotations
+
+import pytest
+from gevent.event import Event
+from support.rawserver import CLOSE, PING, TEXT, RawServer, frame
+from support.recorder import Recorder, wait_until
+
+from rtms_gevent import Client, signals
+from rtms_gevent.config import Reconnect
+from rtms_gevent.errors import ConnectionLost, HandshakeMalformed
+
+TIME = 1738392033699
+ONCE = Reconnect(enabled=False, join_attempts=1)
+
+#: WebSocket violations; what each is called; the close code that answers it.
+VIOLATIONS = [
+    (frame(TEXT, b"{}", mask=b"abcd"), "must not mask", 1002),
+    (frame(TEXT, b"{}", rsv=4), "reserved bits", 1002),
+    (frame(PING, b"x" * 126), "longer than 125", 1002),
+    (frame(0, b"{}"), "continuation of nothing", 1002),
+    (frame(CLOSE, b"\x03\xe8\xff"), "not UTF-8", 1007),
+    (b"\x82\x7f\x00\x00\x01\x00\x00\x00\x00\x00", "the limit is", 1009),
+]
+violations = pytest.mark.parametrize(
+    ("violation", "text", "code"),
+    VIOLATIONS,
+    ids=["masked", "compressed", "long ping", "continuation", "close reason", "big"],
+)
+
+
+class Zoom:
+    """A server whose handshakes are right, and which then does what it is told."""
+
+    def __init__(self, signaling=lambda peer: None, transcript=lambda peer: None):
+        self._then = {1: signaling, 3: transcript}
+        self.codes = []
+        self.closed = Event()
+        self.server = RawServer(self._serve)
+
+    def _serve(self, peer):
+        peer.upgrade()
+        number = peer.receive_json()["msg_type"]
+        urls = {"transcript": self.server.url("/media")}
+        answer = {"msg_type": number + 1, "status_code": 0, "media_server": {"server_urls": urls}}
+        peer.send_json(answer)
+        self._then[number](peer)
+        self.codes.append(peer.receive_close())
+        self.closed.set()
+        peer.close()
+
+    def join(self, client):
+        client.join(
+            meeting_uuid="u",
+            rtms_stream_id="s",
+            server_urls=self.server.url(),
+            client="c",
+            secret="s",
+        )
+
+
+def line(text, **changes):
+    return {"msg_type": 17, "content": {"data": text, "timestamp": TIME}, **changes}
+
+
+@violations
+@pytest.mark.parametrize("where", ["signaling", "transcript"])
+def test_a_broken_rule_of_websockets_ends_the_stream_and_says_which(where, violation, text, code):
+    may_go = Event()
+
+    def break_the_rule(peer):
+        may_go.wait()
+        if where == "transcript":
+            peer.send_json(line("before"))
+        peer.sock.sendall(violation)
+
+    zoom = Zoom(**{where: break_the_rule})
+    with zoom.server, Client(reconnect=ONCE) as client:
+        recorder = Recorder(client, "transcript_data", "leave")
+        zoom.join(client)
+        client.wait_joined(5)
+        may_go.set()
+        end = client.wait(5)
+        assert isinstance(end.error, ConnectionLost)
+        assert end.error.socket == where
+        assert text in str(end)
+        assert zoom.closed.wait(5)
+    assert code in zoom.codes
+    assert recorder.payloads("transcript_data") == [b"before"] * (where == "transcript")
+    assert len(recorder.of("leave")) == 1
+
+
+@violations
+def test_a_broken_rule_of_websockets_costs_only_its_socket(violation, text, code):
+    """The default: that socket is opened anew."""
+    may_go = Event()
+    behaviors = [lambda peer: peer.sock.sendall(violation), lambda peer: None]
+
+    def transcript(peer):
+        may_go.wait()
+        peer.send_json(line("before" if len(behaviors) == 2 else "after"))
+        behaviors.pop(0)(peer)
+
+    zoom = Zoom(transcript=transcript)
+    with zoom.server, Client() as client:
+        recorder = Recorder(client, "transcript_data", "interrupted")
+        zoom.join(client)
+        client.wait_joined(5)
+        may_go.set()
+        wait_until(lambda: recorder.payloads("transcript_data") == [b"before", b"after"])
+        ((where, problem),) = recorder.of("interrupted")
+        assert (where, type(problem)) == ("transcript", ConnectionLost)
+        assert text in str(problem)
+        assert client.is_joined
+        wait_until(lambda: zoom.codes == [code])
+
+
+@violations
+def test_a_broken_rule_in_place_of_the_handshakes_answer(violation, text, code):
+    codes = []
+
+    def script(peer):
+        peer.upgrade()
+        peer.receive_json()
+        peer.sock.sendall(violation)
+        codes.append(peer.receive_close())
+
+    zoom = Zoom()
+    zoom.server = RawServer(script)
+    with zoom.server, Client(reconnect=ONCE) as client:
+        zoom.join(client)
+        with pytest.raises(HandshakeMalformed, match=text):
+            client.wait_joined(5)
+        wait_until(lambda: codes == [code])
+
+
+def test_messages_that_cannot_be_used_harm_nothing():
+    told = []
+
+    def note(sender, error, **extra):
+        told.append(str(error))
+
+    bad = [
+        {"msg_type": 8, "rtms_stream_id": "another", "state": 4, "reason": 6, "timestamp": TIME},
+        {"msg_type": 2, "status_code": 0},
+        {"msg_type": 14, "content": {"data": "AAAA", "timestamp": TIME}},
+    ]
+    unknown = [{"msg_type": 4711, "x": [1]}, {"msg_type": "x"}, {}, {"msg_type": 10**30}]
+    sent = Event()
+
+    def signaling(peer):
+        for document in [*bad, *unknown]:
+            peer.send_json(document)
+        sent.set()
+
+    def transcript(peer):
+        sent.wait()
+        peer.send_json({"msg_type": 4, "status_code": 0})  # a second answer
+        peer.send_json(line("odd", content=[]))
+        peer.sock.sendall(
+            frame(TEXT, b"\xff") + frame(TEXT, b"[" * 5000) + frame(TEXT, b'{"a":NaN}')
+        )
+        peer.send_json(line("good"))
+
+    zoom = Zoom(signaling, transcript)
+    with zoom.server, Client() as client, signals.error.connected_to(note):
+        recorder = Recorder(client, "transcript_data")
+        zoom.join(client)
+        client.wait_joined(5)
+        wait_until(lambda: recorder.payloads("transcript_data") == [b"good"])
+        wait_until(lambda: client.skipped.get("signaling") == len(bad))
+        assert client.is_joined
+        assert client.skipped == {"signaling": len(bad), "transcript": 5}
+    assert len(told) == len(bad) + 5
+    assert "a state of another stream" in told
