@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from gevent.event import AsyncResult, Event
@@ -96,7 +96,7 @@ class Session:
         settings = order.dialling.reconnect
         self._backoff = Backoff(settings.base_delay, settings.max_delay)
         self._recovery = self._new_recovery()
-        self._restored_at = float("-inf")  # monotonic
+        self._restored_at = self._whole_since = float("-inf")  # monotonic
         self.accounts = {kind: MediaAccount(kind) for kind in PARAMS}
         self.outages = self.outage_ms = 0
         self._cause = ""  # of the outage, in words
@@ -194,7 +194,8 @@ class Session:
             )
         identity = self.order.identity
         self._dispatcher.put(Notice("joined", (identity.stream_id, identity.uuid)))
-        self._media_up()
+        self._media_up(None)
+        self._whole_since = time.monotonic()
         self.joined.set(True)
         self._catch_up()
 
@@ -231,8 +232,6 @@ class Session:
             if isinstance(step, Expired):
                 self._give_up(step)
                 return
-            if not self.order.dialling.reconnect.enabled:
-                return
             self._dispatcher.put(Notice("reconnecting", (step.number, int(step.delay * 1000))))
             logger.info(
                 "stream %s: attempt %d to reconnect %s in %d ms",
@@ -258,7 +257,7 @@ class Session:
                     self._sockets.connect(deadline)
                 else:
                     self._sockets.close_media(step.media, _FAREWELL)
-                    self._sockets.open_media(self._wanted(step.media), deadline)
+                    self._sockets.open_media(self._on(step.media), deadline)
                     self._subscribe_video_again(step.media)
         except ConnectionLost as problem:  # of the signaling socket, while media was mended
             logger.warning("stream %s: %s", self.order.stream, problem)
@@ -272,8 +271,8 @@ class Session:
             self._tell_error(problem, "reconnect")
             self._recovery.failed(step)
             return
-        self._media_up()
-        self._restored_at = time.monotonic()
+        self._restored_at = self._whole_since = time.monotonic()
+        self._media_up(step.media)
         outage = self._recovery.restored(step, self._restored_at)
         if outage is not None:
             logger.info("stream %s is whole again after %.1f s", self.order.stream, outage)
@@ -283,20 +282,25 @@ class Session:
             if step.media is None:
                 self._catch_up()
 
-    def _media_down(self, keys: Iterable[MediaDataType] | None) -> None:
+    def _media_down(self, keys: Collection[MediaDataType] | None) -> None:
         """Note that the sockets of ``keys``, or all, do not work any more."""
-        for kind in self._wishes.media:
-            if keys is None or kind in keys or MediaDataType.ALL in keys:
-                self.accounts[kind].went_down(_now_ms(), self._cause)
+        for kind in self._on(keys):
+            self.accounts[kind].went_down(_now_ms(), self._cause)
 
-    def _media_up(self) -> None:
-        """Note that those which are open work, and how long a frame of each is."""
-        for kind in self._wishes.media:
+    def _media_up(self, keys: Collection[MediaDataType] | None) -> None:
+        """Note that the sockets of ``keys``, or all, work, and how long a frame of each is."""
+        for kind in self._on(keys):
             account, params = self.accounts[kind], self._sockets.negotiated.get(kind.name.lower())
             if isinstance(params, Mapping):
                 account.frame_ms = _frame_ms(params)
-            if self.is_open(kind):
+            # One may have broken again while the others were being opened.
+            if self.is_open(kind) and not self._recovery.is_lost(self._sockets.key_of(kind)):
                 account.came_up(_now_ms())
+
+    def _on(self, keys: Collection[MediaDataType] | None) -> list[MediaDataType]:
+        """Return the wanted media types that travel on the sockets of ``keys``, or on all."""
+        everything = keys is None or MediaDataType.ALL in keys
+        return [kind for kind in self._wishes.media if everything or kind in (keys or ())]
 
     def _tell_gap(self, gap: Gap | None) -> None:
         if gap is not None:
@@ -308,12 +312,6 @@ class Session:
                 gap.cause,
             )
             self._dispatcher.put(Notice("media_gap", (gap,)))
-
-    def _wanted(self, keys: frozenset[MediaDataType]) -> tuple[MediaDataType, ...]:
-        """Return the media types to ask for, so that the sockets of ``keys`` come back."""
-        if MediaDataType.ALL in keys:
-            return self._wishes.media
-        return tuple(kind for kind in self._wishes.media if kind in keys)
 
     def _subscribe_video_again(self, keys: frozenset[MediaDataType]) -> None:
         chosen = self._wishes.video_of
@@ -373,7 +371,7 @@ class Session:
         """
         if event_ts is not None:
             age = time.time() - event_ts / 1000
-            if time.monotonic() - self._restored_at < age:
+            if time.monotonic() - self._whole_since < age:
                 return
         if self.order.dialling.reconnect.enabled and self._news_of(self._recovery.lost_signaling):
             self._interrupted("signaling", None)
@@ -385,6 +383,8 @@ class Session:
         """
         if endpoints == self.order.endpoints or self._ending.is_set():
             return
+        if self._was_joined and not self.order.dialling.reconnect.enabled:
+            return  # the old server will tell us of the end
         self._sockets.move(endpoints)
         if self._was_joined:
             self._recovery.moved(time.monotonic())
@@ -452,7 +452,7 @@ class Session:
             self._sockets.close_media((self._sockets.key_of(kind),))  # can be asked for again
             self._tell_error(problem, where)
         else:
-            self._media_up()
+            self._media_up((kind,))
 
     # -- in the hub --------------------------------------------------------------------------------
 

@@ -143,6 +143,29 @@ class TestZoomSaysSo:
         assert handshakes(meeting) == 2
         assert client._session.order.endpoints[0].resource == "/signaling/other"
 
+    def test_news_from_before_we_joined(self, join, meeting, client):
+        recorder = Recorder(client, "audio_data", *HOOKS)
+        join()
+        old = {**meeting.started_event, "event": "meeting.rtms_interrupted", "event_ts": 1_000_000}
+        client.notify(old)
+        meeting.send_audio(b"x")
+        recorder.wait_for("audio_data")
+        assert recorder.of("interrupted") == []
+
+    def test_a_move_without_reconnecting_is_left_alone(self, join, meeting):
+        with Client(reconnect=Reconnect(enabled=False)) as client:
+            recorder = Recorder(client, "audio_data", *HOOKS)
+            join(client)
+            moved = meeting.server_urls.replace("/signaling", "/signaling/other")
+            started = {
+                **meeting.started_event,
+                "payload": {**meeting.payload, "server_urls": moved},
+            }
+            client.notify(started)
+            meeting.send_audio(b"x")
+            recorder.wait_for("audio_data")
+            assert handshakes(meeting) == 1
+
 
 class TestAttempts:
     def test_a_server_that_has_not_noticed_the_loss_is_asked_again(self, client):
