@@ -33,6 +33,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|concurrent|contextlib|datetime|enum|flask|logging|pathlib)\b.*"),
     ("py:class", r"Executor|Flask|Stats|rtms_gevent\.webhook\.server\._\w+"),
+    ("py:class", r"rtms_gevent\.(simulator|protocol|transport)\..*"),
     ("py:meth", "join|leave"),  # in the index, where the client's first line stands alone
 ]
 
