@@ -288,12 +288,12 @@ class Meeting:
         return len(found)
 
     def announce_interruption(self) -> None:
-        """Post the webhook that says that our signaling socket was lost; see ``simulator/faults.py``."""
+        """Post the webhook that says that the signaling socket was lost; see ``faults.py``."""
         self._disturb()
         self._post_later("interrupted")
 
     def move(self, *, dies: bool) -> None:
-        """Go to new addresses, and post a start webhook with them; see ``simulator/faults.py``.
+        """Go to new addresses, and post a start webhook with them; see ``faults.py``.
 
         Args:
             dies: the old addresses break all sockets from now on.
