@@ -337,6 +337,7 @@ class SignalingConnection(Connection):
     def __init__(self, *args: Any) -> None:
         super().__init__("signaling", *args)
         self.is_ready = False  #: the client has said that media may flow
+        self.had_media = False  #: a media handshake was accepted since this one
         self.subscriptions: set[int] = set()
         self.video_of: int | None = None  #: participant whose video was asked for
 
@@ -359,7 +360,7 @@ class SignalingConnection(Connection):
         elif number == MessageType.EVENT_SUBSCRIPTION:
             self._subscribe(meeting, message)
         elif number == MessageType.CLIENT_READY_ACK:
-            if message.get("rtms_stream_id") != meeting.stream_id or not meeting.media:
+            if message.get("rtms_stream_id") != meeting.stream_id or not self.had_media:
                 self._complain(
                     message, StatusCode.INVALID_CLIENT_READY_ACK, "no media handshake came first"
                 )

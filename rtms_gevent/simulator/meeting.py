@@ -609,6 +609,8 @@ class Meeting:
 
     def attach_media(self, connection: MediaConnection) -> None:
         """A client has opened a media socket."""
+        if self.signaling is not None:
+            self.signaling.had_media = True
         self._attach(connection)
         self.media.append(connection)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pathlib
 import re
@@ -12,6 +13,7 @@ from rtms_gevent.enums import MediaDataType, Product
 from rtms_gevent.errors import ConfigurationError
 from rtms_gevent.simulator import Scenario, load_scenario
 from rtms_gevent.simulator.actions import ACTIONS, FAULTS
+from rtms_gevent.simulator.faults import Faults
 
 GOOD = {
     "description": "one of each",
@@ -47,6 +49,70 @@ GOOD = {
 
 def parse(data):
     return Scenario.parse(data, name="mine")
+
+
+FAULTY = {
+    "buffer_audio": 60,
+    "faults": [
+        {"do": "refuse", "sockets": "signaling", "status": 8, "times": 2, "comment": "early"},
+        {"do": "no_answer", "sockets": "audio", "to": "upgrade", "times": 1},
+        {"do": "unavailable", "sockets": "media", "times": 3, "status": 502},
+        {"do": "certificate", "kind": "expired"},
+    ],
+    "timeline": [
+        {"at": 0, "do": "stream", "state": "interrupted", "reason": 14},
+        {"at": 0, "do": "close", "sockets": "audio", "code": 1011},
+        {"at": 0, "do": "reset", "sockets": "signaling"},
+        {"at": 0, "do": "half_close", "sockets": "all"},
+        {"at": 0, "do": "stall", "sockets": "video", "seconds": 1, "reading": False,
+         "sending": True},
+        {"at": 0, "do": "no_keep_alives", "sockets": "chat", "seconds": 1},
+        {"at": 0, "do": "split", "sockets": "audio", "frame": 7, "write": None},
+        {"at": 0, "do": "merge", "sockets": "audio", "seconds": 0},
+        {"at": 0, "do": "delay", "sockets": "audio", "seconds": 0.5},
+        {"at": 0, "do": "garbage", "sockets": "audio", "times": 2, "text": "x"},
+        {"at": 0, "do": "duplicate", "media": "audio", "times": 2},
+        {"at": 0, "do": "swap", "media": "chat", "times": 2},
+        {"at": 0, "do": "hold", "media": "video", "seconds": 2},
+        {"at": 0, "do": "interrupt"},
+        {"at": 0, "do": "failover", "dies": True},
+    ],
+}  # fmt: skip
+
+
+def test_every_fault_is_data_and_a_method():
+    scenario = parse(FAULTY)
+    assert {step.action for step in (*scenario.faults, *scenario.steps)} == {*FAULTS, "stream"}
+    assert scenario.buffer_audio == 60
+    for name, action in FAULTS.items():
+        parameters = inspect.signature(getattr(Faults, name)).parameters
+        assert set(parameters) - {"self"} == {*action.required, *action.optional}
+        required = {key for key, one in parameters.items() if one.default is one.empty}
+        assert required - {"self"} == set(action.required)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"do": "close", "sockets": "audio", "at": 3}, "faults[0] (close).at is not known"),
+        ({"do": "join", "who": "ann"}, "faults[0].do must be one of close, reset, half_close"),
+        ({"do": "reset", "sockets": "noses"}, "sockets must be one of signaling, media"),
+        ({"do": "reset", "sockets": ["audio"]}, "sockets must be one of signaling, media"),
+        ({"do": "stall", "sockets": "audio"}, "(stall).seconds is missing"),
+        ({"do": "stall", "sockets": "audio", "seconds": 0}, "seconds must be more than 0"),
+        ({"do": "split", "sockets": "audio", "frame": 0}, "frame must be a whole number above 0"),
+        ({"do": "duplicate", "media": "all"}, "media must be one of audio, video"),
+        ({"do": "duplicate", "media": "chat", "times": 0}, "times must be a whole number above 0"),
+        ({"do": "refuse", "sockets": "audio", "status": 0}, "status must be a whole number above"),
+        ({"do": "no_answer", "sockets": "all", "to": "tcp"}, "to must be one of upgrade, handsh"),
+        ({"do": "unavailable", "sockets": "all", "status": 200}, "status must be an HTTP status"),
+        ({"do": "certificate", "kind": "bad"}, "kind must be one of good, self_signed, expired"),
+        ({"do": "failover", "dies": 1}, "dies must be true or false"),
+    ],
+)
+def test_what_is_wrong_with_a_fault_is_named(fault, message):
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
+        parse({"faults": [fault]})
 
 
 def test_a_file_with_one_of_each():
