@@ -1,0 +1,20 @@
+"""A short piece of chaos; longer ones by hand: ``cd tests && python -m soak --help``."""
+
+from __future__ import annotations
+
+import pytest
+
+from .chaos import Run, quiet_logs
+
+
+@pytest.mark.parametrize("seed", [0, 15])
+def test_every_message_is_accounted_for(seed):
+    run = Run(seed=seed, streams=4, duration=20)
+    with quiet_logs():
+        run.play()
+    assert run.problems == []
+    # Something did happen.
+    verdicts = [one for stream in run.streams.values() for one in stream.verdicts]
+    assert sum(one.delivered for one in verdicts) > 10_000
+    assert sum(one.missing for one in verdicts) > 0
+    assert sum(len(stream.witness.outages) for stream in run.streams.values()) > 10
