@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from .chaos import Run, quiet_logs
 
 
-@pytest.mark.parametrize("seed", [0, 15])
-def test_every_message_is_accounted_for(seed):
-    run = Run(seed=seed, streams=4, duration=20)
+def test_every_message_is_accounted_for():
+    run = Run(seed=15, streams=4, duration=20)
     with quiet_logs():
         run.play()
     assert run.problems == []

@@ -169,7 +169,10 @@ class TestTls:
         assert tls_context().minimum_version == ssl.TLSVersion.TLSv1_2
 
     def test_a_plain_server(self, ca_path):
-        script = answering(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        def script(peer):
+            peer.sock.recv(1)  # a greeting of TLS has no line that ends
+            peer.sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
         with RawServer(script) as server, pytest.raises(TlsError):
             dial(server.url().replace("ws:", "wss:"), context=tls_context(ca_path))
 
