@@ -111,7 +111,8 @@ class Job:
                     result = self.function(*arguments)
                 if isinstance(result, Awaitable):
                     await result
-            except Exception as problem:  # noqa: BLE001 - returned
+            # What the callback awaited may have been cancelled; the other calls are not.
+            except (Exception, asyncio.CancelledError) as problem:  # noqa: BLE001 - returned
                 problems.append(problem)
         return problems
 

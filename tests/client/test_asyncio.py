@@ -6,6 +6,7 @@ The simulator runs in a process of its own, since asyncio blocks this thread's h
 from __future__ import annotations
 
 import asyncio
+import time
 import contextlib
 import json
 import subprocess
@@ -82,6 +83,24 @@ def test_callbacks_of_both_kinds_run_on_the_asyncio_loop_in_order(zoom):
         assert kinds.count("audio") > 50
         assert heard[-1] == ("leave", 6, None)
         assert client.callback_errors == {}
+
+    run(main())
+
+
+def test_a_cancelled_call_costs_no_other_call(zoom):
+    async def main():
+        client, calls = Client(), []
+
+        @client.on_audio_data
+        async def audio(data, size, timestamp, metadata):
+            time.sleep(0.005)  # so that several wait, and come in one batch
+            calls.append(timestamp)
+            raise asyncio.CancelledError
+
+        join(client, zoom)
+        await rtms.run_async(stop_on_empty=True)
+        assert len(calls) == client.stats().media["audio"].received > 50
+        assert client.callback_errors == {"audio_data": len(calls)}
 
     run(main())
 
