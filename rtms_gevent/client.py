@@ -677,7 +677,7 @@ class Client(OfficialNames):
         with self._telling_events():
             self._wishes.want_media(kind, enable)
         if self._session is not None and self._session.is_joined and enable:
-            self._call(self._session.add_media)
+            self._call(self._session.catch_up)
         return True
 
     def _subscribe(self, events: int | Iterable[int], subscribe: bool) -> bool:

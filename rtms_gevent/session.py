@@ -197,12 +197,11 @@ class Session:
         self._media_up(None)
         self._whole_since = time.monotonic()
         self.joined.set(True)
-        self._catch_up()
+        self.catch_up()
 
-    def _catch_up(self) -> None:
-        """Do what was wished for while the sockets were being opened."""
-        if self._wishes.media != self._sockets.asked_for:
-            self.add_media()
+    def catch_up(self) -> None:
+        """Ask for what was wished for since the sockets were opened. Returns at once."""
+        self._open_missing()
         for kind in self._sockets.outdated():
             self.renegotiate(kind)
 
@@ -280,7 +279,7 @@ class Session:
             self.outage_ms += int(outage * 1000)
             self._dispatcher.put(Notice("reconnected", (int(outage * 1000),)))
             if step.media is None:
-                self._catch_up()
+                self.catch_up()
 
     def _media_down(self, keys: Collection[MediaDataType] | None) -> None:
         """Note that the sockets of ``keys``, or all, do not work any more."""
@@ -417,8 +416,7 @@ class Session:
         with contextlib.suppress(ConnectionLost):  # told again when that is mended
             self._sockets.subscribe_video(user_id, subscribe)
 
-    def add_media(self) -> None:
-        """Open sockets for media that is wanted now and was not before. Returns at once."""
+    def _open_missing(self) -> None:
         if self.is_joined and any(not self.is_open(kind) for kind in self._wishes.media):
             self._crew.spawn("add media", self._add_media)
 
@@ -435,6 +433,8 @@ class Session:
     def _renegotiate(self, kind: MediaDataType) -> None:
         with self._changing_media:
             key = self._sockets.key_of(kind)
+            if key not in self._sockets.outdated():
+                return  # somebody else was quicker
             self._cause = "its parameters were changed"
             self._media_down((key,))
             # All that the server has sent in the old form is read before its close frame.

@@ -119,8 +119,6 @@ class Sockets:
         self._media: dict[MediaDataType, Channel] = {}
         #: The parameters that each media socket was asked for last.
         self._asked: dict[MediaDataType, dict[str, dict[str, int | bool]]] = {}
-        #: The media types that :meth:`connect` was to open last.
-        self.asked_for: tuple[MediaDataType, ...] = ()
         self._step = ""
 
     # -- opening -----------------------------------------------------------------------------------
@@ -158,8 +156,7 @@ class Sockets:
         )
         self._offered = self._endpoints_of(answer)
         self._step = "the media sockets"
-        self.asked_for = self._wishes.media
-        self.open_media(self.asked_for, deadline)
+        self.open_media(self._wishes.media, deadline)
         events = self._wishes.subscribable
         if events:
             self.tell(EventSubscription(events=events))

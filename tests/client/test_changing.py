@@ -46,6 +46,17 @@ def test_new_parameters_take_effect_on_a_new_socket(unified, join, meeting, clie
     assert client.is_joined
 
 
+def test_media_that_are_asked_for_later_come_with_their_parameters_on_a_unified_socket(
+    join, meeting, client
+):
+    client.on_transcript_data(print)
+    join(unified=True)
+    client.set_audio_params(AudioParams(codec=Codec.L16))
+    client.on_audio_data(print)
+    wait_until(lambda: asked_for(meeting, MediaDataType.AUDIO)[-1])
+    assert asked_for(meeting, MediaDataType.AUDIO)[-1]["codec"] == 1
+
+
 def test_the_same_parameters_change_nothing(join, meeting, client):
     client.on_audio_data(print)
     join()
