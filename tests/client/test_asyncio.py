@@ -6,12 +6,12 @@ The simulator runs in a process of its own, since asyncio blocks this thread's h
 from __future__ import annotations
 
 import asyncio
-import time
 import contextlib
 import json
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
