@@ -22,7 +22,7 @@ from . import signals
 from ._version import __version__
 from .accounting import ClientStats, Gap, MediaStats
 from .client import Client
-from .config import Limits, Reconnect, Timeouts
+from .config import Inboxes, InboxLimits, Limits, Policy, Reconnect, Timeouts
 from .enums import (
     AudioChannel,
     AudioSampleRate,
@@ -226,7 +226,9 @@ __all__ = [
     "HandshakeClosed",
     "HandshakeMalformed",
     "HandshakeRejected",
+    "InboxLimits",
     "InboxOverflow",
+    "Inboxes",
     "JoinError",
     "JoinTimeout",
     "LeaveReason",
@@ -243,6 +245,7 @@ __all__ = [
     "MissingExtra",
     "NotJoinedError",
     "Participant",
+    "Policy",
     "Product",
     "Reconnect",
     "RemoteProtocolError",

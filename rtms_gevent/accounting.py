@@ -43,8 +43,9 @@ class MediaStats:
     received: int = 0  #: packets
     received_bytes: int = 0  #: of payload
     delivered: int = 0  #: packets for which callback and signal have been called
-    #: Packets that came and were not delivered, by reason: "inbox" (callbacks too slow, or left
-    #: before), "duplicate" and "late" (replayed after an outage).
+    #: Packets that came and were not delivered, by reason: "inbox" (the callback was too slow, or
+    #: we left before), "callback" (its executor did not take or run it, or we left meanwhile),
+    #: "duplicate" and "late" (replayed after an outage).
     dropped: Mapping[str, int] = dataclasses.field(default_factory=dict)
     last_timestamp: int | None = None  #: ms since the epoch, of the latest packet
     gaps: tuple[Gap, ...] = ()  #: the newest hundred
@@ -158,16 +159,13 @@ class MediaAccount:
         """Timestamp of the latest packet from before the outage."""
         return max(self._horizon.values(), default=None)
 
-    def stats(self, delivered: int, inbox_dropped: int) -> MediaStats:
-        """Return the account as it is now, with what the inbox knows."""
-        dropped = dict(self._dropped)
-        if inbox_dropped:
-            dropped["inbox"] = inbox_dropped
+    def stats(self, delivered: int, dropped: Mapping[str, int]) -> MediaStats:
+        """Return the account as it is now, with what the dispatcher knows."""
         return MediaStats(
             self._received,
             self._bytes,
             delivered,
-            dropped,
+            {**self._dropped, **dropped},
             self._last,
             tuple(self._gaps),
         )

@@ -202,9 +202,23 @@ class Channel:
 
     def silent_for(self, now: float) -> float:
         """Return the seconds (monotonic) until this channel counts as lost; 0 if it does now."""
-        if self._socket is None or self._closed is not None:
+        if self._socket is None or self._closed is not None or self._socket.is_paused:
             return self._silence
         return Liveness(self._silence, self._socket.last_heard).left(now)
+
+    def pause(self) -> None:
+        """Read nothing until :meth:`resume`, so that TCP makes the server wait."""
+        if self._socket is not None:
+            self._socket.pause()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._socket is not None:
+            self._socket.resume()
+
+    def unwatched_for(self) -> float:
+        """Return for how many seconds it may have been broken without our knowledge."""
+        return 0.0 if self._socket is None else self._socket.unwatched_for()
 
     def close(self, code: int = 1000) -> None:
         """Send a close frame. Never waits."""

@@ -31,7 +31,15 @@ from .callbacks import (
     VideoSubscribedCallback,
 )
 from .channel import Dialling
-from .config import Credentials, Limits, Reconnect, Timeouts, allowed_hosts, ca_file
+from .config import (
+    Credentials,
+    Inboxes,
+    Limits,
+    Reconnect,
+    Timeouts,
+    allowed_hosts,
+    ca_file,
+)
 from .dispatch import MEDIA_NAMES, Callbacks, Dispatcher
 from .enums import EventType, MediaDataType, Product
 from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
@@ -110,6 +118,7 @@ class Client(OfficialNames):
         timeouts: Timeouts | None = None,
         limits: Limits | None = None,
         reconnect: Reconnect | None = None,
+        inboxes: Inboxes | None = None,
     ) -> None:
         """Make a client that is not joined.
 
@@ -122,6 +131,7 @@ class Client(OfficialNames):
             timeouts: How long each step may take.
             limits: How much the server may make us hold.
             reconnect: How a stream that broke is joined again.
+            inboxes: How much may wait for a slow callback, and what becomes of more.
 
         Raises:
             ConfigurationError: ``executor`` is none.
@@ -133,6 +143,7 @@ class Client(OfficialNames):
         self._timeouts = timeouts or Timeouts()
         self._limits = limits or Limits()
         self._reconnect = reconnect or Reconnect()
+        self._inboxes = inboxes or Inboxes()
         self._callbacks = Callbacks()
         self._wishes = Wishes()
         self._proxy: Proxy | None = None
@@ -278,7 +289,7 @@ class Client(OfficialNames):
             Outlets(home, self._executor),
             name=f"rtms {order.identity.stream_id[:12]}",
             context=self._context,
-            max_inbox_bytes=self._limits.inbox_bytes,
+            inboxes=self._inboxes,
         )
         self._session = Session(order, self._wishes, self._dispatcher)
         self._session.over.rawlink(lambda _: self._ended_on(home))
@@ -437,7 +448,11 @@ class Client(OfficialNames):
     @property
     def dropped(self) -> dict[str, int]:
         """Packets that came, but were not delivered, per media type; see the ``error`` signal."""
-        return {} if self._dispatcher is None else self._dispatcher.dropped
+        if self._dispatcher is None:
+            return {}
+        return {
+            kind.name.lower(): sum(self._dispatcher.dropped(kind).values()) for kind in MEDIA_NAMES
+        }
 
     @property
     def callback_errors(self) -> dict[str, int]:
@@ -449,10 +464,10 @@ class Client(OfficialNames):
         session, dispatcher = self._session, self._dispatcher
         media: dict[str, MediaStats] = {}
         if session is not None and dispatcher is not None:
-            dropped = dispatcher.dropped
             for kind, account in session.accounts.items():
-                name = kind.name.lower()
-                media[name] = account.stats(dispatcher.delivered[kind], dropped[name])
+                media[kind.name.lower()] = account.stats(
+                    dispatcher.delivered[kind], dispatcher.dropped(kind)
+                )
         return ClientStats(
             stream_id=self.stream_id(),
             uuid=self.uuid(),

@@ -7,6 +7,7 @@ never at import.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import os
 from collections.abc import Mapping
 
@@ -15,7 +16,10 @@ from .errors import ConfigurationError
 __all__ = [
     "DEFAULT_ALLOWED_HOSTS",
     "Credentials",
+    "InboxLimits",
+    "Inboxes",
     "Limits",
+    "Policy",
     "Reconnect",
     "Timeouts",
     "WebhookSettings",
@@ -113,8 +117,62 @@ class Limits:
     nesting: int = 32
     #: Bytes of the HTTP response that opens a WebSocket.
     http_headers: int = 16 * 1024
-    #: Bytes of media waiting for one callback before the oldest are dropped.
-    inbox_bytes: int = 64 * 1024 * 1024
+
+
+class Policy(enum.Enum):
+    """What becomes of a stream whose callback is so slow that its inbox is full."""
+
+    #: Read no more from that media socket until half of it was delivered: TCP makes Zoom wait.
+    #: Signaling goes on. Zoom may give such a socket up after some 65 s; then it is opened anew.
+    BLOCK = "block"
+    #: Drop what waits longest; H.264 up to a key frame, since nothing could decode the rest.
+    DROP_OLDEST = "drop oldest"
+    #: Deliver what waits, and end the stream with :class:`~rtms_gevent.InboxOverflow`.
+    FAIL = "fail"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class InboxLimits:
+    """How much may wait for one callback.
+
+    Raises:
+        ConfigurationError: a limit is not a number from 1 on, or ``when_full`` is no Policy.
+    """
+
+    #: How many packets.
+    packets: int
+    #: How many bytes their payloads have together.
+    size: int = 64 * 1024 * 1024
+    when_full: Policy = Policy.DROP_OLDEST
+
+    def __post_init__(self) -> None:
+        for name in ("packets", "size"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigurationError(f"{name} must be a number from 1 on, not {value!r:.40}")
+        if not isinstance(self.when_full, Policy):
+            raise ConfigurationError(f"when_full must be a Policy, not {self.when_full!r:.40}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Inboxes:
+    """The limits of a client's inboxes: one per media type, and one for all events."""
+
+    #: An hour of it.
+    audio: InboxLimits = InboxLimits(packets=200_000)
+    video: InboxLimits = InboxLimits(packets=20_000)
+    deskshare: InboxLimits = InboxLimits(packets=20_000)
+    transcript: InboxLimits = InboxLimits(packets=100_000, when_full=Policy.BLOCK)
+    chat: InboxLimits = InboxLimits(packets=100_000, when_full=Policy.BLOCK)
+    #: Only :attr:`Policy.FAIL` will do here; payloads are not measured.
+    events: InboxLimits = InboxLimits(packets=100_000, when_full=Policy.FAIL)
+
+    def __post_init__(self) -> None:
+        if self.events.when_full is not Policy.FAIL:
+            raise ConfigurationError(
+                "events can only fail: one of them says that media may flow, and keep-alives, "
+                "which must be read, come on the same socket"
+            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

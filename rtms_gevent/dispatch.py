@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from blinker import NamedSignal
 
 from . import signals
+from .backlog import Backlog
+from .config import Inboxes, InboxLimits, Policy
 from .enums import MediaDataType
 from .errors import ConfigurationError, InboxOverflow
 from .inbox import Inbox
-from .outlets import Closing, Context, Job, OutletChoice
+from .outlets import Closing, Context, Job, Outcome, OutletChoice
+from .protocol import h264
 from .protocol.packets import MediaPacket
 from .reports import Notice
 from .transport.greenlets import Crew
@@ -87,6 +92,19 @@ class Callbacks:
         return self._functions.get(name)
 
 
+class Pressure(Protocol):
+    """What callbacks that are too slow do to the stream. Called by the hub or its greenlets."""
+
+    def pause(self, kind: MediaDataType) -> None:
+        """Read nothing of this media type until :meth:`resume`."""
+
+    def resume(self, kind: MediaDataType) -> None:
+        """Read on."""
+
+    def fail(self, error: InboxOverflow) -> None:
+        """End the stream, after what waits was delivered."""
+
+
 class Dispatcher:
     """Delivers one session's media and notices to callbacks and signals.
 
@@ -101,7 +119,7 @@ class Dispatcher:
         *,
         name: str,
         context: Context | None = None,
-        max_inbox_bytes: int,
+        inboxes: Inboxes,
     ) -> None:
         """Make the inboxes; media is held until :meth:`release_media`.
 
@@ -111,13 +129,13 @@ class Dispatcher:
             outlets: Where callbacks run. Signals are sent from the inbox's greenlet.
             name: Begins the names of the delivering greenlets.
             context: Makes what is entered around the user's functions, such as an app context.
-            max_inbox_bytes: Bytes of media per inbox; transcripts, chat and events have no limit,
-                since they are small and must not be lost.
+            inboxes: How much may wait for each callback.
         """
         #: How often each callback raised.
         self.callback_errors: dict[str, int] = {}
         #: Packets for which callback and signal have been called, per media type.
         self.delivered = dict.fromkeys(MEDIA_NAMES, 0)
+        self._undelivered = dict.fromkeys(MEDIA_NAMES, 0)  # taken out, and no callback was called
         self._sender = sender
         self._callbacks = callbacks
         self._outlets = outlets
@@ -125,25 +143,60 @@ class Dispatcher:
         self._closing = Closing()
         self._outlet_failed = False
         crew = Crew(name)
-        self._events = Inbox(crew, "events", self._deliver_notices)
+        #: Told where a callback is too slow; set by the session.
+        self.pressure: Pressure | None = None
+        self._events = self._make_inbox(crew, "events", inboxes.events, None, self._deliver_notices)
         self._media: dict[MediaDataType, Inbox] = {}
         for kind, media_name in MEDIA_NAMES.items():
-            never_drop = kind in (MediaDataType.TRANSCRIPT, MediaDataType.CHAT)
-            inbox = self._media[kind] = Inbox(
-                crew,
-                media_name,
-                self._media_deliverer(kind, media_name),
-                batch=outlets.batch,
-                max_bytes=None if never_drop else max_inbox_bytes,
-                on_overflow=self._overflow_reporter(kind),
-            )
+            limits: InboxLimits = getattr(inboxes, kind.name.lower())
+            deliver = self._media_deliverer(kind, media_name)
+            self._media[kind] = inbox = self._make_inbox(crew, media_name, limits, kind, deliver)
             inbox.hold()
+
+    def _make_inbox(
+        self,
+        crew: Crew,
+        name: str,
+        limits: InboxLimits,
+        kind: MediaDataType | None,
+        deliver: Callable[[Inbox, float], None],
+    ) -> Inbox:
+        what = "events" if kind is None else kind.name.lower()
+
+        def tell(dropped: int) -> InboxOverflow:
+            error = InboxOverflow(what, dropped)
+            logger.warning("%s", error)
+            if inbox is not self._events:
+                self.put(Notice("error", (error, name)))
+            return error
+
+        def full() -> None:
+            error = tell(inbox.dropped)
+            if self.pressure is None:
+                return
+            if limits.when_full is Policy.FAIL:
+                self.pressure.fail(error)
+            elif kind is not None:
+                self.pressure.pause(kind)
+
+        def room() -> None:
+            if self.pressure is not None and kind is not None:
+                self.pressure.resume(kind)
+
+        if kind is None:
+            backlog = Backlog(limits)
+        elif kind in _PICTURES:
+            backlog = Backlog(limits, size=_size, begins_anew=_begins_anew, source=_source)
+        else:
+            backlog = Backlog(limits, size=_size)
+        inbox = Inbox(crew, name, deliver, backlog, on_dropping=tell, on_full=full, on_room=room)
+        return inbox
 
     # -- filing: never switches --------------------------------------------------------------------
 
     def put_media(self, packet: MediaPacket) -> None:
         """File a packet."""
-        self._media[packet.media_type].put(packet, len(packet.data))
+        self._media[packet.media_type].put(packet)
 
     def put(self, notice: Notice) -> None:
         """File a notice."""
@@ -154,10 +207,10 @@ class Dispatcher:
         for inbox in self._media.values():
             inbox.release()
 
-    @property
-    def dropped(self) -> dict[str, int]:
-        """Packets that were not delivered, per media type."""
-        return {kind.name.lower(): inbox.dropped for kind, inbox in self._media.items()}
+    def dropped(self, kind: MediaDataType) -> dict[str, int]:
+        """Return how many packets were not delivered, by reason; see :class:`MediaStats`."""
+        reasons = {"inbox": self._media[kind].dropped, "callback": self._undelivered[kind]}
+        return {reason: count for reason, count in reasons.items() if count}
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -192,8 +245,9 @@ class Dispatcher:
 
     # -- in the delivering greenlets ---------------------------------------------------------------
 
-    def _deliver_notices(self, notices: list[Notice]) -> None:
-        for notice in notices:
+    def _deliver_notices(self, inbox: Inbox, until: float) -> None:
+        while inbox.is_ready:
+            (notice,) = inbox.take(1)
             name, arguments = notice
             if name == "joined":
                 # Media flows once this callback has begun, so that it comes first and yet may wait.
@@ -204,20 +258,24 @@ class Dispatcher:
             elif name not in _SIGNALS_ONLY:
                 self._call(name, [arguments[: _CALLBACK_ARGUMENTS.get(name, len(arguments))]])
             self._guarded(self.tell, notice)
+            if time.monotonic() > until:
+                return
 
-    def _media_deliverer(
-        self, kind: MediaDataType, name: str
-    ) -> Callable[[list[MediaPacket]], None]:
+    def _media_deliverer(self, kind: MediaDataType, name: str) -> Callable[[Inbox, float], None]:
         signal: NamedSignal = getattr(signals, name)
 
-        def deliver(packets: list[MediaPacket]) -> None:
-            if self._callbacks.get(name) is not None:
+        def deliver(inbox: Inbox, until: float) -> None:
+            while inbox.is_ready:
+                packets: list[MediaPacket] = inbox.take(self._outlets.batch())
                 calls = [(p.data, len(p.data), p.timestamp, p.metadata) for p in packets]
-                self._call(name, calls)
-            if signal.receivers:
-                for packet in packets:
-                    self._guarded(self._send_media, signal, packet)
-            self.delivered[kind] += len(packets)
+                made = self._call(name, calls)
+                self.delivered[kind] += made
+                self._undelivered[kind] += len(packets) - made
+                if signal.receivers:
+                    for packet in packets:
+                        self._guarded(self._send_media, signal, packet)
+                if time.monotonic() > until:
+                    return
 
         return deliver
 
@@ -248,45 +306,63 @@ class Dispatcher:
         name: str,
         calls: Sequence[tuple[object, ...]],
         begun: Callable[[], None] | None = None,
-    ) -> None:
-        """Call the function of that name, if there is one, and wait for the end of it."""
+    ) -> int:
+        """Call the function of that name, if there is one, and wait for the end of it.
+
+        Returns:
+            How many calls were made; all of them, where there is no function.
+        """
         function = self._callbacks.get(name)
-        problems: Sequence[BaseException] = ()
+        finish: Callable[[], Outcome] | None = None
+        made = len(calls)
         try:
             if function is not None:
                 job = Job(function, calls, self._context, self._closing)
                 finish = self._outlets.choose(function).start(job)
         except ConfigurationError as problem:
-            self._report_outlet(name, problem)
-            function = None
+            self._report_outlet(name, problem, len(calls))
+            made = 0
         if begun is not None:
             begun()
-        if function is not None:
-            problems = finish()
-        for failure in problems:
-            self._report_failure(name, failure)
+        if finish is not None:
+            outcome = finish()
+            made = outcome.made
+            for failure in outcome.problems:
+                # What an executor lost as a whole counts as so many calls that failed.
+                self._report_failure(name, failure, 1 if made else len(calls))
+        return made
 
-    def _report_failure(self, name: str, problem: BaseException) -> None:
-        self.callback_errors[name] = self.callback_errors.get(name, 0) + 1
+    def _count_errors(self, name: str, count: int) -> None:
+        self.callback_errors[name] = self.callback_errors.get(name, 0) + count
+
+    def _report_failure(self, name: str, problem: BaseException, calls: int) -> None:
+        self._count_errors(name, calls)
         logger.error("callback on_%s failed", name, exc_info=problem)
         if not self._closing.is_set:
             self._guarded(self.tell, Notice("error", (problem, f"on_{name}")))
 
-    def _report_outlet(self, name: str, problem: ConfigurationError) -> None:
+    def _report_outlet(self, name: str, problem: ConfigurationError, calls: int) -> None:
         """Say once that callbacks cannot run; what they would have got counts as failed."""
-        self.callback_errors[name] = self.callback_errors.get(name, 0) + 1
+        self._count_errors(name, calls)
         if not self._outlet_failed:
             self._outlet_failed = True
             logger.error("callback on_%s: %s", name, problem)
             self._guarded(self.tell, Notice("error", (problem, f"on_{name}")))
 
-    def _overflow_reporter(self, kind: MediaDataType) -> Callable[[int], None]:
-        def report(dropped: int) -> None:
-            error = InboxOverflow(kind.name.lower(), dropped)
-            logger.warning("%s", error)
-            self.put(Notice("error", (error, MEDIA_NAMES[kind])))
 
-        return report
+_PICTURES = frozenset({MediaDataType.VIDEO, MediaDataType.DESKSHARE})
+
+
+def _size(packet: MediaPacket) -> int:
+    return len(packet.data)
+
+
+def _begins_anew(packet: MediaPacket) -> bool:
+    return h264.can_begin_with(packet.data)
+
+
+def _source(packet: MediaPacket) -> object:
+    return packet.metadata.userId
 
 
 _NOTHING = contextlib.nullcontext()

@@ -273,7 +273,7 @@ class GaveUp(StreamLost):
 
 
 class InboxOverflow(StreamLost):
-    """Callbacks were too slow for the stream, and packets had to be dropped."""
+    """A callback is so slow that its inbox is full; what becomes of it is its :class:`Policy`."""
 
     def __init__(self, media_type: str, dropped: int) -> None:
         super().__init__(media_type, dropped)
@@ -281,9 +281,11 @@ class InboxOverflow(StreamLost):
         self.dropped = dropped  #: packets dropped so far in this inbox
 
     def __str__(self) -> str:
+        what = f"{self.dropped} packets were dropped" if self.dropped else "nothing was dropped"
         return (
-            f"{self.dropped} {self.media_type} packets dropped, because the callback is slower "
-            "than the stream. Make it faster, or hand its work to a pool."
+            f"the inbox for {self.media_type} is full, because the callback is slower than the "
+            f"stream; {what} so far. Make it faster, hand its work to a pool, or set "
+            "Client(inboxes=...)"
         )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import gevent
 from gevent.event import Event
 
+from .backlog import Backlog
 from .transport.greenlets import Crew
 from .transport.hubs import current_hub
 
@@ -30,57 +30,62 @@ class Inbox:
         self,
         crew: Crew,
         name: str,
-        deliver: Callable[[list[Any]], None],
+        deliver: Callable[[Inbox, float], None],
+        backlog: Backlog,
         *,
-        batch: Callable[[], int] = lambda: 1,
-        max_bytes: int | None = None,
-        on_overflow: Callable[[int], None] | None = None,
+        on_dropping: Callable[[int], object],
+        on_full: Callable[[], None],
+        on_room: Callable[[], None],
     ) -> None:
         """Make an inbox whose greenlet starts with the first thing that is put in.
 
         Args:
             crew: Owns the greenlet.
             name: The greenlet's role.
-            deliver: Called with what waits, oldest first, in the greenlet; must not raise.
-            batch: Returns how many things ``deliver`` may get at once.
-            max_bytes: Above this the oldest are dropped; ``None`` drops nothing.
-            on_overflow: Called once per burst of drops, with the count of all drops so far.
+            deliver: Called in the greenlet where something waits, with this inbox and the moment
+                (monotonic seconds) at which to return: it takes out with :meth:`take` while there
+                :attr:`is_ready`. Must not raise.
+            backlog: Holds what waits.
+            on_dropping: Called once per burst of drops, with the count of all drops so far.
+            on_full: Called by :meth:`put` where the backlog has too much and drops nothing.
+            on_room: Called in the greenlet when there is room again.
         """
-        self.dropped = 0
         self._crew = crew
         self._name = name
         self._deliver = deliver
-        self._batch = batch
-        self._max_bytes = max_bytes
-        self._on_overflow = on_overflow
+        self._backlog = backlog
+        self._on_dropping = on_dropping
+        self._on_full = on_full
+        self._on_room = on_room
         self._loop = current_hub().loop
-        self._items: deque[tuple[Any, int]] = deque()
-        self._bytes = 0
-        self._overflowing = False
+        self._is_dropping = False
+        self.is_full = False  #: since ``on_full`` was called, until ``on_room`` is
         self._held = False
         self._closed = False
         self._greenlet: gevent.Greenlet[..., object] | None = None
         self._parked = False
         self._idle: Event | None = None
 
-    def put(self, item: object, size: int = 0) -> None:
-        """Add something of ``size`` bytes. Never switches."""
+    @property
+    def dropped(self) -> int:
+        """How many things were dropped so far."""
+        return self._backlog.dropped
+
+    def put(self, item: object) -> None:
+        """Add something. Never switches."""
+        backlog = self._backlog
         if self._closed:
+            backlog.dropped += 1
             return
-        self._items.append((item, size))
-        self._bytes += size
-        if self._max_bytes is not None and self._bytes > self._max_bytes:
-            self._drop_oldest(self._max_bytes)
+        overflows = backlog.overflows
+        if backlog.add(item) and not self.is_full:
+            self.is_full = True
+            self._on_full()
+        if backlog.overflows != overflows and not self._is_dropping:
+            self._is_dropping = True
+            self._on_dropping(backlog.dropped)
         if not self._held:
             self._wake()
-
-    def _drop_oldest(self, max_bytes: int) -> None:
-        while self._bytes > max_bytes and len(self._items) > 1:
-            self._bytes -= self._items.popleft()[1]
-            self.dropped += 1
-        if not self._overflowing and self._on_overflow is not None:
-            self._overflowing = True
-            self._on_overflow(self.dropped)
 
     def hold(self) -> None:
         """Deliver nothing until :meth:`release`."""
@@ -89,33 +94,40 @@ class Inbox:
     def release(self) -> None:
         """Deliver what was held, and all that follows."""
         self._held = False
-        if self._items:
+        if self._backlog.items:
             self._wake()
 
     def _wake(self) -> None:
-        if self._greenlet is None or self._greenlet.dead:
-            self._greenlet = self._crew.spawn(self._name, self._run)
-        elif self._parked:
+        if self._parked:
             # A parked greenlet costs a third of an Event and a fourteenth of a new greenlet.
             self._parked = False
-            self._loop.run_callback(self._greenlet.switch)
+            self._loop.run_callback(self._greenlet.switch)  # type: ignore[union-attr]  # it is parked
+        elif self._greenlet is None or self._greenlet.dead:
+            self._greenlet = self._crew.spawn(self._name, self._run)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is something that may be delivered now."""
+        return bool(self._backlog.items) and not self._held and not self._closed
 
     def _run(self) -> None:
         hub = current_hub()
         try:
             while not self._closed:
-                turn = time.monotonic()
-                while self._items and not self._held and not self._closed:
-                    self._deliver(self._take())
-                    if time.monotonic() - turn > _TURN:
+                while self.is_ready:
+                    turn = time.monotonic() + _TURN
+                    self._deliver(self, turn)
+                    if self.is_full and self._backlog.is_half_empty:
+                        self.is_full = False
+                        self._on_room()
+                    if time.monotonic() > turn:
                         # Much may wait, and functions that only compute never let go by themselves.
                         # Not sleep(0): gevent reads no socket before fifty of these.
                         gevent.sleep(_A_MOMENT)
-                        turn = time.monotonic()
-                self._overflowing = False
+                self._is_dropping = False
                 if self._closed:
                     break
-                if self._idle is not None and not self._items:
+                if self._idle is not None and not self._backlog.items:
                     self._idle.set()
                 self._parked = True
                 hub.switch()
@@ -126,14 +138,10 @@ class Inbox:
             if self._idle is not None:
                 self._idle.set()
 
-    def _take(self) -> list[Any]:
-        taken: list[Any] = []
-        limit = self._batch()
-        while self._items and len(taken) < limit:
-            item, size = self._items.popleft()
-            self._bytes -= size
-            taken.append(item)
-        return taken
+    def take(self, limit: int) -> list[Any]:
+        """Take out what waits longest, ``limit`` things at most."""
+        backlog = self._backlog
+        return [backlog.take() for _ in range(min(limit, len(backlog.items)))]
 
     @property
     def is_current(self) -> bool:
@@ -142,8 +150,8 @@ class Inbox:
 
     def wait_idle(self) -> None:
         """Wait until everything was delivered, or the inbox was closed; not if it is held."""
-        while not self._closed and not self._held and (self._items or self._is_busy()):
-            if self._items:
+        while not self._closed and not self._held and (self._backlog.items or self._is_busy()):
+            if self._backlog.items:
                 self._wake()
             self._idle = Event()
             self._idle.wait()
@@ -154,9 +162,7 @@ class Inbox:
     def close(self) -> None:
         """Deliver nothing more; what is being delivered now is left to finish."""
         self._closed = True
-        self.dropped += len(self._items)
-        self._items.clear()
-        self._bytes = 0
+        self._backlog.clear()
         if self._idle is not None:
             self._idle.set()
         if self._parked:

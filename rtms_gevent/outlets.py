@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -25,6 +26,7 @@ __all__ = [
     "ExecutorOutlet",
     "InlineOutlet",
     "Job",
+    "Outcome",
     "Outlet",
     "OutletChoice",
     "is_async",
@@ -32,7 +34,6 @@ __all__ = [
 
 _Function = Callable[..., object]
 Context = Callable[[], contextlib.AbstractContextManager[object]]
-Problems = list[BaseException]
 _Result = TypeVar("_Result")
 
 #: How many packets go to another thread at once: crossing costs more than most callbacks.
@@ -47,6 +48,14 @@ def is_async(function: _Function) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - a callable object may be async
     )
+
+
+@dataclasses.dataclass(slots=True)
+class Outcome:
+    """What became of a job."""
+
+    made: int = 0  #: calls that were made, whether or not they raised
+    problems: list[BaseException] = dataclasses.field(default_factory=list)  #: what they raised
 
 
 class Closing:
@@ -75,12 +84,13 @@ class Job:
         self.context = context
         self.closing = closing
 
-    def __call__(self) -> Problems:
-        """Make the calls; return what they raised."""
-        problems: Problems = []
+    def __call__(self) -> Outcome:
+        """Make the calls, until closing."""
+        outcome = Outcome()
         for arguments in self.calls:
             if self.closing.is_set:
                 break
+            outcome.made += 1
             try:
                 with self._surroundings():
                     result = self.function(*arguments)
@@ -92,20 +102,21 @@ class Job:
             # A time limit that the user set and did not catch, or a kill of the greenlet, which is
             # ours and goes on, is the callback's error, too.
             except (Exception, gevent.Timeout, gevent.GreenletExit) as problem:  # noqa: BLE001 - returned
-                problems.append(problem)
-        return problems
+                outcome.problems.append(problem)
+        return outcome
 
-    def in_thread(self) -> Problems:
-        """Make the calls in a thread that is not the hub's; return what they raised."""
+    def in_thread(self) -> Outcome:
+        """Make the calls in a thread that is not the hub's."""
         with self._noted():
             return self()
 
-    async def run(self) -> Problems:
+    async def run(self) -> Outcome:
         """Make the calls on an asyncio loop, and await what is awaitable."""
-        problems: Problems = []
+        outcome = Outcome()
         for arguments in self.calls:
             if self.closing.is_set:
                 break
+            outcome.made += 1
             try:
                 with self._noted(), self._surroundings():
                     result = self.function(*arguments)
@@ -113,8 +124,8 @@ class Job:
                     await result
             # What the callback awaited may have been cancelled; the other calls are not.
             except (Exception, asyncio.CancelledError) as problem:  # noqa: BLE001 - returned
-                problems.append(problem)
-        return problems
+                outcome.problems.append(problem)
+        return outcome
 
     def _surroundings(self) -> contextlib.AbstractContextManager[object]:
         return contextlib.nullcontext() if self.context is None else self.context()
@@ -134,8 +145,8 @@ class Outlet(Protocol):
 
     batch: int  #: how many calls a job should have at most
 
-    def start(self, job: Job) -> Callable[[], Problems]:
-        """Begin to run a job; return what waits for its end, cooperatively, and has its problems.
+    def start(self, job: Job) -> Callable[[], Outcome]:
+        """Begin to run a job; return what waits for its end, cooperatively, and has its outcome.
 
         Raises:
             ConfigurationError: it cannot be run here any more.
@@ -157,7 +168,7 @@ class InlineOutlet:
 
     batch = 1
 
-    def start(self, job: Job) -> Callable[[], Problems]:
+    def start(self, job: Job) -> Callable[[], Outcome]:
         """Return the job itself."""
         return job
 
@@ -175,11 +186,13 @@ class ExecutorOutlet:
         # Whether to stop in the middle of a job is seen only in this process.
         self.batch = 1 if isinstance(executor, ProcessPoolExecutor) else _BATCH
 
-    def start(self, job: Job) -> Callable[[], Problems]:
+    def start(self, job: Job) -> Callable[[], Outcome]:
         """Submit the job."""
         try:
             future = self._executor.submit(job.in_thread)
-        except RuntimeError as problem:
+        except (
+            Exception
+        ) as problem:  # RuntimeError from the standard library's, anything from others
             raise ConfigurationError(
                 f"the executor takes no more work ({problem}), so callbacks cannot run: shut it "
                 "down after leaving, not before"
@@ -196,7 +209,7 @@ class AsyncioOutlet:
         """Use ``loop``, which is running."""
         self._loop = loop
 
-    def start(self, job: Job) -> Callable[[], Problems]:
+    def start(self, job: Job) -> Callable[[], Outcome]:
         """Schedule the job as a task."""
         coroutine = _as_coroutine(job)
         try:
@@ -208,18 +221,18 @@ class AsyncioOutlet:
             ) from problem
 
 
-def _as_coroutine(job: Job) -> Coroutine[Any, Any, Problems]:
+def _as_coroutine(job: Job) -> Coroutine[Any, Any, Outcome]:
     return job.run()
 
 
-def _waiter(future: Future[Problems]) -> Callable[[], Problems]:
+def _waiter(future: Future[Outcome]) -> Callable[[], Outcome]:
     """Return what waits for ``future`` without blocking the hub."""
 
-    def wait() -> Problems:
+    def wait() -> Outcome:
         wait_done(future)
         try:
             return future.result()
         except BaseException as problem:  # noqa: BLE001 - of the executor itself, such as pickling
-            return [problem]
+            return Outcome(0, [problem])
 
     return wait

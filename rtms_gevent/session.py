@@ -21,6 +21,7 @@ from .errors import (
     ConnectionLost,
     EndedBeforeJoined,
     GaveUp,
+    InboxOverflow,
     JoinError,
     RemoteProtocolError,
     RtmsError,
@@ -75,6 +76,7 @@ class Session:
         self.skipped: dict[str, int] = {}
         self._wishes = wishes
         self._dispatcher = dispatcher
+        dispatcher.pressure = self
         self._crew = Crew(f"rtms {order.stream}")
         self._reports = Reports(order.identity.stream_id, order.identity.uuid)
         self._ending = Event()
@@ -281,10 +283,10 @@ class Session:
             if step.media is None:
                 self.catch_up()
 
-    def _media_down(self, keys: Collection[MediaDataType] | None) -> None:
-        """Note that the sockets of ``keys``, or all, do not work any more."""
+    def _media_down(self, keys: Collection[MediaDataType] | None, ago: float = 0.0) -> None:
+        """Note that the sockets of ``keys``, or all, do not work any more, since ``ago`` s."""
         for kind in self._on(keys):
-            self.accounts[kind].went_down(_now_ms(), self._cause)
+            self.accounts[kind].went_down(_now_ms() - int(ago * 1000), self._cause)
 
     def _media_up(self, keys: Collection[MediaDataType] | None) -> None:
         """Note that the sockets of ``keys``, or all, work, and how long a frame of each is."""
@@ -342,7 +344,7 @@ class Session:
         kind = self._sockets.kind_of(channel)
         self._cause = str(problem)
         if kind is not None:
-            self._media_down((kind,))
+            self._media_down((kind,), channel.unwatched_for())
         if self._sockets.is_signaling(channel):
             is_news = self._news_of(self._recovery.lost_signaling)
         elif kind is not None:
@@ -532,6 +534,18 @@ class Session:
         self.end = reason
         self._ending.set()
         self._news.set()
+
+    def pause(self, kind: MediaDataType) -> None:
+        """Read nothing of a media type until :meth:`resume`: its inbox is full. Never waits."""
+        self._sockets.pause(kind)
+
+    def resume(self, kind: MediaDataType) -> None:
+        """Read on. Never waits."""
+        self._sockets.resume(kind)
+
+    def fail(self, error: InboxOverflow) -> None:
+        """End the stream, because callbacks are too slow for it. Never waits."""
+        self._finish(LeaveReason.failed(error))
 
     def stopped_by_zoom(self, stop_reason: int | None) -> None:
         """Note that a webhook said that the stream has stopped. Never waits."""

@@ -119,6 +119,8 @@ class Sockets:
         self._media: dict[MediaDataType, Channel] = {}
         #: The parameters that each media socket was asked for last.
         self._asked: dict[MediaDataType, dict[str, dict[str, int | bool]]] = {}
+        #: Media types that must not be read now.
+        self._paused: set[MediaDataType] = set()
         self._step = ""
 
     # -- opening -----------------------------------------------------------------------------------
@@ -262,6 +264,8 @@ class Sockets:
         except Exception as problem:  # noqa: BLE001 - logged there
             return self.unexpected(problem)
         self.negotiated.update(answer.media_params)
+        if self._is_paused(kind):
+            channel.pause()
         return None
 
     def unexpected(self, problem: Exception) -> JoinError:
@@ -353,6 +357,24 @@ class Sockets:
     def kind_of(self, channel: Channel) -> MediaDataType | None:
         """Return the media type of a channel; ``None`` for signaling, and for one of the past."""
         return next((kind for kind, kept in self._media.items() if kept is channel), None)
+
+    def pause(self, kind: MediaDataType) -> None:
+        """Read nothing of a media type until :meth:`resume`, nor of others on the same socket."""
+        self._paused.add(kind)
+        channel = self._media.get(self.key_of(kind))
+        if channel is not None:
+            channel.pause()
+
+    def resume(self, kind: MediaDataType) -> None:
+        """Read on, unless another media type on the same socket is paused."""
+        self._paused.discard(kind)
+        key = self.key_of(kind)
+        channel = self._media.get(key)
+        if channel is not None and not self._is_paused(key):
+            channel.resume()
+
+    def _is_paused(self, key: MediaDataType) -> bool:
+        return any(self.key_of(kind) is key for kind in self._paused)
 
     def outdated(self) -> list[MediaDataType]:
         """Return the media types whose sockets were asked for with other parameters than now."""

@@ -18,6 +18,7 @@ LAYERS = (
     {"transport"},
     {
         "accounting",
+        "backlog",
         "callbacks",
         "channel",
         "dispatch",

@@ -33,6 +33,8 @@ _READ, _WRITE = 1, 2
 _MAX_OUTBOX = 1024 * 1024
 #: Seconds that the peer gets, after the last frame, to close the connection.
 _PARTING = 1.0
+#: Seconds after a pause in which an end that we learn of may have come during the pause.
+_CATCHING_UP = 5.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,6 +91,9 @@ class WebSocket:
         self._reader = FrameReader(max_message_size, check_utf8=check_utf8)
         self._outbox = bytearray()
         self._closing = False  # our close frame was sent
+        self._paused = False
+        #: When it was paused last, and when not any more; monotonic.
+        self._paused_at = self._resumed_at = float("-inf")
         self._over: Closed | None = None  # once nothing is handed over any more
         self._sock.setblocking(False)
         # A TLS socket may hold bytes that the kernel knows nothing of.
@@ -105,7 +110,8 @@ class WebSocket:
     def _begin(self, early: bytes) -> None:
         if self._over is not None:
             return
-        self._read_watcher.start(self._readable)
+        if not self._paused:
+            self._read_watcher.start(self._readable)
         while early and self._over is None:
             space = self._reader.writable()
             count = min(len(space), len(early))
@@ -115,9 +121,46 @@ class WebSocket:
         if self._tls is not None:
             self._readable()
 
+    def pause(self) -> None:
+        """Read nothing more until :meth:`resume`; what was read already is still handed over.
+
+        The peer's keep-alives and its end are not seen either.
+        """
+        if self._over is None and not self._closing:
+            self._paused = True
+            self._paused_at = time.monotonic()
+            self._read_watcher.stop()
+
+    def resume(self) -> None:
+        """Read on, from the hub."""
+        if self._paused:
+            self._paused = False
+            self._resumed_at = self.last_heard = time.monotonic()
+            self._loop.run_callback(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._over is None and not self._paused:
+            self._read_watcher.start(self._readable)
+            if self._tls is not None:
+                self._readable()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether we have stopped reading."""
+        return self._paused
+
+    def unwatched_for(self) -> float:
+        """Return for how many seconds the connection may have been broken without our knowledge.
+
+        That is since we paused, where we do so still or have just caught up; else 0.
+        """
+        now = time.monotonic()
+        just_now = self._paused or now - self._resumed_at < _CATCHING_UP
+        return now - self._paused_at if just_now else 0.0
+
     def _readable(self) -> None:
         try:
-            while self._over is None:
+            while self._over is None and not self._paused:
                 count = self._sock.recv_into(self._reader.writable())
                 if not count:
                     self._finish("the connection was closed without a close frame")
@@ -222,6 +265,7 @@ class WebSocket:
         """Send a close frame; ``closed`` is set when the peer has answered. Never waits."""
         if self._over is None and not self._closing:
             self._send_close(code, reason)
+            self.resume()  # or we would not see the answer
 
     def _send_close(self, code: int, reason: str) -> None:
         if self._closing:

@@ -21,6 +21,8 @@ from rtms_gevent import (
     ContactCenterEventType,
     DataOption,
     EventType,
+    Inboxes,
+    InboxLimits,
     InboxOverflow,
     Limits,
     MediaDataType,
@@ -383,7 +385,7 @@ class TestIsolation:
         def keep(sender, error, **extra):
             told.append(error)
 
-        with Client(limits=Limits(inbox_bytes=1000)) as client:
+        with Client(inboxes=Inboxes(audio=InboxLimits(packets=100, size=1000))) as client:
             client.on_audio_data(slow)
             transcripts = Recorder(client, "transcript_data")
             with signals.error.connected_to(keep, sender=client):

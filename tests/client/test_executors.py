@@ -10,7 +10,7 @@ import pytest
 from support.recorder import wait_until
 
 import rtms_gevent as rtms
-from rtms_gevent import Client, ConfigurationError, Limits, UsageError, signals
+from rtms_gevent import Client, ConfigurationError, Inboxes, InboxLimits, UsageError, signals
 
 
 @pytest.fixture
@@ -100,7 +100,8 @@ def test_what_does_not_fit_waits_where_it_is_bounded_and_counted(executor, join,
         go.wait(10)
         got.append(data)
 
-    with Client(executor, limits=Limits(inbox_bytes=1000)) as client:
+    few = Inboxes(audio=InboxLimits(packets=100, size=1000))
+    with Client(executor, inboxes=few) as client:
         client.on_audio_data(slow)
         join(client)
         meeting.send_audio(b"first")
@@ -145,9 +146,12 @@ def test_an_executor_that_was_shut_down_says_so_once(join, meeting, caplog):
         executor.shutdown()
         for _ in range(10):
             meeting.send_audio(b"x")
-        wait_until(lambda: client.callback_errors.get("audio_data", 0) >= 1)
+        # Each packet counts, however many go to the executor at once.
+        wait_until(lambda: client.callback_errors.get("audio_data", 0) == 10)
         meeting.send_audio(b"x")
-        wait_until(lambda: client.callback_errors["audio_data"] >= 2)
+        wait_until(lambda: client.callback_errors["audio_data"] == 11)
+        audio = client.stats().media["audio"]
+        assert (audio.received, audio.delivered, audio.dropped) == (11, 0, {"callback": 11})
     assert len(told) == 1
     assert isinstance(told[0], ConfigurationError)
     assert "shut it down after leaving" in str(told[0])
@@ -176,6 +180,47 @@ def test_a_function_that_cannot_go_to_another_process_is_an_error(join, meeting)
         join(client)
         meeting.send_audio(b"x")
         wait_until(lambda: client.callback_errors == {"audio_data": 1}, 20)
+        assert client.stats().media["audio"].dropped == {"callback": 1}
+
+
+class Refusing(Executor):
+    def submit(self, *_, **__):
+        raise OSError("no connection to the broker")
+
+
+def test_an_executor_that_refuses_in_its_own_way_ends_nothing(join, meeting):
+    told = []
+
+    def keep(sender, error, **_):
+        told.append(str(error))
+
+    with Client(Refusing()) as client, signals.error.connected_to(keep, sender=client):
+        client.on_audio_data(lambda *_: None)
+        join(client)
+        for _ in range(3):
+            meeting.send_audio(b"x")
+        wait_until(lambda: client.callback_errors == {"audio_data": 3})
+        assert client.stats().media["audio"].dropped == {"callback": 3}
+    assert len(told) == 1
+    assert "no connection to the broker" in told[0]
+
+
+def test_leaving_in_the_middle_of_a_batch_is_accounted_for(executor, join, meeting):
+    got = []
+    with Client(executor) as client:
+
+        @client.on_audio_data
+        def leave_at_the_third(*_):
+            got.append(None)
+            if len(got) == 3:
+                client.leave()
+
+        join(client)
+        for _ in range(20):
+            meeting.send_audio(b"x")
+        wait_until(lambda: client.stats().media["audio"].delivered == 3)
+        audio = client.stats().media["audio"]
+        assert audio.received == audio.delivered + sum(audio.dropped.values())
 
 
 class Inline(Executor):

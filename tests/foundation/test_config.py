@@ -79,9 +79,7 @@ def test_timeouts_and_limits():
         signaling_silence=65,
         media_silence=65,
     )
-    assert Limits() == Limits(
-        message_size=32 * 2**20, nesting=32, http_headers=16 * 2**10, inbox_bytes=64 * 2**20
-    )
+    assert Limits() == Limits(message_size=32 * 2**20, nesting=32, http_headers=16 * 2**10)
     for kind in (Timeouts, Limits, WebhookSettings):
         with pytest.raises(TypeError):
             kind(1)

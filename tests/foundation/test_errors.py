@@ -113,7 +113,8 @@ TEXTS = [
     ),
     (
         InboxOverflow("video", 12),
-        "12 video packets dropped, because the callback is slower than the stream.",
+        "the inbox for video is full, because the callback is slower than the stream; 12 packets "
+        "were dropped so far.",
         None,
     ),
     (

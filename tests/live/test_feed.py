@@ -369,7 +369,7 @@ def test_problems_tell_nothing_that_somebody_said(stage: Stage) -> None:
     stage.emit("error", error=InboxOverflow("video", 3), where="inbox")
     problems = texts(stage.detail()["problems"])
     assert problems[0] == "ValueError in on_chat_data"
-    assert problems[1].startswith("3 video packets dropped")
+    assert problems[1].startswith("the inbox for video is full")
 
 
 def test_an_error_of_another_sender_is_none_of_ours(stage: Stage) -> None:
