@@ -40,6 +40,7 @@ from .protocol.urls import Endpoint
 from .reasons import LeaveReason
 from .reports import Notice, Reports
 from .sockets import Handlers, JoinOrder, Sockets
+from .transport import watchdog
 from .transport.clock import Deadline
 from .transport.greenlets import Crew
 from .wishes import PARAMS, Wishes
@@ -130,6 +131,7 @@ class Session:
         self._dispatcher.put(
             Notice("joining", (identity.stream_id, identity.uuid, identity.product))
         )
+        self._unwatch = watchdog.watch()
         self._crew.spawn("session", self._run)
 
     def _run(self) -> None:
@@ -160,6 +162,7 @@ class Session:
         self._dispatcher.put(Notice("left", (self.order.identity.stream_id, self.end)))
         self._dispatcher.drain()
         self._dispatcher.close()
+        self._unwatch()
         self.over.set()
 
     @property
@@ -572,6 +575,7 @@ class Session:
             self._finish(LeaveReason.left())
             self._sockets.abort()
             if not self.over.is_set():
+                self._unwatch()
                 self.over.set()
                 assert self.end is not None
                 self._dispatcher.tell(Notice("left", (self.order.identity.stream_id, self.end)))

@@ -6,6 +6,7 @@ import itertools
 import time
 
 import pytest
+from gevent import monkey
 from gevent.event import Event
 from support.recorder import Recorder, wait_until
 
@@ -19,6 +20,7 @@ from rtms_gevent import (
     signals,
 )
 from rtms_gevent.simulator import Simulator
+from rtms_gevent.transport import watchdog
 
 from .conftest import QUICK
 
@@ -233,6 +235,24 @@ class TestBlocking:
         assert stuck.got == [b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"last"]
         assert gap.start < since < gap.end
         assert not told.of("leave")
+
+
+def test_who_blocks_the_hub_is_named(simulator, join, meeting, client, monkeypatch, caplog):
+    monkeypatch.setattr(watchdog, "PATIENCE", 0.2)
+    monkeypatch.setattr(watchdog, "_watchdog", None)
+    sleep = monkey.get_original("time", "sleep")
+
+    @client.on_audio_data
+    def computes(*_):
+        while "is blocked" not in caplog.text:
+            sleep(0.01)
+
+    join()
+    meeting.send_audio(b"x")
+    wait_until(lambda: "goes on" in caplog.text)
+    assert "in computes" in caplog.text
+    client.leave()
+    wait_until(lambda: not watchdog._watchdog[1]._is_running)
 
 
 class TestFailing:
