@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from .enums import MediaDataType
-from .protocol.packets import MediaPacket
+from .protocol.packets import TEXTUAL, MediaPacket
 
 __all__ = ["ClientStats", "Gap", "MediaAccount", "MediaStats"]
 
@@ -23,7 +23,8 @@ _FRAMES = 3
 _KEPT = 100
 #: Packets of text that are compared with what comes after an outage.
 _RECENT = 64
-_TEXTUAL = frozenset({MediaDataType.TRANSCRIPT, MediaDataType.CHAT})
+
+_WANTED = (True, None)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,27 +82,31 @@ class MediaAccount:
         self._last: int | None = None
         self._newest: dict[object, int] = {}  # timestamp of the latest packet, by speaker
         self._recent: deque[tuple[int, bytes]] = deque(maxlen=_RECENT)
-        self._ahead = 0  # how much the media's clock is ahead of ours
+        self._ahead = 0.0  # how much the media's clock is ahead of ours
         self._down: tuple[int, str] | None = None  # since when, and why
         self._was_down: tuple[int, int, str] | None = None  # no packet has come since
         self._is_settling = False  # what comes may have been delivered before
+        self._is_plain = media_type not in TEXTUAL  # nothing but counting is to be done
         self._horizon: dict[object, int] = {}
         self._gaps: deque[Gap] = deque(maxlen=_KEPT)
 
-    def arrived(self, packet: MediaPacket, now: int) -> tuple[bool, Gap | None]:
+    def arrived(self, packet: MediaPacket, now: float) -> tuple[bool, Gap | None]:
         """Note a packet; return whether to deliver it, and a gap that it ends."""
-        size, timestamp = len(packet.data), packet.timestamp
+        timestamp, metadata = packet.timestamp, packet.metadata
         self._received += 1
-        self._bytes += size
-        metadata = packet.metadata
+        self._bytes += len(packet.data)
         speaker: object = metadata.channelId or metadata.userId
+        if self._is_plain:  # as nearly always
+            self._newest[speaker] = self._last = timestamp
+            self._ahead = timestamp - now
+            return _WANTED
         if self._is_settling:
             reason = self._old_news(packet, speaker)
             if reason is not None:
                 self._dropped[reason] = self._dropped.get(reason, 0) + 1
                 return False, None
         self._newest[speaker] = self._last = timestamp
-        if self.media_type in _TEXTUAL:
+        if self.media_type in TEXTUAL:
             self._recent.append((timestamp, packet.data))
         if self._was_down is not None:
             return True, self._end_of_gap(timestamp)
@@ -110,7 +115,7 @@ class MediaAccount:
 
     def _old_news(self, packet: MediaPacket, speaker: object) -> str | None:
         """Return why a packet that came after an outage must not be delivered."""
-        if self.media_type in _TEXTUAL:
+        if self.media_type in TEXTUAL:
             return "duplicate" if (packet.timestamp, packet.data) in self._recent else None
         if packet.timestamp <= self._horizon.get(speaker, packet.timestamp - 1):
             return "duplicate"
@@ -129,6 +134,7 @@ class MediaAccount:
                 since = min(since, self._was_down[0])
             self._down, self._was_down = None, (since, now, cause)
             self._is_settling, self._horizon = True, dict(self._newest)
+            self._is_plain = False
 
     def ended(self, now: int) -> Gap | None:
         """Note the end of the stream; return a gap that nothing has ended."""
@@ -140,9 +146,9 @@ class MediaAccount:
         """Decide what is missing, now that ``timestamp`` came, or nothing will come any more."""
         assert self._was_down is not None
         (since, until, cause), self._was_down = self._was_down, None
-        start, end = since + self._ahead, until + self._ahead
+        start, end = since + int(self._ahead), until + int(self._ahead)
         tolerance = max(_FRAMES * self.frame_ms, 1)
-        if self.media_type not in _TEXTUAL:
+        if self.media_type not in TEXTUAL:
             if self._last_before is not None and start - self._last_before <= tolerance:
                 start = self._last_before
             if timestamp is not None:

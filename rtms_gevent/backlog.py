@@ -30,44 +30,51 @@ class Backlog:
             begins_anew: Whether an item can be used without those before it, as key frames can.
             source: Whose item it is: only what the same source sent before is needed to use it.
         """
-        self.items: deque[Any] = deque()
+        self.items: deque[Any] = deque()  #: always the same one
         self.size = 0  #: bytes of all items
         self.dropped = 0  #: items, so far
-        self.overflows = 0  #: how often there was too much, so that some were dropped
-        self._limits = limits
+        self._most_items, self._most_bytes = limits.packets, limits.size
+        self._may_drop = limits.when_full is Policy.DROP_OLDEST
         self._size = size
         self._begins_anew = begins_anew
         self._source = source
-        self._broken: set[object] = (
-            set()
-        )  # sources whose items are of no use before a new beginning
+        self._broken: set[object] = set()  # sources that must begin anew
 
-    def add(self, item: Any) -> bool:
-        """Add an item; return whether there is too much, unless dropping has mended that."""
+    def add(self, item: Any, size: int) -> bool:
+        """Add an item of so many bytes; return whether it fitted."""
         if self._broken and not self._is_of_use(item):
             self.dropped += 1
-            return False
-        self.items.append(item)
-        self.size += self._size(item)
-        if len(self.items) <= self._limits.packets and self.size <= self._limits.size:
-            return False
-        if self._limits.when_full is not Policy.DROP_OLDEST:
             return True
-        if len(self.items) > 1:
+        items = self.items
+        items.append(item)
+        self.size = size = self.size + size
+        if len(items) <= self._most_items and size <= self._most_bytes:
+            return True
+        if self._may_drop:
             self._drop()
         return False
 
+    @property
+    def is_too_full(self) -> bool:
+        """Whether there is more than the limits allow: where nothing may be dropped."""
+        return len(self.items) > self._most_items or self.size > self._most_bytes
+
+    @property
+    def is_half_empty(self) -> bool:
+        """Whether there is room again, with some to spare, after there was too much."""
+        return len(self.items) * 2 <= self._most_items and self.size * 2 <= self._most_bytes
+
     def _drop(self) -> None:
         """Drop the oldest until the rest fits; and of the rest what cannot be used any more."""
-        self.overflows += 1
-        limits = self._limits
-        while len(self.items) > 1 and (len(self.items) > limits.packets or self.size > limits.size):
+        items = self.items
+        while len(items) > 1 and self.is_too_full:
             item = self.take()
             self.dropped += 1
             self._broken.add(self._source(item))
-        kept = deque(item for item in self.items if self._is_of_use(item))
-        self.dropped += len(self.items) - len(kept)
-        self.items = kept
+        kept = [item for item in items if self._is_of_use(item)]
+        self.dropped += len(items) - len(kept)
+        items.clear()
+        items.extend(kept)
         self.size = sum(map(self._size, kept))
 
     def _is_of_use(self, item: Any) -> bool:
@@ -78,12 +85,6 @@ class Backlog:
             self._broken.discard(source)
             return True
         return False
-
-    @property
-    def is_half_empty(self) -> bool:
-        """Whether there is room again, with some to spare, after there was too much."""
-        limits = self._limits
-        return len(self.items) * 2 <= limits.packets and self.size * 2 <= limits.size
 
     def take(self) -> Any:
         """Take the oldest item.

@@ -64,7 +64,8 @@ class Dialling:
 class Channel:
     """A socket, its conversation, and the answers that are waited for.
 
-    ``on_message``, ``on_skipped`` and ``on_closed`` are called by the hub and must not block.
+    ``on_message``, ``on_packet``, ``on_skipped`` and ``on_closed`` are called by the hub and must
+    not block.
     """
 
     def __init__(
@@ -73,7 +74,8 @@ class Channel:
         conversation: Conversation,
         codec: Codec,
         *,
-        on_message: Callable[[Channel, Message | MediaPacket], None],
+        on_message: Callable[[Channel, Message], None],
+        on_packet: Callable[[MediaPacket], None],
         on_skipped: Callable[[Channel, RemoteProtocolError], None],
         on_closed: Callable[[Channel, ConnectionLost], None],
         silence: float,
@@ -84,7 +86,8 @@ class Channel:
             name: "signaling", a media type, or "unified".
             conversation: Which messages may come next.
             codec: Between messages and payloads.
-            on_message: Gets each message that is neither a keep-alive nor an awaited answer.
+            on_message: Gets each message that is neither media, a keep-alive nor an awaited answer.
+            on_packet: Gets media.
             on_skipped: Gets what was wrong with a message that could not be used.
             on_closed: Gets why the open socket ended; not called after :meth:`close`.
             silence: Seconds without any message after which the socket counts as lost.
@@ -92,7 +95,9 @@ class Channel:
         self.name = name
         self._conversation = conversation
         self._codec = codec
+        self._usual_media = codec.usual_media
         self._on_message = on_message
+        self._on_packet = on_packet
         self._on_skipped = on_skipped
         self._on_closed = on_closed
         self._silence = silence
@@ -239,20 +244,26 @@ class Channel:
 
     # -- in the hub --------------------------------------------------------------------------------
 
-    def _received(self, payload: memoryview | bytes) -> None:
+    def _received(self, buffer: bytearray | bytes, start: int, stop: int) -> None:
+        if self._usual_media is not None and self._conversation.takes_media:
+            packet = self._usual_media(buffer, start, stop)
+            if packet is not None:
+                self._on_packet(packet)
+                return
         try:
-            message = self._codec.decode(payload)
+            message = self._codec.decode(memoryview(buffer)[start:stop])
             reply = self._conversation.received(message)
         except RemoteProtocolError as problem:
             self._on_skipped(self, problem)
             return
-        if isinstance(message, Message):  # media would only fill the log
-            logger.log(TRACE, "%s socket: received %s", self.name, _name(message))
+        if isinstance(message, MediaPacket):
+            self._on_packet(message)
+            return
+        logger.log(TRACE, "%s socket: received %s", self.name, _name(message))
+        waiting = self._answers.get(type(message))
         if reply is not None:
             self._reply(reply)
-            return
-        waiting = self._answers.get(type(message)) if isinstance(message, Message) else None
-        if waiting is not None and isinstance(message, Message):
+        elif waiting is not None:
             waiting.set(message)
         else:
             self._on_message(self, message)

@@ -40,7 +40,8 @@ from .config import (
     allowed_hosts,
     ca_file,
 )
-from .dispatch import MEDIA_NAMES, Callbacks, Dispatcher
+from .delivery import MEDIA_NAMES, Callbacks
+from .dispatch import Dispatcher
 from .enums import EventType, MediaDataType, Product
 from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
 from .homes import Home, Outlets
@@ -466,7 +467,7 @@ class Client(OfficialNames):
         if session is not None and dispatcher is not None:
             for kind, account in session.accounts.items():
                 media[kind.name.lower()] = account.stats(
-                    dispatcher.delivered[kind], dispatcher.dropped(kind)
+                    dispatcher.delivered(kind), dispatcher.dropped(kind)
                 )
         return ClientStats(
             stream_id=self.stream_id(),

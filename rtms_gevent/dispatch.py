@@ -6,90 +6,25 @@ inbox takes out and calls. So a slow function delays only its own kind, and neve
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Protocol
 
-from blinker import NamedSignal
-
-from . import signals
 from .backlog import Backlog
 from .config import Inboxes, InboxLimits, Policy
+from .delivery import MEDIA_NAMES, Callbacks, Delivery
 from .enums import MediaDataType
-from .errors import ConfigurationError, InboxOverflow
+from .errors import InboxOverflow
 from .inbox import Inbox
-from .outlets import Closing, Context, Job, Outcome, OutletChoice
+from .outlets import Context, OutletChoice
 from .protocol import h264
 from .protocol.packets import MediaPacket
 from .reports import Notice
 from .transport.greenlets import Crew
 
-__all__ = ["EVENTS", "MEDIA_NAMES", "Callbacks", "Dispatcher"]
+__all__ = ["Dispatcher", "Pressure"]
 
 logger = logging.getLogger(__name__)
-
-#: Name of each media type's callback and signal.
-MEDIA_NAMES = {
-    MediaDataType.AUDIO: "audio_data",
-    MediaDataType.VIDEO: "video_data",
-    MediaDataType.DESKSHARE: "deskshare_data",
-    MediaDataType.TRANSCRIPT: "transcript_data",
-    MediaDataType.CHAT: "chat_data",
-}
-
-#: Names of the arguments of each notice, which are the arguments of the signal of that name.
-EVENTS: dict[str, tuple[str, ...]] = {
-    "joining": ("stream_id", "uuid", "product"),
-    "joined": ("stream_id", "uuid"),
-    "left": ("stream_id", "reason"),
-    "error": ("error", "where"),
-    "stream_state": ("state", "reason", "timestamp"),
-    "session_state": ("state", "session_id", "reason", "timestamp"),
-    "session_update": ("op", "session"),
-    "user_update": ("op", "participant"),
-    "participant_event": ("event", "timestamp", "participants"),
-    "active_speaker_event": ("timestamp", "user_id", "user_name"),
-    "sharing_event": ("event", "timestamp", "user_id", "user_name"),
-    "media_connection_interrupted": ("timestamp",),
-    "participant_video": ("user_ids", "is_on"),
-    "video_subscribed": ("user_id", "status", "error"),
-    "event_ex": ("event", "update"),
-    "other_message": ("message", "socket"),
-    "interrupted": ("what", "error"),
-    "reconnecting": ("attempt", "delay"),
-    "reconnected": ("outage",),
-    "gave_up": ("error",),
-    "media_gap": ("gap",),
-}
-
-#: Notices without a callback of their name.
-_SIGNALS_ONLY = frozenset({"joining", "error", "stream_state", "session_state", "other_message"})
-
-#: How many of a notice's arguments the callback gets, where it is not all of them.
-_CALLBACK_ARGUMENTS = {"event_ex": 1}
-
-
-class Callbacks:
-    """The user's functions by name: one each, a newer one replaces the older."""
-
-    def __init__(self) -> None:
-        self._functions: dict[str, Callable[..., object]] = {}
-
-    def set(self, name: str, function: Callable[..., object]) -> None:
-        """Register ``function``.
-
-        Raises:
-            ConfigurationError: it cannot be called.
-        """
-        if not callable(function):
-            raise ConfigurationError(f"on_{name} needs a function, not {type(function).__name__}")
-        self._functions[name] = function
-
-    def get(self, name: str) -> Callable[..., object] | None:
-        """Return the function registered under ``name``."""
-        return self._functions.get(name)
 
 
 class Pressure(Protocol):
@@ -131,25 +66,20 @@ class Dispatcher:
             context: Makes what is entered around the user's functions, such as an app context.
             inboxes: How much may wait for each callback.
         """
+        self._delivery = Delivery(sender, callbacks, outlets, context, self.release_media)
         #: How often each callback raised.
-        self.callback_errors: dict[str, int] = {}
-        #: Packets for which callback and signal have been called, per media type.
-        self.delivered = dict.fromkeys(MEDIA_NAMES, 0)
-        self._undelivered = dict.fromkeys(MEDIA_NAMES, 0)  # taken out, and no callback was called
-        self._sender = sender
-        self._callbacks = callbacks
-        self._outlets = outlets
-        self._context = context
-        self._closing = Closing()
-        self._outlet_failed = False
+        self.callback_errors = self._delivery.callback_errors
+        self.tell = self._delivery.tell
         crew = Crew(name)
         #: Told where a callback is too slow; set by the session.
         self.pressure: Pressure | None = None
-        self._events = self._make_inbox(crew, "events", inboxes.events, None, self._deliver_notices)
+        self._events = self._make_inbox(
+            crew, "events", inboxes.events, None, self._delivery.notices
+        )
         self._media: dict[MediaDataType, Inbox] = {}
         for kind, media_name in MEDIA_NAMES.items():
             limits: InboxLimits = getattr(inboxes, kind.name.lower())
-            deliver = self._media_deliverer(kind, media_name)
+            deliver = self._delivery.media(kind)
             self._media[kind] = inbox = self._make_inbox(crew, media_name, limits, kind, deliver)
             inbox.hold()
 
@@ -171,7 +101,7 @@ class Dispatcher:
             return error
 
         def full() -> None:
-            error = tell(inbox.dropped)
+            error = tell(inbox.backlog.dropped)
             if self.pressure is None:
                 return
             if limits.when_full is Policy.FAIL:
@@ -196,7 +126,7 @@ class Dispatcher:
 
     def put_media(self, packet: MediaPacket) -> None:
         """File a packet."""
-        self._media[packet.media_type].put(packet)
+        self._media[packet.media_type].put(packet, len(packet.data))
 
     def put(self, notice: Notice) -> None:
         """File a notice."""
@@ -207,9 +137,14 @@ class Dispatcher:
         for inbox in self._media.values():
             inbox.release()
 
+    def delivered(self, kind: MediaDataType) -> int:
+        """Return for how many packets callback and signal have been called."""
+        return self._media[kind].delivered
+
     def dropped(self, kind: MediaDataType) -> dict[str, int]:
         """Return how many packets were not delivered, by reason; see :class:`MediaStats`."""
-        reasons = {"inbox": self._media[kind].dropped, "callback": self._undelivered[kind]}
+        inbox = self._media[kind]
+        reasons = {"inbox": inbox.backlog.dropped, "callback": inbox.undelivered}
         return {reason: count for reason, count in reasons.items() if count}
 
     # -- the end -----------------------------------------------------------------------------------
@@ -222,132 +157,16 @@ class Dispatcher:
 
     def close(self) -> None:
         """Call no function any more; one that runs now is left to finish."""
-        self._closing.is_set = True
+        self._delivery.closing.is_set = True
         for inbox in (*self._media.values(), self._events):
             inbox.close()
 
     @property
     def is_delivering(self) -> bool:
         """Whether we are inside a callback or receiver of this session."""
-        return self._closing.is_running_here() or any(
+        return self._delivery.closing.is_running_here() or any(
             inbox.is_current for inbox in (*self._media.values(), self._events)
         )
-
-    def tell(self, notice: Notice) -> None:
-        """Send a notice's signal here and now, and nothing else."""
-        name, arguments = notice
-        signal: NamedSignal = getattr(signals, name)
-        if signal.receivers:
-            with self._surroundings():
-                signals.emit(
-                    signal, self._sender, **dict(zip(EVENTS[name], arguments, strict=True))
-                )
-
-    # -- in the delivering greenlets ---------------------------------------------------------------
-
-    def _deliver_notices(self, inbox: Inbox, until: float) -> None:
-        while inbox.is_ready:
-            (notice,) = inbox.take(1)
-            name, arguments = notice
-            if name == "joined":
-                # Media flows once this callback has begun, so that it comes first and yet may wait.
-                self._call("join_confirm", [(0,)], begun=self.release_media)
-            elif name == "left":
-                reason = arguments[1]
-                self._call("leave" if reason.was_joined else "join_confirm", [(reason.code,)])
-            elif name not in _SIGNALS_ONLY:
-                self._call(name, [arguments[: _CALLBACK_ARGUMENTS.get(name, len(arguments))]])
-            self._guarded(self.tell, notice)
-            if time.monotonic() > until:
-                return
-
-    def _media_deliverer(self, kind: MediaDataType, name: str) -> Callable[[Inbox, float], None]:
-        signal: NamedSignal = getattr(signals, name)
-
-        def deliver(inbox: Inbox, until: float) -> None:
-            while inbox.is_ready:
-                packets: list[MediaPacket] = inbox.take(self._outlets.batch())
-                calls = [(p.data, len(p.data), p.timestamp, p.metadata) for p in packets]
-                made = self._call(name, calls)
-                self.delivered[kind] += made
-                self._undelivered[kind] += len(packets) - made
-                if signal.receivers:
-                    for packet in packets:
-                        self._guarded(self._send_media, signal, packet)
-                if time.monotonic() > until:
-                    return
-
-        return deliver
-
-    def _send_media(self, signal: NamedSignal, packet: MediaPacket) -> None:
-        with self._surroundings():
-            signals.emit(
-                signal,
-                self._sender,
-                data=packet.data,
-                size=len(packet.data),
-                timestamp=packet.timestamp,
-                metadata=packet.metadata,
-            )
-
-    def _surroundings(self) -> contextlib.AbstractContextManager[object]:
-        return _NOTHING if self._context is None else self._context()
-
-    def _guarded(self, function: Callable[..., object], *arguments: object) -> None:
-        if self._closing.is_set:
-            return
-        try:
-            function(*arguments)
-        except Exception:
-            logger.exception("the context around receivers of signals failed")
-
-    def _call(
-        self,
-        name: str,
-        calls: Sequence[tuple[object, ...]],
-        begun: Callable[[], None] | None = None,
-    ) -> int:
-        """Call the function of that name, if there is one, and wait for the end of it.
-
-        Returns:
-            How many calls were made; all of them, where there is no function.
-        """
-        function = self._callbacks.get(name)
-        finish: Callable[[], Outcome] | None = None
-        made = len(calls)
-        try:
-            if function is not None:
-                job = Job(function, calls, self._context, self._closing)
-                finish = self._outlets.choose(function).start(job)
-        except ConfigurationError as problem:
-            self._report_outlet(name, problem, len(calls))
-            made = 0
-        if begun is not None:
-            begun()
-        if finish is not None:
-            outcome = finish()
-            made = outcome.made
-            for failure in outcome.problems:
-                # What an executor lost as a whole counts as so many calls that failed.
-                self._report_failure(name, failure, 1 if made else len(calls))
-        return made
-
-    def _count_errors(self, name: str, count: int) -> None:
-        self.callback_errors[name] = self.callback_errors.get(name, 0) + count
-
-    def _report_failure(self, name: str, problem: BaseException, calls: int) -> None:
-        self._count_errors(name, calls)
-        logger.error("callback on_%s failed", name, exc_info=problem)
-        if not self._closing.is_set:
-            self._guarded(self.tell, Notice("error", (problem, f"on_{name}")))
-
-    def _report_outlet(self, name: str, problem: ConfigurationError, calls: int) -> None:
-        """Say once that callbacks cannot run; what they would have got counts as failed."""
-        self._count_errors(name, calls)
-        if not self._outlet_failed:
-            self._outlet_failed = True
-            logger.error("callback on_%s: %s", name, problem)
-            self._guarded(self.tell, Notice("error", (problem, f"on_{name}")))
 
 
 _PICTURES = frozenset({MediaDataType.VIDEO, MediaDataType.DESKSHARE})
@@ -363,6 +182,3 @@ def _begins_anew(packet: MediaPacket) -> bool:
 
 def _source(packet: MediaPacket) -> object:
     return packet.metadata.userId
-
-
-_NOTHING = contextlib.nullcontext()

@@ -198,6 +198,11 @@ class Outlets:
             self._last = executor, ExecutorOutlet(executor)
         return self._last[1]
 
+    @property
+    def is_inline(self) -> bool:
+        """Whether plain functions are called in the inbox's own greenlet."""
+        return self._plain() is self._inline
+
     def batch(self) -> int:
         """Return how many packets to take at once."""
         return self._plain().batch

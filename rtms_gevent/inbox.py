@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import gevent
 from gevent.event import Event
@@ -43,49 +42,49 @@ class Inbox:
             crew: Owns the greenlet.
             name: The greenlet's role.
             deliver: Called in the greenlet where something waits, with this inbox and the moment
-                (monotonic seconds) at which to return: it takes out with :meth:`take` while there
-                :attr:`is_ready`. Must not raise.
+                (monotonic seconds) at which to return. Takes out, delivers, and counts in
+                :attr:`delivered`. Must not raise.
             backlog: Holds what waits.
             on_dropping: Called once per burst of drops, with the count of all drops so far.
             on_full: Called by :meth:`put` where the backlog has too much and drops nothing.
             on_room: Called in the greenlet when there is room again.
         """
+        self.backlog = backlog
+        #: What was taken out, and delivered or not; counted by who delivers.
+        self.delivered = self.undelivered = 0
+        self.is_full = False  #: since ``on_full`` was called, until ``on_room`` is
         self._crew = crew
         self._name = name
         self._deliver = deliver
-        self._backlog = backlog
         self._on_dropping = on_dropping
         self._on_full = on_full
         self._on_room = on_room
         self._loop = current_hub().loop
         self._is_dropping = False
-        self.is_full = False  #: since ``on_full`` was called, until ``on_room`` is
         self._held = False
         self._closed = False
         self._greenlet: gevent.Greenlet[..., object] | None = None
-        self._parked = False
+        self._is_asleep = True  # the greenlet is parked, or there is none
         self._idle: Event | None = None
 
-    @property
-    def dropped(self) -> int:
-        """How many things were dropped so far."""
-        return self._backlog.dropped
-
-    def put(self, item: object) -> None:
-        """Add something. Never switches."""
-        backlog = self._backlog
+    def put(self, item: object, size: int = 0) -> None:
+        """Add something of ``size`` bytes. Never switches."""
         if self._closed:
-            backlog.dropped += 1
+            self.backlog.dropped += 1
             return
-        overflows = backlog.overflows
-        if backlog.add(item) and not self.is_full:
-            self.is_full = True
-            self._on_full()
-        if backlog.overflows != overflows and not self._is_dropping:
-            self._is_dropping = True
-            self._on_dropping(backlog.dropped)
-        if not self._held:
+        if not self.backlog.add(item, size):
+            self._overflow()
+        if self._is_asleep and not self._held:
             self._wake()
+
+    def _overflow(self) -> None:
+        if self.backlog.is_too_full:
+            if not self.is_full:
+                self.is_full = True
+                self._on_full()
+        elif not self._is_dropping:
+            self._is_dropping = True
+            self._on_dropping(self.backlog.dropped)
 
     def hold(self) -> None:
         """Deliver nothing until :meth:`release`."""
@@ -94,21 +93,21 @@ class Inbox:
     def release(self) -> None:
         """Deliver what was held, and all that follows."""
         self._held = False
-        if self._backlog.items:
+        if self._is_asleep and self.backlog.items:
             self._wake()
 
     def _wake(self) -> None:
-        if self._parked:
-            # A parked greenlet costs a third of an Event and a fourteenth of a new greenlet.
-            self._parked = False
-            self._loop.run_callback(self._greenlet.switch)  # type: ignore[union-attr]  # it is parked
-        elif self._greenlet is None or self._greenlet.dead:
+        self._is_asleep = False
+        if self._greenlet is None or self._greenlet.dead:
             self._greenlet = self._crew.spawn(self._name, self._run)
+        else:
+            # A parked greenlet costs a third of an Event and a fourteenth of a new greenlet.
+            self._loop.run_callback(self._greenlet.switch)
 
     @property
     def is_ready(self) -> bool:
         """Whether there is something that may be delivered now."""
-        return bool(self._backlog.items) and not self._held and not self._closed
+        return bool(self.backlog.items) and not self._held and not self._closed
 
     def _run(self) -> None:
         hub = current_hub()
@@ -117,31 +116,26 @@ class Inbox:
                 while self.is_ready:
                     turn = time.monotonic() + _TURN
                     self._deliver(self, turn)
-                    if self.is_full and self._backlog.is_half_empty:
+                    if self.is_full and self.backlog.is_half_empty:
                         self.is_full = False
                         self._on_room()
-                    if time.monotonic() > turn:
+                    if self.is_ready and time.monotonic() > turn:
                         # Much may wait, and functions that only compute never let go by themselves.
                         # Not sleep(0): gevent reads no socket before fifty of these.
                         gevent.sleep(_A_MOMENT)
                 self._is_dropping = False
                 if self._closed:
                     break
-                if self._idle is not None and not self._backlog.items:
+                if self._idle is not None and not self.backlog.items:
                     self._idle.set()
-                self._parked = True
+                self._is_asleep = True
                 hub.switch()
         finally:
             # Also where what a function raised ends greenlets (GreenletExit), or came from a timer
             # that it left behind: another greenlet takes over then, and nobody may wait for this.
-            self._parked = False
+            self._is_asleep = True
             if self._idle is not None:
                 self._idle.set()
-
-    def take(self, limit: int) -> list[Any]:
-        """Take out what waits longest, ``limit`` things at most."""
-        backlog = self._backlog
-        return [backlog.take() for _ in range(min(limit, len(backlog.items)))]
 
     @property
     def is_current(self) -> bool:
@@ -150,20 +144,17 @@ class Inbox:
 
     def wait_idle(self) -> None:
         """Wait until everything was delivered, or the inbox was closed; not if it is held."""
-        while not self._closed and not self._held and (self._backlog.items or self._is_busy()):
-            if self._backlog.items:
+        while not self._closed and not self._held and (self.backlog.items or not self._is_asleep):
+            if self._is_asleep:
                 self._wake()
             self._idle = Event()
             self._idle.wait()
 
-    def _is_busy(self) -> bool:
-        return self._greenlet is not None and not self._greenlet.dead and not self._parked
-
     def close(self) -> None:
         """Deliver nothing more; what is being delivered now is left to finish."""
         self._closed = True
-        self._backlog.clear()
+        self.backlog.clear()
         if self._idle is not None:
             self._idle.set()
-        if self._parked:
+        if self._is_asleep and self._greenlet is not None and not self._greenlet.dead:
             self._wake()

@@ -22,6 +22,7 @@ from .errors import ConfigurationError, UsageError
 from .transport.hubs import wait_done
 
 __all__ = [
+    "ASYNC_OUTSIDE",
     "AsyncioOutlet",
     "ExecutorOutlet",
     "InlineOutlet",
@@ -38,6 +39,8 @@ _Result = TypeVar("_Result")
 
 #: How many packets go to another thread at once: crossing costs more than most callbacks.
 _BATCH = 100
+
+ASYNC_OUTSIDE = "the callback is a coroutine function: these run only under run_async()"
 
 #: ``.jobs``: the closing flags of what this thread, which has no hub of ours, is calling.
 _here = threading.local()
@@ -96,9 +99,7 @@ class Job:
                     result = self.function(*arguments)
                 if inspect.iscoroutine(result):
                     result.close()
-                    raise UsageError(
-                        "the callback is a coroutine function: these run only under run_async()"
-                    )
+                    raise UsageError(ASYNC_OUTSIDE)
             # A time limit that the user set and did not catch, or a kill of the greenlet, which is
             # ours and goes on, is the callback's error, too.
             except (Exception, gevent.Timeout, gevent.GreenletExit) as problem:  # noqa: BLE001 - returned
@@ -155,6 +156,10 @@ class Outlet(Protocol):
 
 class OutletChoice(Protocol):
     """Chooses an outlet for each job, since that may change while a stream lives."""
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether plain functions are called in the inbox's own greenlet."""
 
     def batch(self) -> int:
         """Return how many packets to take at once."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from .enums import ContactCenterEventType, EventType, MediaDataType, SessionState
 from .protocol.messages import EventUpdate, SessionStateUpdate
-from .protocol.packets import MediaPacket
+from .protocol.packets import MediaPacket, Metadata
 from .protocol.people import ChannelParticipant, Participant
 
 __all__ = [
@@ -72,6 +72,7 @@ class Reports:
         self._channels: dict[str, ChannelParticipant] = {}
         self._sessions: set[str] = set()
         self._speaker = ""
+        self._completed: tuple[Metadata, Metadata] | None = None
 
     def of_event(self, update: EventUpdate) -> Iterator[Notice]:
         """Yield what an event means; ``event_ex`` always comes, known event or not."""
@@ -92,7 +93,7 @@ class Reports:
         elif kind is EventType.ACTIVE_SPEAKER_CHANGE:
             user_id = update.user_id or 0
             name = update.user_name or self._names.get(user_id, "")
-            self._speaker = name
+            self._speaker, self._completed = name, None
             yield Notice("active_speaker_event", (timestamp, user_id, name))
         elif kind is EventType.SHARING_START:
             yield Notice(
@@ -154,16 +155,25 @@ class Reports:
         """
         metadata = packet.metadata
         if metadata.channelId:
-            metadata.channel = who = self._channels.get(metadata.channelId)
-            if who is not None and not metadata.userName:
-                metadata.userName = who.display_name
+            who = self._channels.get(metadata.channelId)
+            if who is not None:
+                name = metadata.userName or who.display_name
+                packet.metadata = dataclasses.replace(metadata, channel=who, userName=name)
         elif (
             packet.media_type is MediaDataType.AUDIO
             and not metadata.userName
             and metadata.userId <= 0
             and self._speaker
         ):
-            metadata.userName, metadata.isActiveSpeaker = self._speaker, True
+            packet.metadata = self._of_speaker(metadata)
+
+    def _of_speaker(self, metadata: Metadata) -> Metadata:
+        """Return ``metadata`` of mixed audio with the active speaker's name."""
+        # Packets share theirs, so that one is nearly always the same as before.
+        if self._completed is None or self._completed[0] is not metadata:
+            named = dataclasses.replace(metadata, userName=self._speaker, isActiveSpeaker=True)
+            self._completed = metadata, named
+        return self._completed[1]
 
     def _remember_channel(self, who: ChannelParticipant) -> None:
         known = self._channels.get(who.channel_id)

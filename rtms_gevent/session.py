@@ -89,6 +89,7 @@ class Session:
             Handlers(
                 self._on_signaling,
                 self._on_media,
+                self._on_packet,
                 self._on_skipped,
                 self._on_lost,
                 self._tell_error,
@@ -157,7 +158,9 @@ class Session:
             self._tell_error(self.end.error, "reconnect" if self._was_joined else "join")
         self._sockets.close()
         for account in self.accounts.values():
-            self._tell_gap(account.ended(_now_ms()))
+            gap = account.ended(_now_ms())
+            if gap is not None:
+                self._tell_gap(gap)
         self._dispatcher.drain()
         self._dispatcher.put(Notice("left", (self.order.identity.stream_id, self.end)))
         self._dispatcher.drain()
@@ -306,16 +309,15 @@ class Session:
         everything = keys is None or MediaDataType.ALL in keys
         return [kind for kind in self._wishes.media if everything or kind in (keys or ())]
 
-    def _tell_gap(self, gap: Gap | None) -> None:
-        if gap is not None:
-            logger.warning(
-                "stream %s: %d ms of %s are missing: %s",
-                self.order.stream,
-                gap.end - gap.start,
-                gap.media_type.name.lower(),
-                gap.cause,
-            )
-            self._dispatcher.put(Notice("media_gap", (gap,)))
+    def _tell_gap(self, gap: Gap) -> None:
+        logger.warning(
+            "stream %s: %d ms of %s are missing: %s",
+            self.order.stream,
+            gap.end - gap.start,
+            gap.media_type.name.lower(),
+            gap.cause,
+        )
+        self._dispatcher.put(Notice("media_gap", (gap,)))
 
     def _subscribe_video_again(self, keys: frozenset[MediaDataType]) -> None:
         chosen = self._wishes.video_of
@@ -461,7 +463,7 @@ class Session:
 
     # -- in the hub --------------------------------------------------------------------------------
 
-    def _on_signaling(self, channel: Channel, message: Message | MediaPacket) -> None:
+    def _on_signaling(self, channel: Channel, message: Message) -> None:
         if isinstance(message, EventUpdate):
             notices = self._reports.of_event(message)
             if message.event_type is EventType.MEDIA_CONNECTION_INTERRUPTED:
@@ -491,14 +493,18 @@ class Session:
         elif message.state == StreamState.INTERRUPTED:
             self._media_is_interrupted()
 
-    def _on_media(self, channel: Channel, message: Message | MediaPacket) -> None:
-        if isinstance(message, MediaPacket):
-            wanted, gap = self.accounts[message.media_type].arrived(message, _now_ms())
+    def _on_packet(self, packet: MediaPacket) -> None:
+        wanted, gap = self.accounts[packet.media_type].arrived(packet, time.time() * 1000)
+        if gap is not None:
             self._tell_gap(gap)
-            if wanted:
-                self._reports.complete(message)
-                self._dispatcher.put_media(message)
-        elif isinstance(message, StreamStateUpdate):
+        if wanted:
+            metadata = packet.metadata
+            if metadata.channelId or not metadata.userName:
+                self._reports.complete(packet)
+            self._dispatcher.put_media(packet)
+
+    def _on_media(self, channel: Channel, message: Message) -> None:
+        if isinstance(message, StreamStateUpdate):
             self._on_stream_state(channel, message)
         else:
             self._dispatcher.put(Notice("other_message", (message, channel.name)))

@@ -79,8 +79,9 @@ class JoinOrder:
 class Handlers:
     """Who is told what arrives. All are called by the hub, but ``problem``, and must not block."""
 
-    signaling: Callable[[Channel, Message | MediaPacket], None]
-    media: Callable[[Channel, Message | MediaPacket], None]
+    signaling: Callable[[Channel, Message], None]
+    media: Callable[[Channel, Message], None]
+    packet: Callable[[MediaPacket], None]
     skipped: Callable[[Channel, RemoteProtocolError], None]
     lost: Callable[[Channel, ConnectionLost], None]
     #: Something could not be opened that the stream can go on without; and where.
@@ -291,6 +292,7 @@ class Sockets:
             SignalingConversation(),
             self._codec,
             on_message=self._handlers.signaling,
+            on_packet=self._handlers.packet,
             on_skipped=self._handlers.skipped,
             on_closed=on_closed,
             silence=self.order.dialling.timeouts.signaling_silence,
@@ -303,6 +305,7 @@ class Sockets:
             MediaConversation(name),
             self._codec,
             on_message=self._handlers.media,
+            on_packet=self._handlers.packet,
             on_skipped=self._handlers.skipped,
             on_closed=self._handlers.lost,
             silence=self.order.dialling.timeouts.media_silence,

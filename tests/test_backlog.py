@@ -25,37 +25,37 @@ def backlog(packets=4, size=1000, when_full=Policy.DROP_OLDEST):
 
 
 @pytest.mark.parametrize(
-    ("limits", "put", "left", "dropped", "overflows"),
+    ("limits", "put", "left", "dropped", "fitted"),
     [
-        pytest.param({}, "A1 A2 A3 A4", "A1 A2 A3 A4", 0, 0, id="all fits"),
-        pytest.param({}, "A1 A2 A3 A4 A5", "A2 A3 A4 A5", 1, 1, id="number"),
-        pytest.param({}, "A1 A2 A3 A4 A5 A6", "A3 A4 A5 A6", 2, 2, id="number, again"),
-        pytest.param({"size": 6}, "A1 A2 A3 A4", "A2 A3 A4", 1, 1, id="size"),
-        pytest.param({"size": 5}, "A1 A2 A345", "A345", 2, 1, id="size, of a big one"),
-        pytest.param({"size": 1}, "A1 A2", "A2", 1, 1, id="the newest stays, however big it is"),
-        pytest.param({}, "A1 a2 A3 a4 a5", "A3 a4 a5", 2, 1, id="up to the next key frame"),
-        pytest.param({}, "A1 a2 a3 a4 a5", "", 5, 1, id="all of it, where there is none"),
-        pytest.param({}, "A1 a2 a3 a4 a5 a6", "", 6, 1, id="and what follows"),
-        pytest.param({}, "A1 a2 a3 a4 a5 a6 A7 a8", "A7 a8", 6, 1, id="until there is one"),
-        pytest.param({}, "A1 B1 a2 b2 b3", "B1 b2 b3", 2, 1, id="of one source only"),
-        pytest.param({}, "A1 B1 a2 b2 a3 B4 a5", "B1 b2 B4", 4, 1, id="which goes on waiting"),
-        pytest.param({"when_full": KEEP}, "A1 A2 A3 A4 A5", "A1 A2 A3 A4 A5", 0, 0, id="keep"),
+        pytest.param({}, "A1 A2 A3 A4", "A1 A2 A3 A4", 0, 4, id="all fits"),
+        pytest.param({}, "A1 A2 A3 A4 A5", "A2 A3 A4 A5", 1, 4, id="number"),
+        pytest.param({}, "A1 A2 A3 A4 A5 A6", "A3 A4 A5 A6", 2, 4, id="number, again"),
+        pytest.param({"size": 6}, "A1 A2 A3 A4", "A2 A3 A4", 1, 3, id="size"),
+        pytest.param({"size": 5}, "A1 A2 A345", "A345", 2, 2, id="size, of a big one"),
+        pytest.param({"size": 1}, "A1 A2", "A2", 1, 0, id="the newest stays, however big it is"),
+        pytest.param({}, "A1 a2 A3 a4 a5", "A3 a4 a5", 2, 4, id="up to the next key frame"),
+        pytest.param({}, "A1 a2 a3 a4 a5", "", 5, 4, id="all of it, where there is none"),
+        pytest.param({}, "A1 a2 a3 a4 a5 a6", "", 6, 5, id="and what follows"),
+        pytest.param({}, "A1 a2 a3 a4 a5 a6 A7 a8", "A7 a8", 6, 7, id="until there is one"),
+        pytest.param({}, "A1 B1 a2 b2 b3", "B1 b2 b3", 2, 4, id="of one source only"),
+        pytest.param({}, "A1 B1 a2 b2 a3 B4 a5", "B1 b2 B4", 4, 6, id="which goes on waiting"),
+        pytest.param({"when_full": KEEP}, "A1 A2 A3 A4 A5", "A1 A2 A3 A4 A5", 0, 4, id="keep"),
     ],
 )
-def test_what_is_left(limits, put, left, dropped, overflows):
+def test_what_is_left(limits, put, left, dropped, fitted):
     waiting = backlog(**limits)
-    for item in put.split():
-        waiting.add(item)
+    fits = [waiting.add(item, len(item)) for item in put.split()]
     assert list(waiting.items) == left.split()
     assert waiting.dropped == dropped
-    assert waiting.overflows == overflows
+    assert fits.count(True) == fitted
     assert waiting.size == sum(map(len, left.split()))
 
 
 @pytest.mark.parametrize("policy", [Policy.BLOCK, Policy.FAIL])
 def test_it_says_when_there_is_too_much_and_when_there_is_room(policy):
     waiting = backlog(packets=4, when_full=policy)
-    assert [waiting.add(f"A{number}") for number in range(6)] == [False] * 4 + [True] * 2
+    assert [waiting.add(f"A{number}", 2) for number in range(6)] == [True] * 4 + [False] * 2
+    assert waiting.is_too_full
     rooms = []
     for _ in range(6):
         waiting.take()
@@ -65,8 +65,8 @@ def test_it_says_when_there_is_too_much_and_when_there_is_room(policy):
 
 def test_clearing_counts_as_dropping():
     waiting = backlog()
-    waiting.add("A1")
-    waiting.add("A2")
+    waiting.add("A1", 2)
+    waiting.add("A2", 2)
     waiting.clear()
     assert (list(waiting.items), waiting.size, waiting.dropped) == ([], 0, 2)
 
@@ -78,7 +78,7 @@ def test_what_is_delivered_is_in_order_and_can_be_used(steps, packets):
     for number, step in enumerate(steps):
         if step != "take":
             sent.append(f"{step}{number}")
-            waiting.add(sent[-1])
+            waiting.add(sent[-1], 2)
             assert len(waiting.items) <= packets
         elif waiting.items:
             delivered.append(waiting.take())

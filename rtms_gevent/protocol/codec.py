@@ -14,6 +14,7 @@ from .fields import integer
 from .messages import MESSAGES, META_DATA, Message, MetaData, UnknownMessage
 from .packets import MediaPacket
 from .strict_json import parse_object
+from .usual import UsualMedia, usual_media
 
 __all__ = ["Codec", "JsonCodec"]
 
@@ -23,6 +24,9 @@ class Codec(Protocol):
 
     def encode(self, message: Message | MediaPacket) -> str | bytes:
         """Return what to send: a ``str`` goes into a text message, ``bytes`` into a binary one."""
+
+    #: Decodes usual media from a buffer, as :mod:`.usual` says, and gives ``None`` for all else.
+    usual_media: UsualMedia | None
 
     def decode(self, payload: bytes | memoryview) -> Message | MediaPacket:
         """Return the message in a WebSocket message, be it text or binary.
@@ -42,6 +46,7 @@ class JsonCodec:
             product: Decides what event numbers mean.
             max_nesting: Depth of objects and arrays within each other to accept.
         """
+        self.usual_media = usual_media()
         self._product = product
         self._max_nesting = max_nesting
 

@@ -52,6 +52,7 @@ class Conversation:
         self._table = table
         self._name = name
         self.state = State.IDLE
+        self.takes_media = False  #: whether media may arrive now
 
     def sending(self, message: Message) -> None:
         """Note that we send ``message``.
@@ -81,13 +82,17 @@ class Conversation:
         self, edge: Edge, blame: type[LocalProtocolError] | type[RemoteProtocolError]
     ) -> None:
         try:
-            self.state = self._table[self.state][edge]
+            state = self._table[self.state][edge]
         except KeyError:
             side = "send" if edge.is_sent else "receive"
             raise blame(
                 f"cannot {side} {edge.message.name} on the {self._name} socket: it is "
                 f"{self.state.value}"
             ) from None
+        if state is not self.state:
+            self.state = state
+            self.takes_media = _MEDIA in self._table[state]
 
 
+_MEDIA = Edge(False, MessageType.MEDIA_DATA_AUDIO)
 _KNOWN = frozenset(int(number) for number in MessageType) - {0, 23, 24, 25, 26, 27}

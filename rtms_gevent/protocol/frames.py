@@ -55,9 +55,9 @@ class FrameReader:
     """Joins frames to messages.
 
     The transport receives into :meth:`writable`, then iterates over :meth:`received`. What comes
-    out is (opcode, payload): ``TEXT`` or ``BINARY`` for a whole message, else ``PING``, ``PONG`` or
-    ``CLOSE``. A payload may be a view into the buffer: it is valid until the next
-    :meth:`writable`.
+    out is (opcode, buffer, start, stop): ``TEXT`` or ``BINARY`` for a whole message, else ``PING``,
+    ``PONG`` or ``CLOSE``; and where its payload lies, which is there until the next
+    :meth:`writable`. (A memoryview of it would cost more than all the rest of the parsing.)
 
     Greenlet-safety: one owner; it never switches.
     """
@@ -111,7 +111,7 @@ class FrameReader:
         self._view[: len(used)] = used
         self._start, self._end = 0, len(used)
 
-    def received(self, count: int) -> Iterator[tuple[int, memoryview | bytes]]:
+    def received(self, count: int) -> Iterator[tuple[int, bytearray | bytes, int, int]]:
         """Take ``count`` bytes that were written to :meth:`writable` into account.
 
         Yields:
@@ -157,17 +157,15 @@ class FrameReader:
                     self._check_text(first, self._view[payload:end], whole=False)
                 return
             self._start = stop
-            view = self._view[payload:stop]
             if self._check_utf8:
-                self._check_text(first, view, whole=True)
-            if plain:
-                yield first & 0x0F, view
-            elif first & 0x08:
-                yield first & 0x0F, bytes(view)
+                self._check_text(first, self._view[payload:stop], whole=True)
+            if plain or first & 0x08:
+                yield first & 0x0F, buffer, payload, stop
             else:
-                message = self._join(first, view)
+                message = self._join(first, self._view[payload:stop])
                 if message is not None:
-                    yield message
+                    opcode, joined = message
+                    yield opcode, joined, 0, len(joined)
 
     def _check(self, first: int, length: int) -> None:
         """Apply the rules that an unfragmented message cannot break."""

@@ -29,6 +29,7 @@ from .strict_json import parse_object
 
 __all__ = [
     "MEDIA_TYPES",
+    "TEXTUAL",
     "AiInterpreter",
     "AiTargetLanguage",
     "ChatDetails",
@@ -81,11 +82,11 @@ class AiInterpreter:
 _NO_INTERPRETER = AiInterpreter()
 
 
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Metadata:
     """Who and when, of one packet. The first names are those of the official SDK.
 
-    Treat it as read-only; it is not frozen because that would double the cost of making one.
+    Packets of the same participant may share one.
     """
 
     userId: int = 0  #: 0 for mixed audio
@@ -115,7 +116,7 @@ _MEDIA_MESSAGES = {
 }
 #: Media type of each message number.
 MEDIA_TYPES = {number: kind for kind, number in _MEDIA_MESSAGES.items()}
-_TEXTUAL = frozenset({MediaDataType.TRANSCRIPT, MediaDataType.CHAT})
+TEXTUAL = frozenset({MediaDataType.TRANSCRIPT, MediaDataType.CHAT})
 
 #: Depth to accept of JSON that lies in a string within a message.
 _MAX_NESTING = 32
@@ -169,7 +170,7 @@ class MediaPacket:
     def to_wire(self) -> dict[str, Any]:
         """Return the document to send."""
         metadata = self.metadata
-        textual = self.media_type in _TEXTUAL
+        textual = self.media_type in TEXTUAL
         content: dict[str, Any] = {
             **metadata.extra,
             "timestamp": self.timestamp,
@@ -204,7 +205,7 @@ class MediaPacket:
             RemoteProtocolError: data or timestamp is missing, or the data is not base64.
         """
         kind = MEDIA_TYPES[MessageType(integer(document, "msg_type") or 0)]
-        textual = kind in _TEXTUAL
+        textual = kind in TEXTUAL
         content = _content(document)
         encoded = content.get("data")
         chat = None

@@ -24,9 +24,12 @@ from ..protocol.frames import BINARY, CLOSE, PING, TEXT, CloseFrame, FrameReader
 from .connect import Opened
 from .hubs import current_hub
 
-__all__ = ["Closed", "WebSocket"]
+__all__ = ["Closed", "OnMessage", "WebSocket"]
 
 logger = logging.getLogger(__name__)
+
+#: Gets a message: the buffer that it lies in, and from where to where.
+OnMessage = Callable[[bytearray | bytes, int, int], None]
 
 _READ, _WRITE = 1, 2
 #: Bytes that may wait to be sent: only small control messages are, so more means a dead peer.
@@ -51,8 +54,8 @@ class Closed:
 class WebSocket:
     """One open WebSocket.
 
-    ``on_message(payload)``, ``on_text(payload)`` and ``on_closed(closed)`` are called by the hub:
-    they must neither block nor raise. The payload is a view that is valid during the call only.
+    ``on_message(buffer, start, stop)``, ``on_text(...)`` and ``on_closed(closed)`` are called by
+    the hub: they must neither block nor raise. The message lies in the buffer during the call only.
 
     Greenlet-safety: any greenlet of the hub that made it, and the hub itself; no other thread.
     """
@@ -62,11 +65,11 @@ class WebSocket:
         opened: Opened,
         *,
         name: str,
-        on_message: Callable[[memoryview | bytes], None],
+        on_message: OnMessage,
         on_closed: Callable[[Closed], None],
         max_message_size: int,
         check_utf8: bool = False,
-        on_text: Callable[[memoryview | bytes], None] | None = None,
+        on_text: OnMessage | None = None,
     ) -> None:
         """Begin to read from ``opened``, which belongs to this object from now on.
 
@@ -179,28 +182,23 @@ class WebSocket:
         """Handle ``count`` bytes that were just written to the reader."""
         self.last_heard = time.monotonic()
         try:
-            for opcode, payload in self._reader.received(count):
-                if opcode in (TEXT, BINARY):
+            for opcode, buffer, start, stop in self._reader.received(count):
+                if opcode <= BINARY:
                     # Also after our close frame: what the server sent before its own is data.
-                    self._hand_over(self._on_text if opcode == TEXT else self._on_message, payload)
+                    try:
+                        (self._on_text if opcode == TEXT else self._on_message)(buffer, start, stop)
+                    except Exception:
+                        # They promise not to raise; if one does, what follows must not be lost.
+                        logger.exception("handling a message of the %s socket failed", self.name)
                 elif opcode == CLOSE:
-                    self._answer_close(CloseFrame.parse(bytes(payload)))
+                    self._answer_close(CloseFrame.parse(bytes(buffer[start:stop])))
                 elif opcode == PING and not self._closing:
-                    self._send(ABNF.OPCODE_PONG, bytes(payload))
+                    self._send(ABNF.OPCODE_PONG, bytes(buffer[start:stop]))
                 if self._over is not None:
                     return
         except FrameError as problem:
             self._send_close(problem.close_code, "")
             self._finish(str(problem), is_violation=True, parting=True)
-
-    def _hand_over(
-        self, handler: Callable[[memoryview | bytes], None], payload: memoryview | bytes
-    ) -> None:
-        try:
-            handler(payload)
-        except Exception:
-            # Handlers promise not to raise; if one does, what follows must not be lost with it.
-            logger.exception("handling a message of the %s socket failed", self.name)
 
     def _answer_close(self, frame: CloseFrame) -> None:
         self._send_close(1000 if frame.code is None else frame.code, "")

@@ -47,13 +47,16 @@ class Peer:
             check_utf8=True,
         )
 
-    def _echo_text(self, payload: memoryview | bytes) -> None:
-        self.text = str(payload, "utf-8")
-        self._echo(self.text)
+    def _echo_text(self, buffer: bytearray | bytes, start: int, stop: int) -> None:
+        self.text = buffer[start:stop].decode()
+        self._send(self.text)
 
-    def _echo(self, payload: memoryview | bytes | str) -> None:
+    def _echo(self, buffer: bytearray | bytes, start: int, stop: int) -> None:
+        self._send(bytes(buffer[start:stop]))
+
+    def _send(self, message: str | bytes) -> None:
         with contextlib.suppress(ConnectionLost):  # it may end at any time
-            self.socket.send(payload if isinstance(payload, str) else bytes(payload))
+            self.socket.send(message)
 
     def _ended(self, closed: Closed) -> None:
         self.end = closed

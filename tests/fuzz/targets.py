@@ -66,8 +66,8 @@ def _read(
         assert count, "no room to receive into"
         space[:count], stream = stream[:count], stream[count:]
         try:
-            for opcode, payload in reader.received(count):
-                found.append((opcode, bytes(payload)))
+            for opcode, buffer, start, stop in reader.received(count):
+                found.append((opcode, bytes(buffer[start:stop])))
         except FrameError as error:
             _expect(error.close_code in (1002, 1007, 1009), "a close code that was not expected")
             return found, error
@@ -103,8 +103,10 @@ def decoder(data: bytes) -> None:
         documents = [source.document(_FIELDS) for _ in range(1 + source.byte() % 4)]
         payloads = [json.dumps(document).encode() for document in documents]
     for payload in payloads:
+        usual = codec.usual_media and codec.usual_media(payload, 0, len(payload))
         try:
             message = codec.decode(payload)
+            _expect(usual is None or usual == message, "the short way decodes otherwise")
             reply = conversation.received(message)
         except RemoteProtocolError as problem:
             _expect(len(str(problem)) < 500, "a log line as long as the sender likes")

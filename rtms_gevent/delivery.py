@@ -1,0 +1,279 @@
+"""Calls the user's functions and sends the signals: all of it in an inbox's greenlet."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+import gevent
+from blinker import NamedSignal
+
+from . import signals
+from .enums import MediaDataType
+from .errors import ConfigurationError, UsageError
+from .inbox import Inbox
+from .outlets import ASYNC_OUTSIDE, Closing, Context, Job, Outcome, OutletChoice
+from .protocol.packets import MediaPacket
+from .reports import Notice
+
+__all__ = ["EVENTS", "MEDIA_NAMES", "Callbacks", "Delivery"]
+
+logger = logging.getLogger(__name__)
+
+#: Name of each media type's callback and signal.
+MEDIA_NAMES = {
+    MediaDataType.AUDIO: "audio_data",
+    MediaDataType.VIDEO: "video_data",
+    MediaDataType.DESKSHARE: "deskshare_data",
+    MediaDataType.TRANSCRIPT: "transcript_data",
+    MediaDataType.CHAT: "chat_data",
+}
+
+#: Names of the arguments of each notice, which are the arguments of the signal of that name.
+EVENTS: dict[str, tuple[str, ...]] = {
+    "joining": ("stream_id", "uuid", "product"),
+    "joined": ("stream_id", "uuid"),
+    "left": ("stream_id", "reason"),
+    "error": ("error", "where"),
+    "stream_state": ("state", "reason", "timestamp"),
+    "session_state": ("state", "session_id", "reason", "timestamp"),
+    "session_update": ("op", "session"),
+    "user_update": ("op", "participant"),
+    "participant_event": ("event", "timestamp", "participants"),
+    "active_speaker_event": ("timestamp", "user_id", "user_name"),
+    "sharing_event": ("event", "timestamp", "user_id", "user_name"),
+    "media_connection_interrupted": ("timestamp",),
+    "participant_video": ("user_ids", "is_on"),
+    "video_subscribed": ("user_id", "status", "error"),
+    "event_ex": ("event", "update"),
+    "other_message": ("message", "socket"),
+    "interrupted": ("what", "error"),
+    "reconnecting": ("attempt", "delay"),
+    "reconnected": ("outage",),
+    "gave_up": ("error",),
+    "media_gap": ("gap",),
+}
+
+#: Notices without a callback of their name.
+_SIGNALS_ONLY = frozenset({"joining", "error", "stream_state", "session_state", "other_message"})
+
+#: How many of a notice's arguments the callback gets, where it is not all of them.
+_CALLBACK_ARGUMENTS = {"event_ex": 1}
+
+
+class Callbacks:
+    """The user's functions by name: one each, a newer one replaces the older."""
+
+    def __init__(self) -> None:
+        self.functions: dict[str, Callable[..., object]] = {}
+
+    def set(self, name: str, function: Callable[..., object]) -> None:
+        """Register ``function``.
+
+        Raises:
+            ConfigurationError: it cannot be called.
+        """
+        if not callable(function):
+            raise ConfigurationError(f"on_{name} needs a function, not {type(function).__name__}")
+        self.functions[name] = function
+
+    def get(self, name: str) -> Callable[..., object] | None:
+        """Return the function registered under ``name``."""
+        return self.functions.get(name)
+
+
+class Delivery:
+    """Delivers what waits in the inboxes of one session.
+
+    Greenlet-safety: the greenlets of its inboxes.
+    """
+
+    def __init__(
+        self,
+        sender: object,
+        callbacks: Callbacks,
+        outlets: OutletChoice,
+        context: Context | None,
+        on_joined: Callable[[], None],
+    ) -> None:
+        """Deliver nothing yet.
+
+        Args:
+            sender: Sender of the signals: the client.
+            callbacks: Looked up at each delivery, so that they can be changed at any time.
+            outlets: Where callbacks run. Signals are sent from the inbox's greenlet.
+            context: Makes what is entered around the user's functions, such as an app context.
+            on_joined: Called when the callback for having joined has begun.
+        """
+        #: How often each callback raised.
+        self.callback_errors: dict[str, int] = {}
+        self.closing = Closing()
+        self._sender = sender
+        self._callbacks = callbacks
+        self._outlets = outlets
+        self._context = context
+        self._on_joined = on_joined
+        self._outlet_failed = False
+
+    # -- notices -----------------------------------------------------------------------------------
+
+    def tell(self, notice: Notice) -> None:
+        """Send a notice's signal here and now, and nothing else."""
+        name, arguments = notice
+        signal: NamedSignal = getattr(signals, name)
+        if signal.receivers:
+            with self._surroundings():
+                signals.emit(
+                    signal, self._sender, **dict(zip(EVENTS[name], arguments, strict=True))
+                )
+
+    def notices(self, inbox: Inbox, until: float) -> None:
+        """Deliver the notices in ``inbox``, until the moment ``until`` has come."""
+        while inbox.backlog.items:
+            notice: Notice = inbox.backlog.take()
+            name, arguments = notice
+            if name == "joined":
+                # Media flows once this callback has begun, so that it comes first and yet may wait.
+                self._call("join_confirm", [(0,)], begun=self._on_joined)
+            elif name == "left":
+                reason = arguments[1]
+                self._call("leave" if reason.was_joined else "join_confirm", [(reason.code,)])
+            elif name not in _SIGNALS_ONLY:
+                self._call(name, [arguments[: _CALLBACK_ARGUMENTS.get(name, len(arguments))]])
+            self._guarded(self.tell, notice)
+            inbox.delivered += 1
+            if time.monotonic() > until:
+                return
+
+    # -- media -------------------------------------------------------------------------------------
+
+    def media(self, kind: MediaDataType) -> Callable[[Inbox, float], None]:
+        """Return what delivers packets of one type, until a moment has come."""
+        name = MEDIA_NAMES[kind]
+        signal: NamedSignal = getattr(signals, name)
+
+        def deliver(inbox: Inbox, until: float) -> None:
+            while inbox.backlog.items:
+                if self._outlets.is_inline and self._context is None:
+                    self._inline(inbox, until, name, signal)
+                else:
+                    self._in_batches(inbox, name, signal)
+                if time.monotonic() > until:
+                    return
+
+        return deliver
+
+    def _inline(self, inbox: Inbox, until: float, name: str, signal: NamedSignal) -> None:
+        """Call the one callback directly: no job, no context, nothing between it and the packet.
+
+        What :class:`Job` would do besides is written out here, since that costs 1.5 us a packet,
+        as much as everything else about it (``python -m benchmarks profile``).
+        """
+        backlog, functions, now = inbox.backlog, self._callbacks.functions, time.monotonic
+        items = backlog.items  # empty once the inbox is closed
+        while items:
+            packet: MediaPacket = items.popleft()
+            data = packet.data
+            size = len(data)
+            backlog.size -= size
+            if name in functions:
+                try:
+                    result = functions[name](data, size, packet.timestamp, packet.metadata)
+                    if result is not None and inspect.iscoroutine(result):
+                        result.close()
+                        raise UsageError(ASYNC_OUTSIDE)
+                except (Exception, gevent.Timeout, gevent.GreenletExit) as problem:  # noqa: BLE001
+                    self._report_failure(name, problem, 1)
+            if signal.receivers:
+                self._guarded(self._send_media, signal, packet)
+            inbox.delivered += 1
+            if now() > until:
+                return
+
+    def _in_batches(self, inbox: Inbox, name: str, signal: NamedSignal) -> None:
+        """Let an executor or an asyncio loop call, for as many packets at once as it likes."""
+        backlog = inbox.backlog
+        count = min(self._outlets.batch(), len(backlog.items))
+        packets: list[MediaPacket] = [backlog.take() for _ in range(count)]
+        made = self._call(name, [(p.data, len(p.data), p.timestamp, p.metadata) for p in packets])
+        inbox.undelivered += count - made
+        if signal.receivers:
+            for packet in packets:
+                self._guarded(self._send_media, signal, packet)
+        inbox.delivered += made
+
+    def _send_media(self, signal: NamedSignal, packet: MediaPacket) -> None:
+        with self._surroundings():
+            signals.emit(
+                signal,
+                self._sender,
+                data=packet.data,
+                size=len(packet.data),
+                timestamp=packet.timestamp,
+                metadata=packet.metadata,
+            )
+
+    def _surroundings(self) -> contextlib.AbstractContextManager[object]:
+        return _NOTHING if self._context is None else self._context()
+
+    def _guarded(self, function: Callable[..., object], *arguments: object) -> None:
+        if self.closing.is_set:
+            return
+        try:
+            function(*arguments)
+        except Exception:
+            logger.exception("the context around receivers of signals failed")
+
+    def _call(
+        self,
+        name: str,
+        calls: Sequence[tuple[object, ...]],
+        begun: Callable[[], None] | None = None,
+    ) -> int:
+        """Call the function of that name, if there is one, and wait for the end of it.
+
+        Returns:
+            How many calls were made; all of them, where there is no function.
+        """
+        function = self._callbacks.get(name)
+        finish: Callable[[], Outcome] | None = None
+        made = len(calls)
+        try:
+            if function is not None:
+                job = Job(function, calls, self._context, self.closing)
+                finish = self._outlets.choose(function).start(job)
+        except ConfigurationError as problem:
+            self._report_outlet(name, problem, len(calls))
+            made = 0
+        if begun is not None:
+            begun()
+        if finish is not None:
+            outcome = finish()
+            made = outcome.made
+            for failure in outcome.problems:
+                # What an executor lost as a whole counts as so many calls that failed.
+                self._report_failure(name, failure, 1 if made else len(calls))
+        return made
+
+    def _count_errors(self, name: str, count: int) -> None:
+        self.callback_errors[name] = self.callback_errors.get(name, 0) + count
+
+    def _report_failure(self, name: str, problem: BaseException, calls: int) -> None:
+        self._count_errors(name, calls)
+        logger.error("callback on_%s failed", name, exc_info=problem)
+        if not self.closing.is_set:
+            self._guarded(self.tell, Notice("error", (problem, f"on_{name}")))
+
+    def _report_outlet(self, name: str, problem: ConfigurationError, calls: int) -> None:
+        """Say once that callbacks cannot run; what they would have got counts as failed."""
+        self._count_errors(name, calls)
+        if not self._outlet_failed:
+            self._outlet_failed = True
+            logger.error("callback on_%s: %s", name, problem)
+            self._guarded(self.tell, Notice("error", (problem, f"on_{name}")))
+
+
+_NOTHING = contextlib.nullcontext()

@@ -1,0 +1,112 @@
+"""Audio and pictures in the form in which they nearly always come, decoded the short way.
+
+Whatever is unusual about a message (another field, another type, an escape, an error) makes the
+short way give up, and :class:`~.codec.JsonCodec` decodes it in full. So nothing here has to be
+lenient, and the result is the same. Needs msgspec and pybase64, the extra ``fast``; without them
+all messages take the long way.
+
+Measured, per message of 160 B, 1.9 kB and 20 kB: 0.9, 2.0 and 5 us, instead of 7, 14 and 150
+(``python -m benchmarks profile``).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .packets import MEDIA_TYPES, TEXTUAL, MediaPacket, Metadata
+
+if TYPE_CHECKING:
+    import msgspec
+    import pybase64
+else:
+    try:
+        import msgspec
+        import pybase64
+    except ImportError:  # the extra "fast" is not installed
+        msgspec = None
+
+__all__ = ["UsualMedia", "usual_media"]
+
+#: Media types by message number.
+_KINDS = {int(number): kind for number, kind in MEDIA_TYPES.items() if kind not in TEXTUAL}
+#: Bytes of a message from which its payload is decoded where it lies. Below, msgspec's own base64
+#: is quicker, since it spares two searches.
+_LARGE = 1024
+_BEFORE_DATA = b'"data":"'
+#: Below this a timestamp may be in seconds.
+_SECONDS = 10**11
+#: Participants to remember. A meeting has fewer; a server that is mad must not fill the memory.
+_MANY = 1000
+
+UsualMedia = Callable[[bytearray | bytes, int, int], MediaPacket | None]
+
+
+def usual_media() -> UsualMedia | None:
+    """Return what decodes media the short way, for one stream; ``None`` where that is impossible.
+
+    It is called with a buffer and from where to where the message lies there, and returns ``None``
+    where the message is not the usual one.
+    """
+    return None if msgspec is None else _make()
+
+
+@functools.cache
+def _decoder() -> msgspec.json.Decoder[Any]:
+    options: Any = {"gc": False, "forbid_unknown_fields": True}
+    content = msgspec.defstruct(
+        "Content",
+        [
+            ("data", bytes),
+            ("timestamp", int),
+            ("user_id", int, 0),
+            ("user_name", str, ""),
+            ("length", int, 0),
+        ],
+        **options,
+    )
+    media = msgspec.defstruct("Media", [("msg_type", int), ("content", content)], **options)
+    return msgspec.json.Decoder(media)
+
+
+def _make() -> UsualMedia:
+    parse = _decoder().decode
+    unusual = (msgspec.MsgspecError, ValueError)
+    decode_base64 = pybase64.b64decode
+    people: dict[tuple[int, str], Metadata] = {}
+
+    def metadata_of(who: tuple[int, str]) -> Metadata:
+        if len(people) >= _MANY:
+            people.clear()
+        people[who] = metadata = Metadata(*who)
+        return metadata
+
+    def decode(buffer: bytearray | bytes, start: int, stop: int) -> MediaPacket | None:
+        try:
+            if stop - start < _LARGE:
+                message = parse(buffer[start:stop])
+                content = message.content
+                data = content.data
+            else:
+                found = buffer.find(_BEFORE_DATA, start, stop)
+                begin = found + len(_BEFORE_DATA)
+                end = buffer.find(b'"', begin, stop)
+                # What is left is small: a message with an empty payload, and no second one. What
+                # was found is no part of a string, since a quote in there has a backslash.
+                rest = buffer[start:begin] + buffer[end:stop]
+                if found < 0 or end < 0 or rest.count(b'"data"') != 1:
+                    return None
+                message = parse(rest)
+                content = message.content
+                data = decode_base64(memoryview(buffer)[begin:end], None, True)
+        except unusual:
+            return None
+        kind = _KINDS.get(message.msg_type)
+        timestamp = content.timestamp
+        if kind is None or timestamp < _SECONDS:
+            return None
+        who = (content.user_id, content.user_name)
+        return MediaPacket(kind, data, timestamp, people.get(who) or metadata_of(who))
+
+    return decode
