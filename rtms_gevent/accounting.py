@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from .enums import MediaDataType
 from .protocol.packets import TEXTUAL, MediaPacket
 
-__all__ = ["ClientStats", "Gap", "MediaAccount", "MediaStats"]
+__all__ = ["Arrival", "ClientStats", "Gap", "MediaAccount", "MediaStats"]
 
 #: A gap is worth telling if it is longer than so many frames.
 _FRAMES = 3
@@ -23,8 +24,6 @@ _FRAMES = 3
 _KEPT = 100
 #: Packets of text that are compared with what comes after an outage.
 _RECENT = 64
-
-_WANTED = (True, None)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,6 +70,14 @@ class ClientStats:
     outage_ms: int  #: how long that took together
 
 
+class Arrival(NamedTuple):
+    """What is to become of packets that came."""
+
+    wanted: list[MediaPacket]  #: to be delivered
+    size: int  #: bytes of their payloads
+    gaps: Sequence[Gap]  #: that they end
+
+
 class MediaAccount:
     """Keeps the account of one media type. Times are ms since the epoch, ours where not said."""
 
@@ -90,28 +97,43 @@ class MediaAccount:
         self._horizon: dict[object, int] = {}
         self._gaps: deque[Gap] = deque(maxlen=_KEPT)
 
-    def arrived(self, packet: MediaPacket, now: float) -> tuple[bool, Gap | None]:
-        """Note a packet; return whether to deliver it, and a gap that it ends."""
-        timestamp, metadata = packet.timestamp, packet.metadata
-        self._received += 1
-        self._bytes += len(packet.data)
-        speaker: object = metadata.channelId or metadata.userId
-        if self._is_plain:  # as nearly always
-            self._newest[speaker] = self._last = timestamp
-            self._ahead = timestamp - now
-            return _WANTED
-        if self._is_settling:
-            reason = self._old_news(packet, speaker)
+    def arrived(self, packets: list[MediaPacket], now: float) -> Arrival:
+        """Note packets that came together, in their order."""
+        if not self._is_plain:
+            return self._settle(packets, now)
+        size, newest, timestamp = 0, self._newest, 0
+        for _, data, timestamp, metadata in packets:
+            size += len(data)
+            newest[metadata.channelId or metadata.userId] = timestamp
+        self._received += len(packets)
+        self._bytes += size
+        self._last = timestamp
+        self._ahead = timestamp - now
+        return Arrival(packets, size, ())
+
+    def _settle(self, packets: list[MediaPacket], now: float) -> Arrival:
+        """Do so where something may be missing, or may have been delivered before."""
+        wanted, gaps = [], []
+        for packet in packets:
+            _, data, timestamp, metadata = packet
+            self._received += 1
+            self._bytes += len(data)
+            speaker: object = metadata.channelId or metadata.userId
+            reason = self._old_news(packet, speaker) if self._is_settling else None
             if reason is not None:
                 self._dropped[reason] = self._dropped.get(reason, 0) + 1
-                return False, None
-        self._newest[speaker] = self._last = timestamp
-        if self.media_type in TEXTUAL:
-            self._recent.append((timestamp, packet.data))
-        if self._was_down is not None:
-            return True, self._end_of_gap(timestamp)
-        self._ahead = timestamp - now
-        return True, None
+                continue
+            wanted.append(packet)
+            self._newest[speaker] = self._last = timestamp
+            if self.media_type in TEXTUAL:
+                self._recent.append((timestamp, data))
+            if self._was_down is None:
+                self._ahead = timestamp - now
+                continue
+            gap = self._end_of_gap(timestamp)
+            if gap is not None:
+                gaps.append(gap)
+        return Arrival(wanted, sum(len(packet.data) for packet in wanted), gaps)
 
     def _old_news(self, packet: MediaPacket, speaker: object) -> str | None:
         """Return why a packet that came after an outage must not be delivered."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from .config import InboxLimits, Policy
@@ -40,13 +40,12 @@ class Backlog:
         self._source = source
         self._broken: set[object] = set()  # sources that must begin anew
 
-    def add(self, item: Any, size: int) -> bool:
-        """Add an item of so many bytes; return whether it fitted."""
-        if self._broken and not self._is_of_use(item):
-            self.dropped += 1
-            return True
+    def add(self, new: Sequence[Any], size: int) -> bool:
+        """Add items that have so many bytes together; return whether they fitted."""
+        if self._broken:
+            new, size = self._keep(new)
         items = self.items
-        items.append(item)
+        items.extend(new)
         self.size = size = self.size + size
         if len(items) <= self._most_items and size <= self._most_bytes:
             return True
@@ -71,11 +70,15 @@ class Backlog:
             item = self.take()
             self.dropped += 1
             self._broken.add(self._source(item))
-        kept = [item for item in items if self._is_of_use(item)]
-        self.dropped += len(items) - len(kept)
+        kept, self.size = self._keep(items)
         items.clear()
         items.extend(kept)
-        self.size = sum(map(self._size, kept))
+
+    def _keep(self, items: Collection[Any]) -> tuple[list[Any], int]:
+        """Return those that can be used, and their size; count the others as dropped."""
+        kept = [item for item in items if self._is_of_use(item)]
+        self.dropped += len(items) - len(kept)
+        return kept, sum(map(self._size, kept))
 
     def _is_of_use(self, item: Any) -> bool:
         source = self._source(item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from gevent import Timeout, ssl
@@ -23,6 +23,7 @@ from .errors import (
 from .logs import TRACE
 from .protocol.codec import Codec
 from .protocol.conversation import Conversation
+from .protocol.frames import ReceivedMessage
 from .protocol.liveness import Liveness
 from .protocol.messages import (
     MediaHandshakeResponse,
@@ -64,7 +65,7 @@ class Dialling:
 class Channel:
     """A socket, its conversation, and the answers that are waited for.
 
-    ``on_message``, ``on_packet``, ``on_skipped`` and ``on_closed`` are called by the hub and must
+    ``on_message``, ``on_packets``, ``on_skipped`` and ``on_closed`` are called by the hub and must
     not block.
     """
 
@@ -75,7 +76,7 @@ class Channel:
         codec: Codec,
         *,
         on_message: Callable[[Channel, Message], None],
-        on_packet: Callable[[MediaPacket], None],
+        on_packets: Callable[[list[MediaPacket]], None],
         on_skipped: Callable[[Channel, RemoteProtocolError], None],
         on_closed: Callable[[Channel, ConnectionLost], None],
         silence: float,
@@ -87,7 +88,7 @@ class Channel:
             conversation: Which messages may come next.
             codec: Between messages and payloads.
             on_message: Gets each message that is neither media, a keep-alive nor an awaited answer.
-            on_packet: Gets media.
+            on_packets: Gets media: packets of one type, in their order.
             on_skipped: Gets what was wrong with a message that could not be used.
             on_closed: Gets why the open socket ended; not called after :meth:`close`.
             silence: Seconds without any message after which the socket counts as lost.
@@ -97,7 +98,7 @@ class Channel:
         self._codec = codec
         self._usual_media = codec.usual_media
         self._on_message = on_message
-        self._on_packet = on_packet
+        self._on_packets = on_packets
         self._on_skipped = on_skipped
         self._on_closed = on_closed
         self._silence = silence
@@ -132,7 +133,7 @@ class Channel:
             self._socket = WebSocket(
                 opened,
                 name=self.name,
-                on_message=self._received,
+                on_messages=self._received,
                 on_closed=self._ended,
                 max_message_size=dialling.limits.message_size,
             )
@@ -244,20 +245,40 @@ class Channel:
 
     # -- in the hub --------------------------------------------------------------------------------
 
-    def _received(self, buffer: bytearray | bytes, start: int, stop: int) -> None:
-        if self._usual_media is not None and self._conversation.takes_media:
-            packet = self._usual_media(buffer, start, stop)
-            if packet is not None:
-                self._on_packet(packet)
-                return
+    def _received(self, messages: Iterator[ReceivedMessage]) -> None:
+        """Hand on what one read has brought: media in lots of one type, all else one by one."""
+        usual, conversation = self._usual_media, self._conversation
+        lot: list[MediaPacket] = []
+        kind = None
         try:
-            message = self._codec.decode(memoryview(buffer)[start:stop])
+            for _, buffer, start, stop in messages:
+                if usual is not None and conversation.takes_media:
+                    packet = usual(buffer, start, stop)
+                    if packet is not None:
+                        if packet[0] is not kind:
+                            if lot:
+                                self._on_packets(lot)
+                            kind, lot = packet[0], []
+                        lot.append(packet)
+                        continue
+                if lot:
+                    self._on_packets(lot)
+                    lot, kind = [], None
+                self._take(memoryview(buffer)[start:stop])
+        finally:  # also where something about the next message is wrong
+            if lot:
+                self._on_packets(lot)
+
+    def _take(self, payload: memoryview) -> None:
+        """Handle one message that is not usual media."""
+        try:
+            message = self._codec.decode(payload)
             reply = self._conversation.received(message)
         except RemoteProtocolError as problem:
             self._on_skipped(self, problem)
             return
         if isinstance(message, MediaPacket):
-            self._on_packet(message)
+            self._on_packets([message])
             return
         logger.log(TRACE, "%s socket: received %s", self.name, _name(message))
         waiting = self._answers.get(type(message))

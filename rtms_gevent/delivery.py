@@ -176,12 +176,12 @@ class Delivery:
         items = backlog.items  # empty once the inbox is closed
         while items:
             packet: MediaPacket = items.popleft()
-            data = packet.data
+            _, data, timestamp, metadata = packet
             size = len(data)
             backlog.size -= size
             if name in functions:
                 try:
-                    result = functions[name](data, size, packet.timestamp, packet.metadata)
+                    result = functions[name](data, size, timestamp, metadata)
                     if result is not None and inspect.iscoroutine(result):
                         result.close()
                         raise UsageError(ASYNC_OUTSIDE)

@@ -76,11 +76,12 @@ class Dispatcher:
         self._events = self._make_inbox(
             crew, "events", inboxes.events, None, self._delivery.notices
         )
-        self._media: dict[MediaDataType, Inbox] = {}
+        #: Takes packets, per media type.
+        self.inboxes: dict[MediaDataType, Inbox] = {}
         for kind, media_name in MEDIA_NAMES.items():
             limits: InboxLimits = getattr(inboxes, kind.name.lower())
             deliver = self._delivery.media(kind)
-            self._media[kind] = inbox = self._make_inbox(crew, media_name, limits, kind, deliver)
+            self.inboxes[kind] = inbox = self._make_inbox(crew, media_name, limits, kind, deliver)
             inbox.hold()
 
     def _make_inbox(
@@ -124,26 +125,22 @@ class Dispatcher:
 
     # -- filing: never switches --------------------------------------------------------------------
 
-    def put_media(self, packet: MediaPacket) -> None:
-        """File a packet."""
-        self._media[packet.media_type].put(packet, len(packet.data))
-
     def put(self, notice: Notice) -> None:
         """File a notice."""
-        self._events.put(notice)
+        self._events.put((notice,))
 
     def release_media(self) -> None:
         """Let media flow."""
-        for inbox in self._media.values():
+        for inbox in self.inboxes.values():
             inbox.release()
 
     def delivered(self, kind: MediaDataType) -> int:
         """Return for how many packets callback and signal have been called."""
-        return self._media[kind].delivered
+        return self.inboxes[kind].delivered
 
     def dropped(self, kind: MediaDataType) -> dict[str, int]:
         """Return how many packets were not delivered, by reason; see :class:`MediaStats`."""
-        inbox = self._media[kind]
+        inbox = self.inboxes[kind]
         reasons = {"inbox": inbox.backlog.dropped, "callback": inbox.undelivered}
         return {reason: count for reason, count in reasons.items() if count}
 
@@ -152,20 +149,20 @@ class Dispatcher:
     def drain(self) -> None:
         """Wait until all that is filed was delivered, or :meth:`close` was called."""
         # Events first: one of them lets media flow.
-        for inbox in (self._events, *self._media.values(), self._events):
+        for inbox in (self._events, *self.inboxes.values(), self._events):
             inbox.wait_idle()
 
     def close(self) -> None:
         """Call no function any more; one that runs now is left to finish."""
         self._delivery.closing.is_set = True
-        for inbox in (*self._media.values(), self._events):
+        for inbox in (*self.inboxes.values(), self._events):
             inbox.close()
 
     @property
     def is_delivering(self) -> bool:
         """Whether we are inside a callback or receiver of this session."""
         return self._delivery.closing.is_running_here() or any(
-            inbox.is_current for inbox in (*self._media.values(), self._events)
+            inbox.is_current for inbox in (*self.inboxes.values(), self._events)
         )
 
 

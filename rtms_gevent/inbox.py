@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import gevent
 from gevent.event import Event
@@ -67,12 +67,12 @@ class Inbox:
         self._is_asleep = True  # the greenlet is parked, or there is none
         self._idle: Event | None = None
 
-    def put(self, item: object, size: int = 0) -> None:
-        """Add something of ``size`` bytes. Never switches."""
+    def put(self, items: Sequence[object], size: int = 0) -> None:
+        """Add things that have ``size`` bytes together. Never switches."""
         if self._closed:
-            self.backlog.dropped += 1
+            self.backlog.dropped += len(items)
             return
-        if not self.backlog.add(item, size):
+        if not self.backlog.add(items, size):
             self._overflow()
         if self._is_asleep and not self._held:
             self._wake()

@@ -147,8 +147,8 @@ class Reports:
         )
         yield Notice("session_update", (op, session))
 
-    def complete(self, packet: MediaPacket) -> None:
-        """Fill in who it is, where the packet does not say.
+    def completed(self, packet: MediaPacket) -> MediaPacket:
+        """Return the packet with who it is, where it does not say so itself.
 
         That is who is on the channel that a Contact Center or phone packet came from, and the
         active speaker for mixed audio, marked as such.
@@ -156,16 +156,18 @@ class Reports:
         metadata = packet.metadata
         if metadata.channelId:
             who = self._channels.get(metadata.channelId)
-            if who is not None:
-                name = metadata.userName or who.display_name
-                packet.metadata = dataclasses.replace(metadata, channel=who, userName=name)
+            if who is None:
+                return packet
+            name = metadata.userName or who.display_name
+            metadata = dataclasses.replace(metadata, channel=who, userName=name)
         elif (
             packet.media_type is MediaDataType.AUDIO
             and not metadata.userName
             and metadata.userId <= 0
             and self._speaker
         ):
-            packet.metadata = self._of_speaker(metadata)
+            metadata = self._of_speaker(metadata)
+        return packet._replace(metadata=metadata)
 
     def _of_speaker(self, metadata: Metadata) -> Metadata:
         """Return ``metadata`` of mixed audio with the active speaker's name."""

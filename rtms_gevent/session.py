@@ -89,7 +89,7 @@ class Session:
             Handlers(
                 self._on_signaling,
                 self._on_media,
-                self._on_packet,
+                self._on_packets,
                 self._on_skipped,
                 self._on_lost,
                 self._tell_error,
@@ -289,9 +289,10 @@ class Session:
             if step.media is None:
                 self.catch_up()
 
-    def _media_down(self, keys: Collection[MediaDataType] | None, ago: float = 0.0) -> None:
-        """Note that the sockets of ``keys``, or all, do not work any more, since ``ago`` s."""
+    def _media_down(self, keys: Collection[MediaDataType] | None) -> None:
+        """Note that the sockets of ``keys``, or all, do not work any more."""
         for kind in self._on(keys):
+            ago = self._sockets.unwatched_for(kind)
             self.accounts[kind].went_down(_now_ms() - int(ago * 1000), self._cause)
 
     def _media_up(self, keys: Collection[MediaDataType] | None) -> None:
@@ -349,7 +350,7 @@ class Session:
         kind = self._sockets.kind_of(channel)
         self._cause = str(problem)
         if kind is not None:
-            self._media_down((kind,), channel.unwatched_for())
+            self._media_down((kind,))
         if self._sockets.is_signaling(channel):
             is_news = self._news_of(self._recovery.lost_signaling)
         elif kind is not None:
@@ -493,15 +494,16 @@ class Session:
         elif message.state == StreamState.INTERRUPTED:
             self._media_is_interrupted()
 
-    def _on_packet(self, packet: MediaPacket) -> None:
-        wanted, gap = self.accounts[packet.media_type].arrived(packet, time.time() * 1000)
-        if gap is not None:
+    def _on_packets(self, packets: list[MediaPacket]) -> None:
+        """Take packets of one type, in their order."""
+        kind = packets[0].media_type
+        arrival = self.accounts[kind].arrived(packets, time.time() * 1000)
+        for gap in arrival.gaps:
             self._tell_gap(gap)
-        if wanted:
-            metadata = packet.metadata
+        for index, (_, _, _, metadata) in enumerate(arrival.wanted):
             if metadata.channelId or not metadata.userName:
-                self._reports.complete(packet)
-            self._dispatcher.put_media(packet)
+                arrival.wanted[index] = self._reports.completed(arrival.wanted[index])
+        self._dispatcher.inboxes[kind].put(arrival.wanted, arrival.size)
 
     def _on_media(self, channel: Channel, message: Message) -> None:
         if isinstance(message, StreamStateUpdate):

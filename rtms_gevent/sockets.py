@@ -81,7 +81,7 @@ class Handlers:
 
     signaling: Callable[[Channel, Message], None]
     media: Callable[[Channel, Message], None]
-    packet: Callable[[MediaPacket], None]
+    packets: Callable[[list[MediaPacket]], None]
     skipped: Callable[[Channel, RemoteProtocolError], None]
     lost: Callable[[Channel, ConnectionLost], None]
     #: Something could not be opened that the stream can go on without; and where.
@@ -292,7 +292,7 @@ class Sockets:
             SignalingConversation(),
             self._codec,
             on_message=self._handlers.signaling,
-            on_packet=self._handlers.packet,
+            on_packets=self._handlers.packets,
             on_skipped=self._handlers.skipped,
             on_closed=on_closed,
             silence=self.order.dialling.timeouts.signaling_silence,
@@ -305,7 +305,7 @@ class Sockets:
             MediaConversation(name),
             self._codec,
             on_message=self._handlers.media,
-            on_packet=self._handlers.packet,
+            on_packets=self._handlers.packets,
             on_skipped=self._handlers.skipped,
             on_closed=self._handlers.lost,
             silence=self.order.dialling.timeouts.media_silence,
@@ -375,6 +375,11 @@ class Sockets:
         channel = self._media.get(key)
         if channel is not None and not self._is_paused(key):
             channel.resume()
+
+    def unwatched_for(self, kind: MediaDataType) -> float:
+        """Return for how many seconds the socket of ``kind`` may have been broken unnoticed."""
+        channel = self._media.get(self.key_of(kind))
+        return 0.0 if channel is None else channel.unwatched_for()
 
     def _is_paused(self, key: MediaDataType) -> bool:
         return any(self.key_of(kind) is key for kind in self._paused)

@@ -44,7 +44,7 @@ def backlog(packets=4, size=1000, when_full=Policy.DROP_OLDEST):
 )
 def test_what_is_left(limits, put, left, dropped, fitted):
     waiting = backlog(**limits)
-    fits = [waiting.add(item, len(item)) for item in put.split()]
+    fits = [waiting.add([item], len(item)) for item in put.split()]
     assert list(waiting.items) == left.split()
     assert waiting.dropped == dropped
     assert fits.count(True) == fitted
@@ -54,7 +54,7 @@ def test_what_is_left(limits, put, left, dropped, fitted):
 @pytest.mark.parametrize("policy", [Policy.BLOCK, Policy.FAIL])
 def test_it_says_when_there_is_too_much_and_when_there_is_room(policy):
     waiting = backlog(packets=4, when_full=policy)
-    assert [waiting.add(f"A{number}", 2) for number in range(6)] == [True] * 4 + [False] * 2
+    assert [waiting.add([f"A{number}"], 2) for number in range(6)] == [True] * 4 + [False] * 2
     assert waiting.is_too_full
     rooms = []
     for _ in range(6):
@@ -63,10 +63,20 @@ def test_it_says_when_there_is_too_much_and_when_there_is_room(policy):
     assert rooms == [False] * 3 + [True] * 3
 
 
+def test_a_lot_at_once_is_judged_as_a_whole():
+    waiting = backlog()
+    assert not waiting.add(["A1", "a2", "A3", "a4", "A5", "a6"], 12)
+    assert (list(waiting.items), waiting.size) == (["A3", "a4", "A5", "a6"], 8)
+    assert not waiting.add(["a7", "a8"], 4)
+    assert list(waiting.items) == ["A5", "a6", "a7", "a8"]
+    assert not waiting.add(["a9"], 2)
+    assert waiting.add(["a1", "a2", "A3", "a4"], 8)
+    assert (list(waiting.items), waiting.size) == (["A3", "a4"], 4)
+
+
 def test_clearing_counts_as_dropping():
     waiting = backlog()
-    waiting.add("A1", 2)
-    waiting.add("A2", 2)
+    waiting.add(["A1", "A2"], 4)
     waiting.clear()
     assert (list(waiting.items), waiting.size, waiting.dropped) == ([], 0, 2)
 
@@ -78,7 +88,7 @@ def test_what_is_delivered_is_in_order_and_can_be_used(steps, packets):
     for number, step in enumerate(steps):
         if step != "take":
             sent.append(f"{step}{number}")
-            waiting.add(sent[-1], 2)
+            waiting.add([sent[-1]], len(sent[-1]))
             assert len(waiting.items) <= packets
         elif waiting.items:
             delivered.append(waiting.take())

@@ -247,7 +247,7 @@ def answered(reports, number=8, info=INFO, product=Product.CONTACT_CENTER):
 def completed(reports, **content):
     """Return the metadata of an audio packet that the reports have completed."""
     packet = decode({"msg_type": 14, "content": {"timestamp": T, "data": "AAAA", **content}})
-    reports.complete(packet)
+    packet = reports.completed(packet)
     return packet.metadata
 
 

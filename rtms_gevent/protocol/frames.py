@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import codecs
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ..errors import FrameError
 
-__all__ = ["BINARY", "CLOSE", "PING", "PONG", "TEXT", "CloseFrame", "FrameReader"]
+__all__ = [
+    "BINARY",
+    "CLOSE",
+    "PING",
+    "PONG",
+    "TEXT",
+    "CloseFrame",
+    "FrameReader",
+    "ReceivedMessage",
+]
+
+#: Opcode, buffer, start, stop.
+ReceivedMessage = tuple[int, "bytearray | bytes", int, int]
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
@@ -54,28 +66,36 @@ class CloseFrame(NamedTuple):
 class FrameReader:
     """Joins frames to messages.
 
-    The transport receives into :meth:`writable`, then iterates over :meth:`received`. What comes
-    out is (opcode, buffer, start, stop): ``TEXT`` or ``BINARY`` for a whole message, else ``PING``,
-    ``PONG`` or ``CLOSE``; and where its payload lies, which is there until the next
+    The transport receives into :meth:`writable`, then lets somebody iterate over :meth:`received`:
+    ``TEXT`` or ``BINARY`` and where the message lies, which is there until the next
     :meth:`writable`. (A memoryview of it would cost more than all the rest of the parsing.)
 
     Greenlet-safety: one owner; it never switches.
     """
 
     def __init__(
-        self, max_message_size: int, *, check_utf8: bool = False, capacity: int = _CAPACITY
+        self,
+        max_message_size: int,
+        *,
+        on_control: Callable[[int, bytes], None] = lambda opcode, payload: None,
+        check_utf8: bool = False,
+        capacity: int = _CAPACITY,
     ) -> None:
         """Make a reader.
 
         Args:
             max_message_size: Bytes of the largest message to accept; larger ones are refused as
                 soon as their length is known.
+            on_control: Gets opcode and payload of each ``PING``, ``PONG`` and ``CLOSE``, when its
+                turn among the messages has come. May :meth:`stop`, or raise.
             check_utf8: Whether text must be UTF-8, as RFC 6455 wants; it is refused at the first
                 byte that is not. Off where a decoder checks it anyway.
             capacity: Bytes of the buffer to start with.
         """
         self._limit = max_message_size
+        self.on_control = on_control
         self._check_utf8 = check_utf8
+        self._stopped = False
         self._capacity = capacity
         self._buffer = bytearray(capacity)
         self._view = memoryview(self._buffer)
@@ -111,61 +131,66 @@ class FrameReader:
         self._view[: len(used)] = used
         self._start, self._end = 0, len(used)
 
-    def received(self, count: int) -> Iterator[tuple[int, bytearray | bytes, int, int]]:
+    def stop(self) -> None:
+        """Let :meth:`received` yield nothing more."""
+        self._stopped = True
+
+    def received(self, count: int) -> Iterator[ReceivedMessage]:
         """Take ``count`` bytes that were written to :meth:`writable` into account.
 
         Yields:
-            Whole messages and control frames, in their order.
+            Opcode, buffer, and where in it the message begins and stops, in the order they came.
 
         Raises:
             FrameError: the peer broke the rules, after everything before it was yielded.
         """
-        self._end += count
-        buffer = self._buffer
-        while True:
-            start, end = self._start, self._end
-            available = end - start
-            if available < 2:
-                return
-            length = buffer[start + 1]
+        self._end = end = self._end + count
+        buffer, start, checks = self._buffer, self._start, self._check_utf8
+        while end - start >= 2 and not self._stopped:
+            first, length = buffer[start], buffer[start + 1]
             if length < 126:
                 payload = start + 2
             elif length == 126:
-                if available < 4:
+                if end - start < 4:
                     return
                 length = buffer[start + 2] << 8 | buffer[start + 3]
                 payload = start + 4
             elif length == 127:
-                if available < 10:
+                if end - start < 10:
                     return
                 length = _LONG(buffer, start + 2)[0]
                 payload = start + 10
             else:
                 raise FrameError("a server must not mask frames")
-            first = buffer[start]
             # An unfragmented message is what nearly always comes; all else is looked at closer.
             plain = (first == 0x81 or first == 0x82) and not self._fragmented
             if not plain:
                 self._check(first, length)
-            size = length + len(self._joined)
-            if size > self._limit and not first & 0x08:
-                raise FrameError(f"message of {size} bytes, the limit is {self._limit}", 1009)
+            if length > self._limit or not plain:
+                self._check_size(first, length)
             stop = payload + length
             if stop > end:
                 self._missing = stop - end
-                if self._check_utf8:
+                if checks:
                     self._check_text(first, self._view[payload:end], whole=False)
                 return
-            self._start = stop
-            if self._check_utf8:
+            if checks:
                 self._check_text(first, self._view[payload:stop], whole=True)
-            if plain or first & 0x08:
+            self._start = start = stop
+            if plain:
                 yield first & 0x0F, buffer, payload, stop
+            elif first & 0x08:
+                self.on_control(first & 0x0F, bytes(buffer[payload:stop]))
             else:
                 message = self._join(first, self._view[payload:stop])
                 if message is not None:
                     opcode, joined = message
                     yield opcode, joined, 0, len(joined)
+
+    def _check_size(self, first: int, length: int) -> None:
+        size = length + len(self._joined)
+        if size > self._limit and not first & 0x08:
+            raise FrameError(f"message of {size} bytes, the limit is {self._limit}", 1009)
 
     def _check(self, first: int, length: int) -> None:
         """Apply the rules that an unfragmented message cannot break."""

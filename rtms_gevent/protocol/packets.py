@@ -10,7 +10,7 @@ import base64
 import binascii
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..enums import (
     ChatOperation,
@@ -153,8 +153,7 @@ _CHAT_PLACED = frozenset(
 )
 
 
-@dataclasses.dataclass(slots=True)
-class MediaPacket:
+class MediaPacket(NamedTuple):
     """Messages 14 to 18: one piece of audio, video, screen share, transcript or chat."""
 
     media_type: MediaDataType

@@ -13,23 +13,20 @@ import logging
 import ssl as stdlib_ssl
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from gevent import socket, ssl
 from gevent.event import Event
 from websocket import ABNF
 
 from ..errors import ConnectionLost, FrameError
-from ..protocol.frames import BINARY, CLOSE, PING, TEXT, CloseFrame, FrameReader
+from ..protocol.frames import CLOSE, PING, CloseFrame, FrameReader, ReceivedMessage
 from .connect import Opened
 from .hubs import current_hub
 
-__all__ = ["Closed", "OnMessage", "WebSocket"]
+__all__ = ["Closed", "WebSocket"]
 
 logger = logging.getLogger(__name__)
-
-#: Gets a message: the buffer that it lies in, and from where to where.
-OnMessage = Callable[[bytearray | bytes, int, int], None]
 
 _READ, _WRITE = 1, 2
 #: Bytes that may wait to be sent: only small control messages are, so more means a dead peer.
@@ -54,8 +51,9 @@ class Closed:
 class WebSocket:
     """One open WebSocket.
 
-    ``on_message(buffer, start, stop)``, ``on_text(...)`` and ``on_closed(closed)`` are called by
-    the hub: they must neither block nor raise. The message lies in the buffer during the call only.
+    ``on_messages(messages)`` and ``on_closed(closed)`` are called by the hub: they must neither
+    block nor raise. The messages, to be iterated over, are those that one read has completed, as
+    :meth:`FrameReader.received` tells them; each is there until the next is asked for.
 
     Greenlet-safety: any greenlet of the hub that made it, and the hub itself; no other thread.
     """
@@ -65,33 +63,31 @@ class WebSocket:
         opened: Opened,
         *,
         name: str,
-        on_message: OnMessage,
+        on_messages: Callable[[Iterator[ReceivedMessage]], None],
         on_closed: Callable[[Closed], None],
         max_message_size: int,
         check_utf8: bool = False,
-        on_text: OnMessage | None = None,
     ) -> None:
         """Begin to read from ``opened``, which belongs to this object from now on.
 
         Args:
             opened: The socket, just opened.
             name: For logs and errors, such as "signaling".
-            on_message: Called with each whole text or binary message.
+            on_messages: Called with the text and binary messages of each read.
             on_closed: Called once, when the WebSocket is over: nothing is received any more.
             max_message_size: Bytes of one message.
             check_utf8: Whether text messages must be UTF-8.
-            on_text: Called with text messages instead of ``on_message``, where it matters which
-                kind they are.
         """
         self.name = name
         #: Set when the connection is gone, too: a second after ``on_closed`` was called, at most.
         self.closed = Event()
         self.last_heard = time.monotonic()  #: when anything arrived last
         self._sock = opened.sock
-        self._on_message = on_message
-        self._on_text = on_message if on_text is None else on_text
+        self._on_messages = on_messages
         self._on_closed = on_closed
-        self._reader = FrameReader(max_message_size, check_utf8=check_utf8)
+        self._reader = FrameReader(
+            max_message_size, on_control=self._control, check_utf8=check_utf8
+        )
         self._outbox = bytearray()
         self._closing = False  # our close frame was sent
         self._paused = False
@@ -181,24 +177,26 @@ class WebSocket:
     def _take(self, count: int) -> None:
         """Handle ``count`` bytes that were just written to the reader."""
         self.last_heard = time.monotonic()
+        messages = self._reader.received(count)
         try:
-            for opcode, buffer, start, stop in self._reader.received(count):
-                if opcode <= BINARY:
-                    # Also after our close frame: what the server sent before its own is data.
-                    try:
-                        (self._on_text if opcode == TEXT else self._on_message)(buffer, start, stop)
-                    except Exception:
-                        # They promise not to raise; if one does, what follows must not be lost.
-                        logger.exception("handling a message of the %s socket failed", self.name)
-                elif opcode == CLOSE:
-                    self._answer_close(CloseFrame.parse(bytes(buffer[start:stop])))
-                elif opcode == PING and not self._closing:
-                    self._send(ABNF.OPCODE_PONG, bytes(buffer[start:stop]))
-                if self._over is not None:
+            while True:
+                try:
+                    self._on_messages(messages)
                     return
+                except FrameError:
+                    raise
+                except Exception:
+                    # Who handles them promises not to raise; what follows must not be lost if so.
+                    logger.exception("handling a message of the %s socket failed", self.name)
         except FrameError as problem:
             self._send_close(problem.close_code, "")
             self._finish(str(problem), is_violation=True, parting=True)
+
+    def _control(self, opcode: int, payload: bytes) -> None:
+        if opcode == CLOSE:
+            self._answer_close(CloseFrame.parse(payload))
+        elif opcode == PING and not self._closing:
+            self._send(ABNF.OPCODE_PONG, payload)
 
     def _answer_close(self, frame: CloseFrame) -> None:
         self._send_close(1000 if frame.code is None else frame.code, "")
@@ -289,6 +287,7 @@ class WebSocket:
         """Hand over nothing more, and close the connection; with ``parting`` not at once."""
         if self._over is None:
             self._over = Closed(code, reason, clean, problem, is_violation)
+            self._reader.stop()
             try:
                 self._on_closed(self._over)
             except Exception:

@@ -14,6 +14,7 @@ from gevent import socket, ssl, subprocess
 from gevent.pool import Pool
 
 from rtms_gevent.errors import ConnectionLost
+from rtms_gevent.protocol.frames import TEXT, ReceivedMessage
 from rtms_gevent.protocol.urls import parse_server_urls
 from rtms_gevent.transport.clock import Deadline
 from rtms_gevent.transport.connect import open_connection, tls_context
@@ -40,23 +41,19 @@ class Peer:
         self.socket = WebSocket(
             open_connection(endpoint, deadline=Deadline(10), context=context),
             name="conformance",
-            on_message=self._echo,
-            on_text=self._echo_text,
+            on_messages=self._echo,
             on_closed=self._ended,
             max_message_size=LIMIT,
             check_utf8=True,
         )
 
-    def _echo_text(self, buffer: bytearray | bytes, start: int, stop: int) -> None:
-        self.text = buffer[start:stop].decode()
-        self._send(self.text)
-
-    def _echo(self, buffer: bytearray | bytes, start: int, stop: int) -> None:
-        self._send(bytes(buffer[start:stop]))
-
-    def _send(self, message: str | bytes) -> None:
-        with contextlib.suppress(ConnectionLost):  # it may end at any time
-            self.socket.send(message)
+    def _echo(self, messages: Iterator[ReceivedMessage]) -> None:
+        for opcode, buffer, start, stop in messages:
+            message: str | bytes = bytes(buffer[start:stop])
+            if opcode == TEXT:
+                self.text = message = buffer[start:stop].decode()
+            with contextlib.suppress(ConnectionLost):  # it may end at any time
+                self.socket.send(message)
 
     def _ended(self, closed: Closed) -> None:
         self.end = closed

@@ -59,7 +59,8 @@ def frames(data: bytes) -> None:
 def _read(
     reader: FrameReader, stream: bytes, step: int
 ) -> tuple[list[tuple[int, bytes]], FrameError | None]:
-    found = []
+    found: list[tuple[int, bytes]] = []
+    reader.on_control = lambda opcode, payload: found.append((opcode, payload))
     while stream:
         space = reader.writable()
         count = min(len(space), len(stream), step)
@@ -121,7 +122,7 @@ def _report(reports: Reports, message: Message | MediaPacket) -> None:
     if isinstance(message, MediaPacket):
         assert isinstance(message.data, bytes)
         assert isinstance(message.timestamp, int)
-        reports.complete(message)
+        reports.completed(message)
     elif isinstance(message, EventUpdate):
         *_, last = reports.of_event(message)
         assert last.name == "event_ex"

@@ -31,6 +31,7 @@ def frame(payload=b"", opcode=BINARY, *, final=True, reserved=0, mask=None):
 def pump(reader, *chunks):
     """Let the reader receive chunks; return what came out, and the error that ended it."""
     found = []
+    reader.on_control = lambda *frame: found.append(frame)
     for chunk in chunks:
         while chunk:
             space = reader.writable()
@@ -391,6 +392,23 @@ def test_tiny_fragments_take_about_their_size():
     assert growth < 2 * 40_000
 
 
+def test_control_frames_come_in_their_turn_and_may_stop_all():
+    turns = []
+
+    def on_control(opcode, payload):
+        turns.append((opcode, payload))
+        if payload == b"stop":
+            reader.stop()
+
+    reader = FrameReader(MIB, on_control=on_control)
+    parts = frame(b"1"), frame(b"go", PING), frame(b"2"), frame(b"stop", PONG), frame(b"3")
+    stream = b"".join(parts)
+    reader.writable()[: len(stream)] = stream
+    for _, buffer, start, stop in reader.received(len(stream)):
+        turns.append(bytes(buffer[start:stop]))
+    assert turns == [b"1", (PING, b"go"), b"2", (PONG, b"stop")]
+
+
 # -- where payloads lie ----------------------------------------------------------------------------
 
 
@@ -399,7 +417,7 @@ def test_payloads_are_not_copied():
     stream = frame(b"one") + frame(b"two") + frame(b"!", PING) + frame(b"half")[:-2]
     reader.writable()[: len(stream)] = stream
     kept = list(reader.received(len(stream)))
-    assert [bytes(buffer[start:stop]) for _, buffer, start, stop in kept] == [b"one", b"two", b"!"]
+    assert [bytes(buffer[start:stop]) for _, buffer, start, stop in kept] == [b"one", b"two"]
     assert len({id(buffer) for _, buffer, _, _ in kept}) == 1
 
 

@@ -35,24 +35,26 @@ LIMIT = 1024 * 1024
 class Client:
     """A WebSocket that keeps what it got."""
 
-    def __init__(self, server, *, context=None, on_message=None, **options):
+    def __init__(self, server, *, context=None, on_messages=None, **options):
         host = "localhost" if context else None
         (endpoint,) = parse_server_urls(server.url(host=host), ["127.0.0.1", "localhost"])
-        self.messages = []
+        self.messages, self.opcodes = [], []
         self.ends = []
         self.changed = Event()
         self.socket = WebSocket(
             open_connection(endpoint, deadline=Deadline(5), context=context),
             name="test",
-            on_message=on_message or self.keep,
+            on_messages=on_messages or self.keep,
             on_closed=self.ends.append,
             max_message_size=LIMIT,
             **options,
         )
 
-    def keep(self, buffer, start, stop):
-        self.messages.append(bytes(buffer[start:stop]))
-        self.changed.set()
+    def keep(self, messages):
+        for opcode, buffer, start, stop in messages:
+            self.opcodes.append(opcode)
+            self.messages.append(bytes(buffer[start:stop]))
+            self.changed.set()
 
     def wait_for(self, count):
         with gevent.Timeout(5):
@@ -340,8 +342,6 @@ def test_close_reasons_fit_and_are_utf8(reason, sent):
 
 
 def test_text_can_be_told_from_binary():
-    texts = []
-
     def script(peer):
         peer.send(TEXT, b"text")
         peer.send(BINARY, b"binary")
@@ -350,10 +350,10 @@ def test_text_can_be_told_from_binary():
         peer.close()
 
     with RawServer(after_upgrade(script)) as server:
-        client = Client(server, on_text=lambda *at: texts.append(bytes(at[0][at[1] : at[2]])))
+        client = Client(server)
         client.wait_closed()
-    assert texts == [b"text", b"more"]
-    assert client.messages == [b"binary"]
+    assert client.opcodes == [TEXT, BINARY, TEXT]
+    assert client.messages == [b"text", b"binary", b"more"]
 
 
 def test_text_that_is_not_utf8_is_refused_before_it_ends_where_asked_for():
@@ -430,18 +430,19 @@ def test_what_does_not_fit_is_sent_later(context):
 def test_a_handler_that_raises_loses_only_its_message(caplog):
     got = []
 
-    def handler(buffer, start, stop):
-        payload = bytes(buffer[start:stop])
-        if payload == b"bad":
-            raise RuntimeError("a bug")
-        got.append(payload)
+    def handler(messages):
+        for _, buffer, start, stop in messages:
+            payload = bytes(buffer[start:stop])
+            if payload == b"bad":
+                raise RuntimeError("a bug")
+            got.append(payload)
 
     def script(peer):
         peer.sock.sendall(b"\x81\x03bad\x81\x04good")
         peer.close()
 
     with RawServer(after_upgrade(script)) as server:
-        client = Client(server, on_message=handler)
+        client = Client(server, on_messages=handler)
         client.wait_closed()
     assert got == [b"good"]
     assert "a bug" in caplog.text
