@@ -260,15 +260,16 @@ class Session:
                     self._subscribe_video_again(step.media)
         except ConnectionLost as problem:  # of the signaling socket, while media was mended
             logger.warning("stream %s: %s", self.order.stream, problem)
-            self._recovery.failed(step)
-            self._recovery.lost_signaling(time.monotonic())
+            now = time.monotonic()
+            self._recovery.failed(step, now)
+            self._recovery.lost_signaling(now)
             return
         except JoinError as problem:
             if not is_transient(problem):
                 raise
             logger.warning("stream %s, attempt %d: %s", self.order.stream, step.number, problem)
             self._tell_error(problem, "reconnect")
-            self._recovery.failed(step)
+            self._recovery.failed(step, time.monotonic())
             return
         self._restored_at = self._whole_since = time.monotonic()
         self._media_up(step.media)
