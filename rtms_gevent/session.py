@@ -100,7 +100,8 @@ class Session:
         settings = order.dialling.reconnect
         self._backoff = Backoff(settings.base_delay, settings.max_delay)
         self._recovery = self._new_recovery()
-        self._restored_at = self._whole_since = float("-inf")  # monotonic
+        # When anything was mended last, and everything; both monotonic.
+        self._restored_at = self._whole_since = float("-inf")
         self.accounts = {kind: MediaAccount(kind) for kind in PARAMS}
         self.outages = self.outage_ms = 0
         self._cause = ""  # of the outage, in words
@@ -268,17 +269,20 @@ class Session:
                     self._subscribe_video_again(step.media)
         except ConnectionLost as problem:  # of the signaling socket, while media was mended
             logger.warning("stream %s: %s", self.order.stream, problem)
-            self._recovery.failed(step)
-            self._recovery.lost_signaling(time.monotonic())
+            now = time.monotonic()
+            self._recovery.failed(step, now)
+            self._recovery.lost_signaling(now)
             return
         except JoinError as problem:
             if not is_transient(problem):
                 raise
             logger.warning("stream %s, attempt %d: %s", self.order.stream, step.number, problem)
             self._tell_error(problem, "reconnect")
-            self._recovery.failed(step)
+            self._recovery.failed(step, time.monotonic())
             return
-        self._restored_at = self._whole_since = time.monotonic()
+        self._restored_at = time.monotonic()
+        if step.media is None:
+            self._whole_since = self._restored_at
         self._media_up(step.media)
         outage = self._recovery.restored(step, self._restored_at)
         if outage is not None:
@@ -376,9 +380,12 @@ class Session:
         Args:
             event_ts: When Zoom noticed, ms since the epoch. What we have mended since is old news.
         """
+        if self._recovery.is_signaling_broken:
+            return  # it tells of what we know, or of the socket that we closed to mend it
         if event_ts is not None:
             age = time.time() - event_ts / 1000
-            if time.monotonic() - self._whole_since < age:
+            # Zoom's clock is not ours. A repair that answers its own echo would never end.
+            if time.monotonic() - self._whole_since < age + _LATE_NEWS:
                 return
         if self.order.dialling.reconnect.enabled and self._news_of(self._recovery.lost_signaling):
             self._interrupted("signaling", None)

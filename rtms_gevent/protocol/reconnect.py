@@ -5,7 +5,9 @@ then the stream ends. Only what broke is rebuilt: a lost media socket never cost
 socket, and a lost signaling socket costs all of them.
 
 Source: https://developers.zoom.us/docs/rtms/meetings/failover-reconnection/ for scenarios and
-windows. Its first delay of 3 s is slow for a window of 60 s; here the first try comes at once.
+windows. Its first delay of 3 s is slow for a window of 60 s; here the first try comes at once. Its
+delays start anew after each success; here only after one that held, since a server that takes us
+and drops us would be run down by tries that come at once.
 """
 
 from __future__ import annotations
@@ -119,7 +121,9 @@ class Recovery:
         self._signaling_since: float | None = None  # when it began to be one of signaling
         self._signaling = False  # broken, and not under repair
         self._media: set[MediaDataType] = set()  # broken, and not under repair
-        self._attempts = 0
+        self._attempts = 0  # in this outage
+        self._idle_since = 0.0  # what the next delay counts from: a loss, or the end of an attempt
+        self._relapses = 0  # how many repairs in a row did not hold
         self._restored: float | None = None  # when all was whole again last
 
     @property
@@ -161,16 +165,20 @@ class Recovery:
         """Zoom named new addresses: all is to be rebuilt there, with a window of its own."""
         self._signaling = True
         self._begin(now)
-        self._signaling_since, self._attempts = now, 0
+        self._signaling_since = self._idle_since = now
+        self._attempts = self._relapses = 0
 
     def _begin(self, now: float) -> None:
         if self._since is not None:
             return
-        self._since = now
-        if self._restored is None or now - self._restored > self._backoff.cap:
-            self._attempts = 0
-        # Else it broke again at once: the delays go on growing, so that a server that takes us and
-        # drops us is not run down.
+        self._since = self._idle_since = now
+        self._attempts = 0
+        # A repair has held when it lasted for as long as the second delay. So attempts are never
+        # closer than that, and those at a server that drops us at once become rare.
+        if self._restored is None or now - self._restored >= self._backoff.delay(2, 0.0):
+            self._relapses = 0
+        else:
+            self._relapses += 1
 
     # -- repair ------------------------------------------------------------------------------------
 
@@ -185,7 +193,9 @@ class Recovery:
         if left <= 0:
             return Expired(now - self._since, self._attempts)
         number = self._attempts + 1
-        delay = min(self._backoff.delay(number, self._chance()), left)
+        delay = self._backoff.delay(number + self._relapses, self._chance())
+        # What else breaks while we wait postpones nothing.
+        delay = min(max(0.0, self._idle_since + delay - now), left)
         return Attempt(number, delay, media, left)
 
     def began(self, attempt: Attempt) -> None:
@@ -197,8 +207,9 @@ class Recovery:
         else:
             self._media -= attempt.media
 
-    def failed(self, attempt: Attempt) -> None:
+    def failed(self, attempt: Attempt, now: float) -> None:
         """Note that it failed: what it was to repair is broken still."""
+        self._idle_since = now
         if attempt.media is None:
             self._signaling = True
         else:
@@ -212,6 +223,7 @@ class Recovery:
         """
         if attempt.media is None and not self._signaling:
             self._signaling_since = None
+        self._idle_since = now
         if self._since is None or self._signaling or self._media:
             return None
         outage, self._since, self._restored = now - self._since, None, now

@@ -248,6 +248,7 @@ class Simulator:
         scenario: str | pathlib.Path | Scenario | None = None,
         *,
         product: Product | str | None = None,
+        same_as: Meeting | None = None,
     ) -> Meeting:
         """Make one more meeting, with ids of its own.
 
@@ -255,6 +256,8 @@ class Simulator:
             scenario: as for the simulator, whose own is used if not given.
             product: instead of the scenario's: a :class:`~rtms_gevent.enums.Product`, or
                 "meeting", "webinar", "video_sdk", "contact_center", "phone".
+            same_as: a meeting of which this is another stream, as when its host changes: its
+                ``uuid`` is the same.
         """
         if self._server is None:
             raise ConfigurationError("start the simulator first, or use it in a with statement")
@@ -269,6 +272,8 @@ class Simulator:
             self._play,
             self.present_certificate,
         )
+        if same_as is not None:
+            meeting.uuid = same_as.uuid
         # Those that are over refuse clients anyway, and a process may play on for days.
         self._meetings = {
             stream_id: known

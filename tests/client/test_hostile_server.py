@@ -18,15 +18,26 @@ ONCE = Reconnect(enabled=False, join_attempts=1)
 VIOLATIONS = [
     (frame(TEXT, b"{}", mask=b"abcd"), "must not mask", 1002),
     (frame(TEXT, b"{}", rsv=4), "reserved bits", 1002),
+    (frame(3), "opcode", 1002),
     (frame(PING, b"x" * 126), "longer than 125", 1002),
     (frame(0, b"{}"), "continuation of nothing", 1002),
     (frame(CLOSE, b"\x03\xe8\xff"), "not UTF-8", 1007),
+    (frame(CLOSE, b"\x03\xee"), "1006", 1002),
     (b"\x82\x7f\x00\x00\x01\x00\x00\x00\x00\x00", "the limit is", 1009),
 ]
 violations = pytest.mark.parametrize(
     ("violation", "text", "code"),
     VIOLATIONS,
-    ids=["masked", "compressed", "long ping", "continuation", "close reason", "big"],
+    ids=[
+        "masked",
+        "compressed",
+        "reserved",
+        "long ping",
+        "continuation",
+        "close reason",
+        "close code",
+        "big",
+    ],
 )
 
 

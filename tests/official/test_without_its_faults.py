@@ -7,6 +7,7 @@ the same things in depth; ``docs/coming-from-rtms.md`` tells them to users.
 from __future__ import annotations
 
 import os
+import time
 
 import gevent
 import pytest
@@ -62,9 +63,9 @@ def begin(simulator, meeting, client):
 def join(begin, meeting, client):
     """Join ``client``, and wait until media may flow."""
 
-    def run(**options):
-        begin(**options)
-        client.wait_joined(10)
+    def run(other=None, **options):
+        begin(other, **options)
+        (other or client).wait_joined(10)
         assert options.get("target", meeting).wait_ready(5)
 
     return run
@@ -120,13 +121,13 @@ def test_registering_a_callback_in_a_callback(where, join, meeting, client):
     client.on_audio_data(lambda *_: None)
 
     def register(*_):
-        client.on_sharing_event(print)
+        client.on_participant_event(print)
         client.on_audio_data(lambda data, *_: heard.append(data))
 
     getattr(client, f"on_{where}")(register)
     join()
     meeting.send_audio(b"first")
-    wait_until(lambda: subscriptions(meeting) == [5, 6])
+    wait_until(lambda: subscriptions(meeting) == [3, 4])
     meeting.send_audio(b"second")
     wait_until(lambda: b"second" in heard)
 
@@ -386,6 +387,52 @@ def test_a_connection_that_comes_back_subscribes_again(join, meeting, client):
     wait_until(lambda: meeting.send_audio(b"x"))
     recorder.wait_for("audio_data")
     assert recorder.of("leave") == []
+
+
+def test_what_is_subscribed_to_while_it_is_down_counts(join, meeting, client):
+    """There it is lost, without an error."""
+    recorder = Recorder(client, "audio_data", "interrupted", "reconnected")
+    join()
+    meeting.faults.unavailable("signaling", times=2)
+    meeting.faults.reset("signaling")
+    recorder.wait_for("interrupted")
+    assert not client.is_joined
+    client.subscribe_event([2])
+    recorder.wait_for("reconnected", seconds=10)
+    wait_until(lambda: subscriptions(meeting) == [2])
+
+
+def test_good_service_makes_the_next_attempt_quick_again(join, meeting):
+    """There the delay doubles with each loss, whatever lies between."""
+    patience = rtms.Reconnect(base_delay=0.05)
+    with rtms.Client(reconnect=patience) as client:
+        recorder = Recorder(client, "audio_data", "reconnecting", "reconnected")
+        join(client)
+        for drop in range(1, 6):
+            served_until = time.monotonic() + patience.base_delay
+            wait_until(lambda: time.monotonic() > served_until)  # noqa: B023 - waits right here
+            meeting.faults.reset("all_sockets")
+            recorder.wait_for("reconnected", drop)
+    delays = [delay for number, delay in recorder.of("reconnecting") if number == 1]
+    assert len(delays) == 5
+    assert max(delays) <= 1000 * patience.base_delay / 4
+
+
+def test_a_server_that_is_away_for_longer_than_a_join_may_take(begin, meeting):
+    """There the time limit of joining ends the stream, long before Zoom would."""
+    limit = 200  # ms
+    with rtms.Client(reconnect=rtms.Reconnect(base_delay=0.05, max_delay=0.05)) as client:
+        recorder = Recorder(client, "audio_data", "reconnecting", "reconnected", "leave")
+        begin(client, timeout=limit)
+        client.wait_joined(10)
+        assert meeting.wait_ready(5)
+        meeting.faults.unavailable("signaling", times=10)
+        meeting.faults.reset("all_sockets")
+        recorder.wait_for("reconnected")
+        assert sum(delay for _, delay in recorder.of("reconnecting")) > limit
+        wait_until(lambda: meeting.send_audio(b"x"))
+        recorder.wait_for("audio_data")
+        assert recorder.of("leave") == []
 
 
 def test_no_log_files_appear(tmp_path):

@@ -106,7 +106,7 @@ def test_attempts_are_counted_and_delayed_until_the_window_has_passed():
         delays.append(step.delay)
         it.began(step)
         now += step.delay + 0.5
-        it.failed(step)
+        it.failed(step, now)
     assert delays[:6] == [0, 1, 2, 4, 8, 10]
     assert step == Expired(now, len(delays))
     assert 60 <= now < 75
@@ -142,21 +142,64 @@ def test_a_move_has_a_window_of_its_own():
     it = recovery()
     it.lost_signaling(0.0)
     it.began(it.next(0.0))
-    it.failed(Attempt(1, 0.0, None, 60.0))
+    it.failed(Attempt(1, 0.0, None, 60.0), 1.0)
     it.moved(50.0)
     assert it.next(50.0) == Attempt(1, 0.0, None, 60.0)
 
 
-def test_what_breaks_again_at_once_is_tried_more_slowly():
+def test_what_breaks_while_we_wait_postpones_nothing():
     it = recovery()
-    for count in range(1, 4):
-        it.lost_media([AUDIO], float(count))
-        attempt = it.next(float(count))
-        assert attempt.number == count
+    it.lost_media([AUDIO], 0.0)
+    first = it.next(0.0)
+    it.began(first)
+    it.failed(first, 5.0)
+    assert it.next(5.0).delay == 1.0
+    it.lost_media([VIDEO], 5.75)
+    assert it.next(5.75) == Attempt(2, 0.25, frozenset({AUDIO, VIDEO}), 59.25)
+    it.lost_signaling(7.0)
+    assert it.next(7.0).delay == 0.0
+
+
+def delays_of(lives):
+    """Return how long each repair of one socket is waited for, where they last for so long."""
+    it, now, delays = recovery(), 0.0, []
+    for life in lives:
+        it.lost_media([AUDIO], now)
+        attempt = it.next(now)
+        assert attempt.number == 1  # of this outage
+        delays.append(attempt.delay)
         it.began(attempt)
-        it.restored(attempt, float(count))
-    it.lost_media([AUDIO], 100.0)
-    assert it.next(100.0).number == 1
+        it.restored(attempt, now + attempt.delay)
+        now += attempt.delay + life
+    return delays
+
+
+@pytest.mark.parametrize(
+    ("lives", "delays"),
+    [
+        ([0.0] * 7, [0, 1, 2, 4, 8, 10, 10]),
+        ([0.9] * 4, [0, 1, 2, 4]),
+        ([1.0] * 4, [0, 0, 0, 0]),
+        ([0.0, 0.0, 3.0, 0.0, 0.0], [0, 1, 2, 0, 1]),
+    ],
+    ids=["dropped at once", "nearly at once", "held", "held in between"],
+)
+def test_only_a_repair_that_did_not_hold_makes_the_next_slower(lives, delays):
+    assert delays_of(lives) == pytest.approx(delays)
+
+
+def test_attempts_that_failed_are_forgotten_with_their_outage():
+    it = recovery()
+    it.lost_media([AUDIO], 0.0)
+    for now in (0.0, 1.0, 3.0, 7.0):
+        attempt = it.next(now)
+        it.began(attempt)
+        it.failed(attempt, now)
+    last = it.next(15.0)
+    it.began(last)
+    assert (last.number, it.restored(last, 15.0)) == (5, 15.0)
+    it.lost_media([AUDIO], 18.0)
+    assert it.next(18.0) == Attempt(1, 0.0, frozenset({AUDIO}), 65.0)
 
 
 class Streams(RuleBasedStateMachine):
@@ -167,6 +210,8 @@ class Streams(RuleBasedStateMachine):
         self.now = 0.0
         self.it = recovery(chance)
         self.under_way = None
+        self.began_at = -math.inf  # the attempt before
+        self.due = math.inf  # the next
         # A model of the sockets: what is down, and what an attempt has taken in hand.
         self.down = set()
 
@@ -189,12 +234,17 @@ class Streams(RuleBasedStateMachine):
     def moves(self):
         self.it.moved(self.now)
         self.down.add("signaling")
+        self.began_at, self.due = -math.inf, math.inf  # other servers, where we are new
 
     @precondition(lambda self: self.under_way is None)
     @rule()
     def an_attempt_begins(self):
         step = self.it.next(self.now)
         if isinstance(step, Attempt):
+            self.now += step.delay
+            # Zoom is asked at most once in a second, but for the last moment of its window.
+            assert self.now - self.began_at >= 0.75 - 1e-6 or step.delay == step.left
+            self.began_at, self.due = self.now, math.inf
             self.it.began(step)
             self.under_way = step
             self.down -= set(self.down) if step.media is None else step.media
@@ -203,7 +253,8 @@ class Streams(RuleBasedStateMachine):
     @rule()
     def it_fails(self):
         step, self.under_way = self.under_way, None
-        self.it.failed(step)
+        self.it.failed(step, self.now)
+        self.due = math.inf
         self.down |= {"signaling"} if step.media is None else step.media
 
     @precondition(lambda self: self.under_way is not None)
@@ -211,6 +262,7 @@ class Streams(RuleBasedStateMachine):
     def it_succeeds(self):
         step, self.under_way = self.under_way, None
         outage = self.it.restored(step, self.now)
+        self.due = math.inf
         assert (outage is None) == bool(self.down)
         assert outage is None or outage >= 0
 
@@ -234,6 +286,14 @@ class Streams(RuleBasedStateMachine):
         if isinstance(step, Attempt):
             assert 0 <= step.delay <= min(10.0, step.left)
             assert step.left < 65.0 or step.left == pytest.approx(65.0)
+
+    @invariant()
+    def nothing_postpones_an_attempt(self):
+        step = self.it.next(self.now)
+        if isinstance(step, Attempt):
+            due = self.now + step.delay
+            assert step.delay == 0 or due <= self.due + 1e-6
+            self.due = min(self.due, due)
 
 
 TestStreams = Streams.TestCase

@@ -132,13 +132,13 @@ def test_sends_text_and_binary_masked(context):
 
 
 def test_the_servers_close_is_answered_with_its_code():
-    codes = []
+    answers = []
     told = Event()
 
     def script(peer):
         peer.send(TEXT, b"last words")
         peer.close(4000, b"bye")
-        codes.append(peer.receive_close())
+        answers.append(peer.receive())
         told.set()
 
     with RawServer(after_upgrade(script)) as server:
@@ -147,7 +147,7 @@ def test_the_servers_close_is_answered_with_its_code():
         assert told.wait(5)
     assert client.messages == [b"last words"]
     assert (end.code, end.reason, end.clean) == (4000, "bye", True)
-    assert codes == [4000]
+    assert answers == [(CLOSE, (4000).to_bytes(2, "big"))]
 
 
 def test_our_close_waits_for_the_answer_and_loses_nothing_before_it():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +13,7 @@ from flask import Flask, current_app
 from gevent.pywsgi import WSGIServer
 from gevent.queue import Queue
 
-from rtms_gevent import Client, signals
+from rtms_gevent import Client, StopReason, signals
 from rtms_gevent.config import WebhookSettings
 from rtms_gevent.errors import ConnectError, ServerUrlError
 from rtms_gevent.flask import RTMS
@@ -21,6 +23,7 @@ from rtms_gevent.webhook import WebhookEvent, WebhookServer
 from .conftest import SECRET, encode, headers_for, started
 
 CLIENT_SECRET = "a client secret"
+RELIABILITY = pathlib.Path(__file__).parents[2] / "docs" / "reliability.md"
 
 
 @pytest.fixture
@@ -50,9 +53,9 @@ def url(app: Flask) -> Iterator[str]:
     server.stop()
 
 
-def simulate(url: str) -> Simulator:
+def simulate(url: str, scenario: str = "short") -> Simulator:
     return Simulator(
-        "short",
+        scenario,
         client_secret=CLIENT_SECRET,
         webhook_url=url,
         webhook_secret=SECRET,
@@ -86,6 +89,87 @@ def test_flask(rtms: RTMS, url: str) -> None:
         assert name == "shop"
         assert text.stop_reason == 6
         assert rtms.clients == {}
+
+
+@pytest.fixture
+def recordings() -> Iterator[dict[str, list[str]]]:
+    """The recorder of docs/reliability.md, word for word."""
+    (block,) = re.findall(
+        r"^```python\n(.*?)^```", RELIABILITY.read_text(), re.DOTALL | re.MULTILINE
+    )
+    names: dict[str, Any] = {}
+    exec(block, names)
+    yield names["recordings"]
+    signals.joined.disconnect(names["begin"])
+    signals.left.disconnect(names["end"])
+
+
+def tell(rtms: RTMS) -> Queue[Any]:
+    """Return what the streams of an app tell from now on: stream id, and what it is."""
+    told: Queue[Any] = Queue()
+
+    @rtms.on_stream_started
+    def prepare(client: Client, event: WebhookEvent) -> None:
+        client.on_join_confirm(lambda reason: told.put((client.stream_id(), "joined", reason)))
+        client.on_leave(lambda reason: told.put((client.stream_id(), "left", reason)))
+        client.on_transcript_data(
+            lambda data, *rest: told.put((client.stream_id(), "said", data.decode()))
+        )
+
+    return told
+
+
+def test_a_new_host_is_a_second_stream_of_the_same_meeting(
+    rtms: RTMS, url: str, recordings: dict[str, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = tell(rtms)
+    with simulate(url, "empty") as simulator:
+        first = simulator.meeting
+        first.start()
+        assert first.wait_ready(10)
+        old = rtms.clients[first.stream_id]
+        first.send_transcript("before")
+        first.stop(StopReason.HOST_TRIGGERED)
+        assert old.wait(10)
+        second = simulator.add_meeting(same_as=first)
+        second.start()
+        assert second.wait_ready(10)
+        new = rtms.clients[second.stream_id]
+        assert new is not old
+        assert new.uuid() == old.uuid() == first.uuid
+        assert recordings == {first.uuid: [first.stream_id, second.stream_id]}
+        second.send_transcript("after")
+        second.stop(StopReason.MEETING_ENDED)
+        assert new.wait(10)
+    assert [told.get(timeout=10) for _ in range(6)] == [
+        (first.stream_id, "joined", 0),
+        (first.stream_id, "said", "before"),
+        (first.stream_id, "left", StopReason.HOST_TRIGGERED),
+        (second.stream_id, "joined", 0),
+        (second.stream_id, "said", "after"),
+        (second.stream_id, "left", StopReason.MEETING_ENDED),
+    ]
+    assert recordings == {}
+    assert str([first.stream_id, second.stream_id]) in capsys.readouterr().out
+
+
+def test_a_new_host_may_come_before_the_old_goes(rtms: RTMS, url: str) -> None:
+    told = tell(rtms)
+    with simulate(url, "empty") as simulator:
+        first = simulator.meeting
+        second = simulator.add_meeting(same_as=first)
+        for meeting in (first, second):
+            meeting.start()
+            assert meeting.wait_ready(10)
+        assert {client.uuid() for client in rtms.clients.values()} == {first.uuid}
+        assert set(rtms.clients) == {first.stream_id, second.stream_id}
+        assert [told.get(timeout=10)[1:] for _ in range(2)] == [("joined", 0)] * 2
+        first.stop(StopReason.HOST_TRIGGERED)
+        assert told.get(timeout=10) == (first.stream_id, "left", StopReason.HOST_TRIGGERED)
+        second.send_transcript("goes on")
+        assert told.get(timeout=10) == (second.stream_id, "said", "goes on")
+        second.stop(StopReason.MEETING_ENDED)
+        assert told.get(timeout=10) == (second.stream_id, "left", StopReason.MEETING_ENDED)
 
 
 def test_own_server() -> None:
