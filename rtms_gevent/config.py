@@ -103,6 +103,9 @@ class Reconnect:
     #: The first attempt comes nearly at once, the second after about so long; then it doubles.
     base_delay: float = 1.0
     max_delay: float = 10.0
+    #: How long the first attempt may take; the second may take twice as long, and so on. So an
+    #: answer that never comes costs little of the window, and a slow server is waited for.
+    attempt_timeout: float = 4.0
     #: How often the first joining is tried, where the failure may pass.
     join_attempts: int = 3
 

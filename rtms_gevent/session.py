@@ -257,7 +257,8 @@ class Session:
     def _attempt(self, step: Attempt) -> None:
         self._recovery.began(step)
         self._media_down(step.media)
-        deadline = Deadline(step.left)
+        settings = self.order.dialling.reconnect
+        deadline = Deadline(min(step.left, step.number * settings.attempt_timeout))
         try:
             with self._changing_media:
                 if step.media is None:
