@@ -39,7 +39,7 @@ from .protocol.urls import Endpoint
 from .reasons import LeaveReason
 from .reports import Notice, Reports
 from .sockets import Handlers, JoinOrder, Sockets
-from .transport.clock import Deadline
+from .transport.clock import Deadline, waitable
 from .transport.greenlets import Crew
 from .wishes import PARAMS, Wishes
 
@@ -182,7 +182,7 @@ class Session:
                 logger.warning("stream %s, attempt %d: %s", self.order.stream, attempt, problem)
                 self._tell_error(problem, "join")
                 self._sockets.close()
-                if self._ending.wait(delay):
+                if self._ending.wait(waitable(delay)):
                     return
         if self._ending.is_set():
             return
@@ -214,7 +214,7 @@ class Session:
                 self._on_lost(silent, ConnectionLost(silent.name, "nothing was heard for too long"))
                 return
             self._news.clear()
-            self._news.wait(self._sockets.patience(now))
+            self._news.wait(waitable(self._sockets.patience(now)))
 
     # -- mending -----------------------------------------------------------------------------------
 
@@ -241,7 +241,7 @@ class Session:
             )
             self._news.clear()
             # More may break, or new addresses come, while we wait: then look again.
-            if self._news.wait(step.delay):
+            if self._news.wait(waitable(step.delay)):
                 continue
             self._attempt(step)
 

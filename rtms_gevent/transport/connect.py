@@ -17,7 +17,7 @@ from websocket import _http
 from .._version import __version__
 from ..errors import ConfigurationError, ConnectError, TlsError
 from ..protocol.urls import Endpoint
-from .clock import Deadline
+from .clock import Deadline, waitable
 
 __all__ = ["Opened", "Proxy", "open_connection", "tls_context"]
 
@@ -195,8 +195,7 @@ class _Attempt:
     def _share(self, untried: int) -> float | None:
         """Return the seconds for one of ``untried`` addresses; the timer of all steps ends it."""
         left = self._deadline.left()
-        # A timeout of 0 would not wait at all, and libuv's timers count milliseconds.
-        return None if left is None or untried == 1 else max(left / untried, 0.001)
+        return None if left is None or untried == 1 else waitable(left / untried)
 
     def _tunnel(self, proxy: Proxy) -> None:
         # Nothing may be read ahead here: what follows the response belongs to TLS.

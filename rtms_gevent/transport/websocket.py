@@ -105,7 +105,7 @@ class WebSocket:
     def _begin(self, early: bytes) -> None:
         if self._over is not None:
             return
-        self._read_watcher.start(self._readable)
+        self._read_watcher.start(self._readable, pass_events=True)
         while early and self._over is None:
             space = self._reader.writable()
             count = min(len(space), len(early))
@@ -115,7 +115,11 @@ class WebSocket:
         if self._tls is not None:
             self._readable()
 
-    def _readable(self) -> None:
+    def _readable(self, events: int = 0) -> None:
+        if events < 0:
+            # libuv watches a broken connection no more, though what came before may be unread.
+            self._read_watcher.stop()
+            self._read_watcher.start(self._readable, pass_events=True)
         try:
             while self._over is None:
                 count = self._sock.recv_into(self._reader.writable())
