@@ -124,7 +124,7 @@ class Dispatcher:
         self._context = context
         self._closing = Closing()
         self._outlet_failed = False
-        crew = Crew(name)
+        self._crew = crew = Crew(name)
         self._events = Inbox(crew, "events", self._deliver_notices)
         self._media: dict[MediaDataType, Inbox] = {}
         for kind, media_name in MEDIA_NAMES.items():
@@ -172,6 +172,7 @@ class Dispatcher:
         self._closing.is_set = True
         for inbox in (*self._media.values(), self._events):
             inbox.close()
+        self._crew.dismiss()
 
     @property
     def is_delivering(self) -> bool:

@@ -23,11 +23,14 @@ from .errors import ConfigurationError, UsageError
 from .homes import Home
 from .logs import configure_from_environment
 from .outlets import AsyncioOutlet, ExecutorOutlet
-from .transport import hubs
+from .transport import greenlets, hubs
 
 __all__ = ["EventLoop", "EventLoopPool", "call_at_stop", "run", "run_async", "run_soon", "stop"]
 
 logger = logging.getLogger(__name__)
+
+#: Seconds that callbacks get to come to their end when a loop ends.
+_PATIENCE = 5.0
 
 
 class EventLoop:
@@ -52,6 +55,7 @@ class EventLoop:
         self._home = Home()
         self._wake: Any = None  # gevent's async watcher: the one that other threads may touch
         self._stop_wanted = False
+        self._has_run = False
         self._settled = _NativeFlag()
         self._ended = _NativeFlag()
         self._ended.set()
@@ -120,7 +124,11 @@ class EventLoop:
         await self._run_beside_asyncio(lambda: stop_on_empty and not self.client_count)
 
     def stop(self) -> None:
-        """End the running; callable from any thread, greenlet or signal handler. Never waits."""
+        """End the running; callable from any thread, greenlet or signal handler. Never waits.
+
+        Before the first running it ends that one as soon as it begins, so that a signal which comes
+        while the program still sets itself up is not lost. Between two runnings it does nothing.
+        """
         self._stop_wanted = True
         wake = self._wake
         if wake is not None:
@@ -143,7 +151,9 @@ class EventLoop:
     def _claim(self) -> None:
         if not self._ended.clear():
             raise UsageError(f"{self!r} runs already")
-        self._stop_wanted = False
+        if self._has_run:  # what was meant to stop then has ended
+            self._stop_wanted = False
+        self._has_run = True
 
     def _drive_here(self, is_done: Callable[[], bool], *others: Home) -> None:
         """Drive the calling thread's hub, which goes on to exist afterwards."""
@@ -183,6 +193,7 @@ class EventLoop:
                 one.is_ending = True
             clients = {client for one in ending for client in one.clients}
             gevent.joinall([gevent.spawn(client.leave) for client in clients])
+            _see_off_callbacks()
             self._wake = None
             for forget in undo:
                 forget()
@@ -236,6 +247,16 @@ class EventLoop:
             raise
         finally:
             self._home.asyncio = None
+
+
+def _see_off_callbacks() -> None:
+    for name, count in greenlets.see_off(_PATIENCE).items():
+        logger.warning(
+            "%s: callbacks that had not come to their end %g s after leaving were killed: %d",
+            name,
+            _PATIENCE,
+            count,
+        )
 
 
 def _resolve(future: asyncio.Future[None]) -> None:
@@ -415,7 +436,7 @@ class EventLoopPool:
                 forget()
 
     def stop(self) -> None:
-        """End all loops; callable from anywhere. Never waits."""
+        """End all loops; callable from anywhere. Never waits. See :meth:`EventLoop.stop`."""
         for loop in self._loops:
             loop.stop()
 
@@ -502,7 +523,11 @@ def _close_all() -> None:
 
 
 def stop() -> None:
-    """End :func:`run` or :func:`run_async`; callable from anywhere. Never waits."""
+    """End :func:`run` or :func:`run_async`; callable from anywhere. Never waits.
+
+    Before the first of them it makes that one return at once; later, while none runs, it does
+    nothing.
+    """
     _default.stop()
 
 
