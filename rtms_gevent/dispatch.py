@@ -174,6 +174,12 @@ class Dispatcher:
             inbox.close()
         self._crew.dismiss()
 
+    def forget(self, is_here: bool) -> None:
+        """Call no function any more, in a forked child. Never waits."""
+        self.close()
+        if is_here:
+            self._crew.kill()
+
     @property
     def is_delivering(self) -> bool:
         """Whether we are inside a callback or receiver of this session."""

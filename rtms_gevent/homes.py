@@ -141,6 +141,14 @@ class Home:
             if not call.done():
                 call.set_exception(NotJoinedError("the loop of this client has ended"))
 
+    def forget(self) -> None:
+        """Give up a hub that has ended with its thread, in a forked child."""
+        self._lock = monkey.get_original("_thread", "allocate_lock")()  # who held it is gone, too
+        self.hub = None
+        self._calls = set()
+        while self in _running:
+            _running.remove(self)
+
     def call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         """Run ``function`` here, from any thread, and return or raise what it does.
 

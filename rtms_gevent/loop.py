@@ -24,6 +24,7 @@ from .homes import Home
 from .logs import configure_from_environment
 from .outlets import AsyncioOutlet, ExecutorOutlet
 from .transport import greenlets, hubs
+from .transport.forks import forget_in_child
 
 __all__ = ["EventLoop", "EventLoopPool", "call_at_stop", "run", "run_async", "run_soon", "stop"]
 
@@ -171,7 +172,8 @@ class EventLoop:
             serving: Whether webhook servers live by this; they are closed first, so that no
                 stream is started while all are being left.
         """
-        hub, home, changed = gevent.get_hub(), self._home, Event()
+        hub, home, changed, process = gevent.get_hub(), self._home, Event(), os.getpid()
+        forget_in_child(self)
         # While it is there the hub has something to wait for, even where no stream lives.
         self._wake = wake = hub.loop.async_()
         wake.start(changed.set)
@@ -181,7 +183,8 @@ class EventLoop:
             home.settle(hub)
         self._settled.set()
         try:
-            while not self._stop_wanted and not is_done():
+            # In a forked child, which has a copy of us and no client, it would be done at once.
+            while not self._stop_wanted and not (is_done() and os.getpid() == process):
                 changed.wait()
                 changed.clear()
         finally:
@@ -203,6 +206,14 @@ class EventLoop:
                 one.is_ending = False
             wake.stop()
             wake.close()
+
+    def forget(self, is_here: bool) -> None:
+        """Note in a forked child that the thread that ran this is not there any more."""
+        if not is_here and self.is_running:
+            self._wake = None
+            self._home.forget()
+            self._settled.set()
+            self._ended.set()
 
     def _start_thread(
         self,

@@ -40,6 +40,7 @@ from .reasons import LeaveReason
 from .reports import Notice, Reports
 from .sockets import Handlers, JoinOrder, Sockets
 from .transport.clock import Deadline, waitable
+from .transport.forks import forget_in_child
 from .transport.greenlets import Crew
 from .wishes import PARAMS, Wishes
 
@@ -124,6 +125,7 @@ class Session:
 
     def start(self) -> None:
         """Begin to join. Returns at once."""
+        forget_in_child(self)
         identity = self.order.identity
         self._dispatcher.put(
             Notice("joining", (identity.stream_id, identity.uuid, identity.product))
@@ -562,6 +564,16 @@ class Session:
                 assert self.end is not None
                 self._dispatcher.tell(Notice("left", (self.order.identity.stream_id, self.end)))
                 logger.info("stream %s is over: %s", self.order.stream, self.end)
+
+    def forget(self, is_here: bool) -> None:
+        """Let go of the stream in a forked child, whose parent has it. Calls no function."""
+        if self.over.is_set():
+            return
+        self._dispatcher.forget(is_here)
+        self._finish(LeaveReason.left())
+        if is_here:
+            self._crew.kill()
+        self.over.set()
 
     def _ask_to_close_stream(self) -> None:
         with contextlib.suppress(ConnectionLost):  # the stream is over then, too

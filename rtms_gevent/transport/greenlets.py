@@ -34,6 +34,7 @@ class Crew:
         """Make an empty crew; ``name`` begins the names of its greenlets."""
         self.name = name
         self._members = Group()
+        self._hub = current_hub()
 
     def spawn(
         self, role: str, run: Callable[..., object], *arguments: Any
@@ -63,13 +64,16 @@ class Crew:
         gevent.joinall(others, timeout=timeout)
         return [member.name for member in others if not member.dead]
 
+    def kill(self) -> None:
+        """Kill all but the calling greenlet. Never waits."""
+        gevent.killall(self._others(), block=False)
+
     def dismiss(self) -> None:
         """Note that all come to an end by themselves; :func:`see_off` waits for it."""
-        hub = current_hub()
-        crews: weakref.WeakSet[Crew] | None = getattr(hub, _DISMISSED, None)
+        crews: weakref.WeakSet[Crew] | None = getattr(self._hub, _DISMISSED, None)
         if crews is None:
             crews = weakref.WeakSet()
-            setattr(hub, _DISMISSED, crews)
+            setattr(self._hub, _DISMISSED, crews)
         crews.add(self)
 
     def wait(self, timeout: float | None) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import ssl as stdlib_ssl
 import struct
 import time
@@ -22,6 +23,7 @@ from websocket import ABNF
 from ..errors import ConnectionLost, FrameError
 from ..protocol.frames import BINARY, CLOSE, PING, TEXT, CloseFrame, FrameReader
 from .connect import Opened
+from .forks import forget_in_child
 from .hubs import current_hub
 
 __all__ = ["Closed", "WebSocket"]
@@ -97,6 +99,7 @@ class WebSocket:
         self._read_watcher = self._loop.io(self._sock.fileno(), _READ)
         self._write_watcher = self._loop.io(self._sock.fileno(), _WRITE)
         self._parting_timer = self._loop.timer(_PARTING)
+        forget_in_child(self)
         # The first read happens in the hub too, so that callbacks always come from there.
         self._loop.run_callback(self._begin, opened.early)
 
@@ -284,11 +287,26 @@ class WebSocket:
     def _disconnect(self) -> None:
         if self.closed.is_set():
             return
+        self._stop_watching()
+        self._outbox.clear()
+        self._sock.close()
+        self.closed.set()
+
+    def _stop_watching(self) -> None:
         for watcher in (self._read_watcher, self._write_watcher, self._parting_timer):
             watcher.stop()
             watcher.close()
+
+    def forget(self, is_here: bool) -> None:
+        """Let go of the connection in a forked child, without a word to the peer."""
+        if self.closed.is_set():
+            return
+        if self._over is None:
+            self._over = Closed(None, "", False, "it belongs to the process that forked this one")
+        if is_here:
+            self._stop_watching()
         self._outbox.clear()
-        self._sock.close()
+        os.close(self._sock.detach())  # the parent's descriptor stays open, and so the connection
         self.closed.set()
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 
 import gevent
 import pytest
 from gevent import monkey
-from gevent import subprocess as gsubprocess
 from gevent.event import Event
 from support.recorder import Recorder, wait_until
+from support.script import Script
 
 import rtms_gevent as rtms
 from rtms_gevent import homes
@@ -40,35 +36,6 @@ SCRIPT = """
     rtms.run(stop_on_empty={stop_on_empty})
     print("ran", flush=True)
 """
-
-
-class Script:
-    """A plain Python script in a process of its own, watched without blocking our hub."""
-
-    def __init__(self, code, *arguments):
-        self.process = gsubprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(code), *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    @classmethod
-    def joining(cls, simulator, code):
-        """Start a script that joins: its arguments are the payload and the credentials."""
-        payload = json.dumps(simulator.meeting.payload)
-        return cls(code, payload, simulator.client_id, simulator.client_secret)
-
-    def line(self):
-        with gevent.Timeout(20):
-            return self.process.stdout.readline().strip()
-
-    def finish(self):
-        with gevent.Timeout(20):
-            out, err = self.process.communicate()
-        assert self.process.returncode == 0, err
-        assert "Traceback" not in err
-        return out.split("\n")
 
 
 @pytest.mark.parametrize(
