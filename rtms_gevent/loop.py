@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from typing import Any
@@ -24,6 +26,7 @@ from .homes import Home
 from .logs import configure_from_environment
 from .outlets import AsyncioOutlet, ExecutorOutlet
 from .transport import greenlets, hubs
+from .transport.clock import Deadline
 from .transport.forks import forget_in_child
 
 __all__ = ["EventLoop", "EventLoopPool", "call_at_stop", "run", "run_async", "run_soon", "stop"]
@@ -32,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that callbacks get to come to their end when a loop ends.
 _PATIENCE = 5.0
+
+#: Seconds that loops in threads get to leave their streams when the interpreter ends.
+_FAREWELL = 10.0
 
 
 class EventLoop:
@@ -235,6 +241,7 @@ class EventLoop:
                 self._ended.set()
                 at_end()
 
+        _stop_at_exit(self)
         self._settled.clear()
         hubs.start_native_thread(run)
         # Calls from other threads need the hub. It is there within a moment, whoever waits.
@@ -268,6 +275,31 @@ def _see_off_callbacks() -> None:
             _PATIENCE,
             count,
         )
+
+
+_in_threads: weakref.WeakSet[EventLoop] = weakref.WeakSet()
+_stops_at_exit = False
+
+
+def _stop_at_exit(loop: EventLoop) -> None:
+    global _stops_at_exit
+    _in_threads.add(loop)
+    if not _stops_at_exit:
+        _stops_at_exit = True
+        atexit.register(_stop_all)
+
+
+def _stop_all() -> None:
+    """Stop the loops that run in threads, and wait a while: else they would end without a word."""
+    running = [loop for loop in list(_in_threads) if loop.is_running]
+    for loop in running:
+        loop.stop()
+    deadline = Deadline(_FAREWELL)
+    for loop in running:
+        # Natively: no thread may be started any more, not even one of gevent's to wait in.
+        loop._ended._wait(deadline.left())
+        if loop.is_running:
+            logger.warning("%r could not leave its streams within %g s", loop, _FAREWELL)
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

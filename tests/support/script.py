@@ -17,6 +17,7 @@ class Script:
     def __init__(self, code, *arguments, **environment):
         self.process = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(code), *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -33,9 +34,10 @@ class Script:
         with gevent.Timeout(20):
             return self.process.stdout.readline().strip()
 
-    def finish(self):
+    def finish(self, text=None, *, code=0):
+        """Send ``text``, wait for the end, and return the lines that are left."""
         with gevent.Timeout(20):
-            out, err = self.process.communicate()
-        assert self.process.returncode == 0, err
-        assert "Traceback" not in err, err
+            out, self.err = self.process.communicate(text)
+        assert code is None or self.process.returncode == code, self.err
+        assert "Traceback" not in self.err, self.err
         return out.split("\n")
