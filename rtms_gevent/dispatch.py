@@ -70,7 +70,7 @@ class Dispatcher:
         #: How often each callback raised.
         self.callback_errors = self._delivery.callback_errors
         self.tell = self._delivery.tell
-        crew = Crew(name)
+        self._crew = crew = Crew(name)
         #: Told where a callback is too slow; set by the session.
         self.pressure: Pressure | None = None
         self._events = self._make_inbox(
@@ -157,6 +157,13 @@ class Dispatcher:
         self._delivery.closing.is_set = True
         for inbox in (*self.inboxes.values(), self._events):
             inbox.close()
+        self._crew.dismiss()
+
+    def forget(self, is_here: bool) -> None:
+        """Call no function any more, in a forked child. Never waits."""
+        self.close()
+        if is_here:
+            self._crew.kill()
 
     @property
     def is_delivering(self) -> bool:

@@ -5,7 +5,9 @@ A home may have no hub yet: what is to happen there then waits until it has one.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import logging
 import sys
 import weakref
 from collections.abc import Callable
@@ -25,7 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Home", "Outlets", "all_clients", "choose", "default", "drive", "home_of", "if_driven"]
 
+logger = logging.getLogger(__name__)
+
 _Result = TypeVar("_Result")
+
+#: Seconds that streams get to be left when the interpreter ends.
+_FAREWELL = 5.0
 
 
 _all: weakref.WeakSet[Home] = weakref.WeakSet()
@@ -34,6 +41,36 @@ _all: weakref.WeakSet[Home] = weakref.WeakSet()
 def all_clients() -> list[Client]:
     """Return the clients of this process whose streams are not over."""
     return [client for home in list(_all) for client in home.clients]
+
+
+_leaves_at_exit = False
+
+
+def _leave_at_exit() -> None:
+    global _leaves_at_exit
+    if not _leaves_at_exit:
+        _leaves_at_exit = True
+        atexit.register(_leave_here)
+
+
+def _leave_here() -> None:
+    """Leave the streams of the thread that ends the interpreter, with close frames.
+
+    Else Zoom would hold each for a minute: of a script that just ends, or of a gunicorn worker.
+    """
+    if not hubs.may_wait():
+        return
+    clients = [
+        client
+        for home in list(_all)
+        if home.hub is not None and hubs.is_current(home.hub)
+        for client in home.clients
+    ]
+    leaving = [gevent.spawn(client.leave) for client in clients]
+    gevent.joinall(leaving, timeout=_FAREWELL)
+    late = sum(not greenlet.dead for greenlet in leaving)
+    if late:
+        logger.warning("%d streams could not be left within %g s", late, _FAREWELL)
 
 
 class Home:
@@ -68,6 +105,7 @@ class Home:
 
     def add(self, client: Client) -> None:
         """Count a client as one that lives here."""
+        _leave_at_exit()
         with self._lock:
             self._clients.add(client)
 
@@ -140,6 +178,14 @@ class Home:
         for call in calls:
             if not call.done():
                 call.set_exception(NotJoinedError("the loop of this client has ended"))
+
+    def forget(self) -> None:
+        """Give up a hub that has ended with its thread, in a forked child."""
+        self._lock = monkey.get_original("_thread", "allocate_lock")()  # who held it is gone, too
+        self.hub = None
+        self._calls = set()
+        while self in _running:
+            _running.remove(self)
 
     def call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         """Run ``function`` here, from any thread, and return or raise what it does.

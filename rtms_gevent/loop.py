@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from typing import Any
@@ -23,11 +25,19 @@ from .errors import ConfigurationError, UsageError
 from .homes import Home
 from .logs import configure_from_environment
 from .outlets import AsyncioOutlet, ExecutorOutlet
-from .transport import hubs
+from .transport import greenlets, hubs
+from .transport.clock import Deadline
+from .transport.forks import forget_in_child
 
 __all__ = ["EventLoop", "EventLoopPool", "call_at_stop", "run", "run_async", "run_soon", "stop"]
 
 logger = logging.getLogger(__name__)
+
+#: Seconds that callbacks get to come to their end when a loop ends.
+_PATIENCE = 5.0
+
+#: Seconds that loops in threads get to leave their streams when the interpreter ends.
+_FAREWELL = 10.0
 
 
 class EventLoop:
@@ -52,6 +62,7 @@ class EventLoop:
         self._home = Home()
         self._wake: Any = None  # gevent's async watcher: the one that other threads may touch
         self._stop_wanted = False
+        self._has_run = False
         self._settled = _NativeFlag()
         self._ended = _NativeFlag()
         self._ended.set()
@@ -120,7 +131,11 @@ class EventLoop:
         await self._run_beside_asyncio(lambda: stop_on_empty and not self.client_count)
 
     def stop(self) -> None:
-        """End the running; callable from any thread, greenlet or signal handler. Never waits."""
+        """End the running; callable from any thread, greenlet or signal handler. Never waits.
+
+        Before the first running it ends that one as soon as it begins, so that a signal which comes
+        while the program still sets itself up is not lost. Between two runnings it does nothing.
+        """
         self._stop_wanted = True
         wake = self._wake
         if wake is not None:
@@ -143,7 +158,9 @@ class EventLoop:
     def _claim(self) -> None:
         if not self._ended.clear():
             raise UsageError(f"{self!r} runs already")
-        self._stop_wanted = False
+        if self._has_run:  # what was meant to stop then has ended
+            self._stop_wanted = False
+        self._has_run = True
 
     def _drive_here(self, is_done: Callable[[], bool], *others: Home) -> None:
         """Drive the calling thread's hub, which goes on to exist afterwards."""
@@ -161,7 +178,8 @@ class EventLoop:
             serving: Whether webhook servers live by this; they are closed first, so that no
                 stream is started while all are being left.
         """
-        hub, home, changed = gevent.get_hub(), self._home, Event()
+        hub, home, changed, process = gevent.get_hub(), self._home, Event(), os.getpid()
+        forget_in_child(self)
         # While it is there the hub has something to wait for, even where no stream lives.
         self._wake = wake = hub.loop.async_()
         wake.start(changed.set)
@@ -171,7 +189,8 @@ class EventLoop:
             home.settle(hub)
         self._settled.set()
         try:
-            while not self._stop_wanted and not is_done():
+            # In a forked child, which has a copy of us and no client, it would be done at once.
+            while not self._stop_wanted and not (is_done() and os.getpid() == process):
                 changed.wait()
                 changed.clear()
         finally:
@@ -183,6 +202,7 @@ class EventLoop:
                 one.is_ending = True
             clients = {client for one in ending for client in one.clients}
             gevent.joinall([gevent.spawn(client.leave) for client in clients])
+            _see_off_callbacks()
             self._wake = None
             for forget in undo:
                 forget()
@@ -192,6 +212,14 @@ class EventLoop:
                 one.is_ending = False
             wake.stop()
             wake.close()
+
+    def forget(self, is_here: bool) -> None:
+        """Note in a forked child that the thread that ran this is not there any more."""
+        if not is_here and self.is_running:
+            self._wake = None
+            self._home.forget()
+            self._settled.set()
+            self._ended.set()
 
     def _start_thread(
         self,
@@ -213,6 +241,7 @@ class EventLoop:
                 self._ended.set()
                 at_end()
 
+        _stop_at_exit(self)
         self._settled.clear()
         hubs.start_native_thread(run)
         # Calls from other threads need the hub. It is there within a moment, whoever waits.
@@ -236,6 +265,41 @@ class EventLoop:
             raise
         finally:
             self._home.asyncio = None
+
+
+def _see_off_callbacks() -> None:
+    for name, count in greenlets.see_off(_PATIENCE).items():
+        logger.warning(
+            "%s: callbacks that had not come to their end %g s after leaving were killed: %d",
+            name,
+            _PATIENCE,
+            count,
+        )
+
+
+_in_threads: weakref.WeakSet[EventLoop] = weakref.WeakSet()
+_stops_at_exit = False
+
+
+def _stop_at_exit(loop: EventLoop) -> None:
+    global _stops_at_exit
+    _in_threads.add(loop)
+    if not _stops_at_exit:
+        _stops_at_exit = True
+        atexit.register(_stop_all)
+
+
+def _stop_all() -> None:
+    """Stop the loops that run in threads, and wait a while: else they would end without a word."""
+    running = [loop for loop in list(_in_threads) if loop.is_running]
+    for loop in running:
+        loop.stop()
+    deadline = Deadline(_FAREWELL)
+    for loop in running:
+        # Natively: no thread may be started any more, not even one of gevent's to wait in.
+        loop._ended._wait(deadline.left())
+        if loop.is_running:
+            logger.warning("%r could not leave its streams within %g s", loop, _FAREWELL)
 
 
 def _resolve(future: asyncio.Future[None]) -> None:
@@ -415,7 +479,7 @@ class EventLoopPool:
                 forget()
 
     def stop(self) -> None:
-        """End all loops; callable from anywhere. Never waits."""
+        """End all loops; callable from anywhere. Never waits. See :meth:`EventLoop.stop`."""
         for loop in self._loops:
             loop.stop()
 
@@ -502,7 +566,11 @@ def _close_all() -> None:
 
 
 def stop() -> None:
-    """End :func:`run` or :func:`run_async`; callable from anywhere. Never waits."""
+    """End :func:`run` or :func:`run_async`; callable from anywhere. Never waits.
+
+    Before the first of them it makes that one return at once; later, while none runs, it does
+    nothing.
+    """
     _default.stop()
 
 

@@ -41,7 +41,8 @@ from .reasons import LeaveReason
 from .reports import Notice, Reports
 from .sockets import Handlers, JoinOrder, Sockets
 from .transport import watchdog
-from .transport.clock import Deadline
+from .transport.clock import Deadline, waitable
+from .transport.forks import forget_in_child
 from .transport.greenlets import Crew
 from .wishes import PARAMS, Wishes
 
@@ -129,6 +130,7 @@ class Session:
 
     def start(self) -> None:
         """Begin to join. Returns at once."""
+        forget_in_child(self)
         identity = self.order.identity
         self._dispatcher.put(
             Notice("joining", (identity.stream_id, identity.uuid, identity.product))
@@ -191,7 +193,7 @@ class Session:
                 logger.warning("stream %s, attempt %d: %s", self.order.stream, attempt, problem)
                 self._tell_error(problem, "join")
                 self._sockets.close()
-                if self._ending.wait(delay):
+                if self._ending.wait(waitable(delay)):
                     return
         if self._ending.is_set():
             return
@@ -223,7 +225,7 @@ class Session:
                 self._on_lost(silent, ConnectionLost(silent.name, "nothing was heard for too long"))
                 return
             self._news.clear()
-            self._news.wait(self._sockets.patience(now))
+            self._news.wait(waitable(self._sockets.patience(now)))
 
     # -- mending -----------------------------------------------------------------------------------
 
@@ -250,7 +252,7 @@ class Session:
             )
             self._news.clear()
             # More may break, or new addresses come, while we wait: then look again.
-            if self._news.wait(step.delay):
+            if self._news.wait(waitable(step.delay)):
                 continue
             self._attempt(step)
 
@@ -596,6 +598,16 @@ class Session:
                 assert self.end is not None
                 self._dispatcher.tell(Notice("left", (self.order.identity.stream_id, self.end)))
                 logger.info("stream %s is over: %s", self.order.stream, self.end)
+
+    def forget(self, is_here: bool) -> None:
+        """Let go of the stream in a forked child, whose parent has it. Calls no function."""
+        if self.over.is_set():
+            return
+        self._dispatcher.forget(is_here)
+        self._finish(LeaveReason.left())
+        if is_here:
+            self._crew.kill()
+        self.over.set()
 
     def _ask_to_close_stream(self) -> None:
         with contextlib.suppress(ConnectionLost):  # the stream is over then, too

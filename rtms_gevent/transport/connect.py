@@ -17,7 +17,7 @@ from websocket import _http
 from .._version import __version__
 from ..errors import ConfigurationError, ConnectError, TlsError
 from ..protocol.urls import Endpoint
-from .clock import Deadline
+from .clock import Deadline, waitable
 
 __all__ = ["Opened", "Proxy", "open_connection", "tls_context"]
 
@@ -168,20 +168,34 @@ class _Attempt:
         return opened
 
     def _dial(self, host: str, port: int) -> socket.socket:
+        """Connect to the first address of ``host`` that answers.
+
+        Each gets a fair share of the time that is left. So where one is a black hole, as IPv6 is in
+        networks that have it only half, the next one still gets its turn.
+        """
         found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
         self.step = "tcp"
         refused: OSError = ConnectionRefusedError()
-        for family, kind, protocol, _, address in found:
-            sock = self._sock = socket.socket(family, kind, protocol)
+        for untried, (family, kind, protocol, _, address) in zip(
+            range(len(found), 0, -1), found, strict=True
+        ):
             try:
+                sock = self._sock = socket.socket(family, kind, protocol)
+                sock.settimeout(self._share(untried))
                 sock.connect(address)
-            except OSError as problem:
-                sock.close()
+            except OSError as problem:  # also where this machine has no such family
+                self.close()
                 refused = problem
             else:
+                sock.settimeout(None)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return sock
         raise refused
+
+    def _share(self, untried: int) -> float | None:
+        """Return the seconds for one of ``untried`` addresses; the timer of all steps ends it."""
+        left = self._deadline.left()
+        return None if left is None or untried == 1 else waitable(left / untried)
 
     def _tunnel(self, proxy: Proxy) -> None:
         # Nothing may be read ahead here: what follows the response belongs to TLS.

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import gevent
 from gevent.pool import Group
 
-__all__ = ["Crew"]
+from .clock import Deadline
+from .hubs import current_hub
+
+__all__ = ["Crew", "see_off"]
 
 logger = logging.getLogger(__name__)
+
+#: Attribute of a hub: the crews that it dismissed. Only its own thread looks at it.
+_DISMISSED = "_rtms_gevent_dismissed"
+
+#: Seconds that killed greenlets get for their ``finally``.
+_LAST_WORDS = 1.0
 
 
 class Crew:
@@ -22,15 +32,16 @@ class Crew:
 
     def __init__(self, name: str) -> None:
         """Make an empty crew; ``name`` begins the names of its greenlets."""
-        self._name = name
+        self.name = name
         self._members = Group()
+        self._hub = current_hub()
 
     def spawn(
         self, role: str, run: Callable[..., object], *arguments: Any
     ) -> gevent.Greenlet[..., object]:
         """Start a greenlet; its value is what ``run`` returns, or None if that raised (logged)."""
         member: gevent.Greenlet[..., object] = gevent.Greenlet(self._guard, role, run, *arguments)
-        member.name = f"{self._name}:{role}"
+        member.name = f"{self.name}:{role}"
         self._members.start(member)
         return member
 
@@ -39,7 +50,7 @@ class Crew:
             return run(*arguments)
         except Exception:
             # They report what is to be expected by other ways, so this is a bug of our own.
-            logger.exception("greenlet %s:%s failed", self._name, role)
+            logger.exception("greenlet %s:%s failed", self.name, role)
             return None
 
     def stop(self, timeout: float | None = None) -> list[str]:
@@ -48,7 +59,52 @@ class Crew:
         Args:
             timeout: Seconds to wait for them.
         """
-        others = [member for member in self._members if member is not gevent.getcurrent()]
+        others = self._others()
         gevent.killall(others, block=False)
         gevent.joinall(others, timeout=timeout)
         return [member.name for member in others if not member.dead]
+
+    def kill(self) -> None:
+        """Kill all but the calling greenlet. Never waits."""
+        gevent.killall(self._others(), block=False)
+
+    def dismiss(self) -> None:
+        """Note that all come to an end by themselves; :func:`see_off` waits for it."""
+        crews: weakref.WeakSet[Crew] | None = getattr(self._hub, _DISMISSED, None)
+        if crews is None:
+            crews = weakref.WeakSet()
+            setattr(self._hub, _DISMISSED, crews)
+        crews.add(self)
+
+    def wait(self, timeout: float | None) -> int:
+        """Wait until all but the calling greenlet have ended; return how many have not in time."""
+        others = self._others()
+        gevent.joinall(others, timeout=timeout)
+        return sum(not member.dead for member in others)
+
+    def _others(self) -> list[gevent.Greenlet[..., object]]:
+        return [member for member in self._members if member is not gevent.getcurrent()]
+
+
+def see_off(patience: float) -> dict[str, int]:
+    """Wait for the greenlets of this hub's dismissed crews, and kill those that last too long.
+
+    To be called before the hub ends, which would leave them in the middle of things.
+
+    Args:
+        patience: Seconds to wait for all of them together.
+
+    Returns:
+        How many were killed, by the crew's name.
+    """
+    crews = list(getattr(current_hub(), _DISMISSED, ()))
+    deadline, killed = Deadline(patience), {}
+    for crew in crews:
+        late = crew.wait(deadline.left())
+        if late:
+            killed[crew.name] = late
+    farewell = Deadline(_LAST_WORDS)
+    for crew in crews:
+        for name in crew.stop(farewell.left()):
+            logger.error("greenlet %s was killed, and goes on", name)
+    return killed

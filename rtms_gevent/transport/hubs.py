@@ -13,7 +13,7 @@ from gevent import monkey
 from gevent.event import Event
 from gevent.hub import Hub
 
-__all__ = ["current_hub", "is_current", "spawn_on", "start_native_thread", "wait_done"]
+__all__ = ["current_hub", "is_current", "may_wait", "spawn_on", "start_native_thread", "wait_done"]
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,11 @@ def current_hub() -> Hub:
 def is_current(hub: Hub) -> bool:
     """Tell whether ``hub`` is the one of this native thread."""
     return gevent.get_hub() is hub
+
+
+def may_wait() -> bool:
+    """Tell whether the calling code may wait cooperatively: it is not the hub's own."""
+    return gevent.getcurrent() is not gevent.get_hub()
 
 
 def spawn_on(hub: Hub, function: Callable[..., object], *arguments: Any) -> None:
@@ -54,20 +59,33 @@ def _guard(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
 def wait_done(future: Future[Any]) -> None:
     """Wait for what another thread or process does.
 
-    In a greenlet the hub goes on meanwhile, so that two hubs may wait for each other's greenlets;
-    elsewhere the thread blocks.
+    In a greenlet, and anywhere in a monkey-patched process, the hub goes on meanwhile, so that two
+    hubs may wait for each other's greenlets; elsewhere the thread blocks.
     """
-    if not isinstance(gevent.getcurrent(), gevent.Greenlet):
+    if not isinstance(gevent.getcurrent(), gevent.Greenlet) and not monkey.is_module_patched(
+        "threading"
+    ):
         wait((future,))
         return
     loop, done = current_hub().loop, Event()
+    # A hub that has nothing else to wait for, neither stream nor timer, would say that it is over.
+    waiting = loop.async_()
+    waiting.start(_nothing)
 
     def wake(_: object) -> None:
         with contextlib.suppress(AttributeError, ValueError):  # the hub has ended meanwhile
             loop.run_callback_threadsafe(done.set)
 
-    future.add_done_callback(wake)
-    done.wait()
+    try:
+        future.add_done_callback(wake)
+        done.wait()
+    finally:
+        waiting.stop()
+        waiting.close()
+
+
+def _nothing() -> None:
+    pass
 
 
 def start_native_thread(function: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import ssl as stdlib_ssl
 import struct
 import time
@@ -22,6 +23,7 @@ from websocket import ABNF
 from ..errors import ConnectionLost, FrameError
 from ..protocol.frames import CLOSE, PING, CloseFrame, FrameReader, ReceivedMessage
 from .connect import Opened
+from .forks import forget_in_child
 from .hubs import current_hub
 
 __all__ = ["Closed", "WebSocket"]
@@ -101,6 +103,7 @@ class WebSocket:
         self._read_watcher = self._loop.io(self._sock.fileno(), _READ)
         self._write_watcher = self._loop.io(self._sock.fileno(), _WRITE)
         self._parting_timer = self._loop.timer(_PARTING)
+        forget_in_child(self)
         # The first read happens in the hub too, so that callbacks always come from there.
         self._loop.run_callback(self._begin, opened.early)
 
@@ -110,7 +113,7 @@ class WebSocket:
         if self._over is not None:
             return
         if not self._paused:
-            self._read_watcher.start(self._readable)
+            self._read_watcher.start(self._readable, pass_events=True)
         while early and self._over is None:
             space = self._reader.writable()
             count = min(len(space), len(early))
@@ -139,7 +142,7 @@ class WebSocket:
 
     def _read_on(self) -> None:
         if self._over is None and not self._paused:
-            self._read_watcher.start(self._readable)
+            self._read_watcher.start(self._readable, pass_events=True)
             if self._tls is not None:
                 self._readable()
 
@@ -157,7 +160,11 @@ class WebSocket:
         just_now = self._paused or now - self._resumed_at < _CATCHING_UP
         return now - self._paused_at if just_now else 0.0
 
-    def _readable(self) -> None:
+    def _readable(self, events: int = 0) -> None:
+        if events < 0:
+            # libuv watches a broken connection no more, though what came before may be unread.
+            self._read_watcher.stop()
+            self._read_watcher.start(self._readable, pass_events=True)
         try:
             while self._over is None and not self._paused:
                 count = self._sock.recv_into(self._reader.writable())
@@ -321,11 +328,26 @@ class WebSocket:
     def _disconnect(self) -> None:
         if self.closed.is_set():
             return
+        self._stop_watching()
+        self._outbox.clear()
+        self._sock.close()
+        self.closed.set()
+
+    def _stop_watching(self) -> None:
         for watcher in (self._read_watcher, self._write_watcher, self._parting_timer):
             watcher.stop()
             watcher.close()
+
+    def forget(self, is_here: bool) -> None:
+        """Let go of the connection in a forked child, without a word to the peer."""
+        if self.closed.is_set():
+            return
+        if self._over is None:
+            self._over = Closed(None, "", False, "it belongs to the process that forked this one")
+        if is_here:
+            self._stop_watching()
         self._outbox.clear()
-        self._sock.close()
+        os.close(self._sock.detach())  # the parent's descriptor stays open, and so the connection
         self.closed.set()
 
 

@@ -23,6 +23,7 @@ from ..config import WebhookSettings
 from ..errors import ConfigurationError, NotJoinedError
 from ..homes import Home
 from ..loop import call_at_stop
+from ..transport.forks import forget_in_child
 from ..transport.hubs import current_hub
 from .body import read_at_most
 from .events import WebhookEvent
@@ -176,6 +177,17 @@ class WebhookServer:
             self._listener, self._application, name=self.host, patience=_PATIENCE
         )
         self._http.start()
+        forget_in_child(self)
+
+    def forget(self, is_here: bool) -> None:
+        """Accept nothing in a forked child: what comes is for the process that serves already."""
+        listener, http = self._listener, self._http
+        self._listener = self._home = self._http = None
+        self._routes = {}
+        if http is not None and is_here:
+            http.close()
+        if listener is not None:
+            listener.close()
 
     def _spawn(self, function: Callable[..., object], *arguments: Any) -> None:
         self._crew.spawn(function, *arguments)

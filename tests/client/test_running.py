@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 
 import gevent
@@ -13,9 +10,11 @@ import pytest
 from gevent import monkey
 from gevent.event import Event
 from support.recorder import Recorder, wait_until
+from support.script import Script
 
 import rtms_gevent as rtms
 from rtms_gevent import homes
+from rtms_gevent import loop as loop_module
 from rtms_gevent.loop import EventLoop, run_soon
 
 SCRIPT = """
@@ -39,47 +38,13 @@ SCRIPT = """
 """
 
 
-class Script:
-    """A plain Python script in a process of its own, watched without blocking our hub."""
-
-    def __init__(self, simulator, *, patch="", stop_on_empty=False):
-        from gevent import subprocess as gsubprocess
-
-        code = textwrap.dedent(SCRIPT).format(patch=patch, stop_on_empty=stop_on_empty)
-        import json
-
-        self.process = gsubprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                code,
-                json.dumps(simulator.meeting.payload),
-                simulator.client_id,
-                simulator.client_secret,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def line(self):
-        with gevent.Timeout(20):
-            return self.process.stdout.readline().strip()
-
-    def finish(self):
-        with gevent.Timeout(20):
-            out, err = self.process.communicate()
-        assert self.process.returncode == 0, err
-        assert "Traceback" not in err
-        return out.split("\n")
-
-
 @pytest.mark.parametrize(
     "patch", ["", "from gevent import monkey; monkey.patch_all()"], ids=["plain", "patched"]
 )
 @pytest.mark.parametrize("end", ["SIGINT", "SIGTERM", "meeting"])
 def test_the_same_script_plain_and_patched(patch, end, simulator, meeting):
-    script = Script(simulator, patch=patch, stop_on_empty=end == "meeting")
+    code = SCRIPT.format(patch=patch, stop_on_empty=end == "meeting")
+    script = Script.joining(simulator, code)
     assert script.line() == "joined 0"
     assert meeting.wait_ready(5)
     meeting.send_audio(b"hello")
@@ -108,6 +73,90 @@ def test_run_and_stop_in_this_process(simulator, meeting, client):
     rtms.stop()
     running.get(timeout=5)
     assert client.wait(0).by_us
+
+
+class TestStopBeforehand:
+    """As by a signal that comes while the program still sets itself up."""
+
+    def test_run_and_stop(self):
+        code = """
+            import signal
+            import gevent
+            import rtms_gevent as rtms
+
+            signal.signal(signal.SIGTERM, lambda *_: rtms.stop())
+            signal.raise_signal(signal.SIGTERM)
+            rtms.run()
+            rtms.stop()
+            print("ran", flush=True)
+            gevent.spawn_later(0.01, print, "runs again", flush=True)
+            rtms.run()
+        """
+        script = Script(code)
+        assert script.line() == "ran"
+        assert script.line() == "runs again"  # what came between them does nothing
+        script.process.send_signal(signal.SIGTERM)
+        script.finish()
+
+    def test_a_loop(self):
+        loop = EventLoop(name="t")
+        loop.stop()
+        gevent.spawn(loop.run).get(timeout=5)
+        loop.stop()
+        running = gevent.spawn(loop.run)
+        gevent.sleep(0)
+        assert not running.dead
+        loop.stop()
+        running.get(timeout=5)
+
+
+class TestCallbacksUnderWayAtTheEnd:
+    """A function that waits when its stream is left comes to its end."""
+
+    @pytest.fixture
+    def running(self, simulator, meeting, client):
+        """A loop that runs here, whose client's callback waits for ``go``."""
+        loop = EventLoop(name="t")
+        loop.add(client)
+        go, told = Event(), []
+
+        @client.on_audio_data
+        def audio(data, size, timestamp, metadata):
+            told.append("begun")
+            try:
+                go.wait()
+                told.append("done")
+            finally:
+                told.append("finally")
+
+        client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
+        greenlet = gevent.spawn(loop.run)
+        wait_until(lambda: client.is_joined)
+        assert meeting.wait_ready(5)
+        meeting.send_audio(b"x")
+        wait_until(lambda: told)
+        loop.stop()
+        return greenlet, client, go, told
+
+    def test_it_is_waited_for(self, running, meeting, caplog):
+        greenlet, _, go, told = running
+        wait_until(lambda: not meeting.connections("all_sockets"))
+        assert not greenlet.dead
+        go.set()
+        greenlet.get(timeout=5)
+        assert told == ["begun", "done", "finally"]
+        assert "killed" not in caplog.text
+
+    def test_but_not_for_ever(self, running, caplog, monkeypatch):
+        monkeypatch.setattr(loop_module, "_PATIENCE", 0.01)
+        greenlet, client, _, told = running
+        greenlet.get(timeout=5)
+        assert told == ["begun", "finally"]
+        (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
+        assert warning.getMessage() == (
+            f"rtms {client.stream_id()[:12]}: callbacks that had not come to their end 0.01 s "
+            "after leaving were killed: 1"
+        )
 
 
 def test_stop_from_a_native_thread():

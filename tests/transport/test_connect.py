@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import warnings
 
 import gevent
 import pytest
-from gevent import ssl
+from gevent import socket, ssl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.rawserver import RawServer, hang, server_context, unused_port, upgrade_response
@@ -107,6 +108,87 @@ def test_a_stalled_server_costs_neither_the_hub_nor_more_than_the_deadline(schem
         greenlet.kill()
     assert caught.value.step == ("tls" if scheme == "wss" else "http")
     assert turns >= 3
+
+
+@contextlib.contextmanager
+def black_hole():
+    """Yield an address that takes no connection, and says so to nobody."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)  # where the queue is full, the kernel ignores who comes
+        while True:
+            guest = stack.enter_context(socket.socket())
+            guest.settimeout(0.1)
+            try:
+                guest.connect(listener.getsockname())
+            except TimeoutError:
+                break
+        yield listener.getsockname()
+
+
+class TestAddresses:
+    """A host may have several, of which some do not work."""
+
+    @pytest.fixture
+    def resolve(self, monkeypatch):
+        """Let a host name have the addresses of these kinds."""
+
+        def run(server, kinds):
+            stack = contextlib.ExitStack()
+            places = {
+                "good": lambda: (socket.AF_INET, ("127.0.0.1", server.port)),
+                "black hole": lambda: (socket.AF_INET, stack.enter_context(black_hole())),
+                "refused": lambda: (socket.AF_INET, ("127.0.0.1", unused_port())),
+                "no such family": lambda: (-2, ("127.0.0.1", server.port)),
+            }
+            found = [
+                (family, socket.SOCK_STREAM, 0, "", address)
+                for family, address in (places[kind]() for kind in kinds)
+            ]
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+            return stack
+
+        return run
+
+    @pytest.mark.parametrize(
+        "kinds",
+        [
+            ["good", "black hole"],
+            ["refused", "good"],
+            ["no such family", "good"],
+            ["black hole", "good"],
+            ["black hole", "refused", "black hole", "good"],
+        ],
+        ids=", ".join,
+    )
+    def test_each_gets_its_turn(self, kinds, resolve):
+        with (
+            RawServer(lambda peer: peer.upgrade() and hang(peer)) as server,
+            resolve(server, kinds),
+        ):
+            opened = dial("ws://localhost:80", seconds=2)
+        assert opened.headers["upgrade"] == "websocket"
+        assert opened.sock.gettimeout() is None  # the share was that of the connecting
+
+    @pytest.mark.parametrize(
+        ("kinds", "text"),
+        [
+            (["black hole", "black hole"], "no answer within"),
+            (["refused", "black hole"], "no answer within"),
+            (["black hole", "refused"], "connection refused"),
+            (["refused", "refused"], "connection refused"),
+        ],
+        ids=str,
+    )
+    def test_none_works(self, kinds, text, resolve):
+        with (
+            RawServer(hang) as server,
+            resolve(server, kinds),
+            pytest.raises(ConnectError, match=text) as caught,
+        ):
+            dial("ws://localhost:80", seconds=0.5)
+        assert caught.value.step == "tcp"
 
 
 @given(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -166,6 +167,22 @@ def test_our_close_waits_for_the_answer_and_loses_nothing_before_it():
     assert codes == [1000]
     assert (end.code, end.clean) == (1000, True)
     assert client.messages == [b"was on its way"]
+
+
+def test_what_came_before_a_reset_is_read_and_the_reset_noticed(context):
+    """libuv tells of the reset together with the message, and of nothing any more after that."""
+
+    def script(peer):
+        peer.receive()
+        peer.send(TEXT, b"last words")
+        peer.reset()
+
+    with RawServer(after_upgrade(script), context=context[0]) as server:
+        client = Client(server, context=context[1])
+        client.socket.send("go on")
+        end = client.wait_closed()
+    assert client.messages == [b"last words"]
+    assert not end.clean
 
 
 @pytest.mark.parametrize(
@@ -467,15 +484,23 @@ def test_everything_that_arrives_is_a_sign_of_life():
         client.socket.abort("test over")
 
 
-def test_works_in_a_patched_process():
-    """The same tests, in a process that is monkey-patched as gunicorn's gevent worker is."""
+@pytest.mark.parametrize("host", ["patched", "libuv"])
+def test_works_in_other_hosts(host):
+    """The same tests, patched as gunicorn's gevent worker is, and on gevent's other loop."""
     code = (
-        "from gevent import monkey; monkey.patch_all()\n"
-        "import sys, pytest\n"
+        ("from gevent import monkey; monkey.patch_all()\n" if host == "patched" else "")
+        + "import sys, pytest\n"
         "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', sys.argv[1],"
-        " '-k', 'not patched']))"
+        " '-k', 'not other_hosts']))"
     )
+    environment = dict(os.environ)
+    if host != "patched":
+        environment["GEVENT_LOOP"] = host
     done = subprocess.run(
-        [sys.executable, "-c", code, __file__], capture_output=True, text=True, timeout=50
+        [sys.executable, "-c", code, __file__],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env=environment,
     )
     assert done.returncode == 0, done.stdout + done.stderr

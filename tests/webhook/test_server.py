@@ -15,6 +15,7 @@ import pytest
 from gevent import socket
 from gevent.event import Event
 from gevent.queue import Queue
+from support.script import Script
 
 import rtms_gevent
 from rtms_gevent import signals
@@ -630,3 +631,44 @@ def test_stopped_before_its_hub_ran(port: int) -> None:
     server.start(lambda payload: None)
     assert post(server, stopped()).status == 200
     server.stop()
+
+
+def test_a_forked_child_accepts_nothing() -> None:
+    """What comes is for the process that serves; the child has a copy of its socket and its hub."""
+    code = """
+        import os
+        import gevent
+        from gevent import os as gos
+        from rtms_gevent.config import WebhookSettings
+        from rtms_gevent.webhook import WebhookServer
+
+        server = WebhookServer(0, host="127.0.0.1", settings=WebhookSettings())
+
+        def decide(payload, request, response):
+            response.send(str(os.getpid()))
+
+        server.start(decide)
+        gevent.sleep(0)
+        ours, its = os.pipe()
+        if not os.fork():
+            os.close(its)
+            gos.make_nonblocking(ours)
+            gos.nb_read(ours, 1)  # until the parent ends
+            os._exit(0)
+        print(os.getpid(), server.port, flush=True)
+        gevent.get_hub().join()
+    """
+    script = Script(code)
+    parent, number = script.line().split()
+    try:
+        for stream in range(50):
+            body = encode(started(rtms_stream_id=str(stream)))
+            head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            with gevent.Timeout(20), socket.create_connection(("127.0.0.1", int(number))) as sock:
+                sock.sendall(head + body)
+                answer = sock.recv(65536)
+                while piece := sock.recv(65536):
+                    answer += piece
+            assert answer.endswith(parent.encode()), answer
+    finally:
+        script.process.kill()

@@ -124,6 +124,30 @@ def test_from_webhook_to_callback(name):
         ]
 
 
+@pytest.mark.parametrize("name", ["gunicorn gevent", "gunicorn gthread", "gunicorn sync"])
+def test_a_worker_that_ends_leaves_its_streams(name):
+    """Else Zoom would hold each for a minute."""
+    with (
+        Server(
+            SERVERS[name], ZM_RTMS_CLIENT="simulated-client", ZM_RTMS_SECRET="simulated-secret"
+        ) as server,
+        Simulator(
+            "empty",
+            client_secret="simulated-secret",
+            webhook_url=f"http://127.0.0.1:{server.port}/rtms/webhook",
+            webhook_secret="hook",
+        ) as simulator,
+    ):
+        meeting = simulator.meeting
+        assert meeting.start() == 200
+        assert meeting.wait_ready(10)
+        connections = meeting.connections("all_sockets")
+        server.process.terminate()
+        for connection in connections:
+            assert connection.ended.wait(10)
+            assert connection._socket.peer_close_code == 1000
+
+
 def test_a_forged_webhook_starts_nothing():
     with Server(SERVERS["gunicorn gevent"]) as server:
         with Simulator(
