@@ -7,6 +7,7 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import gevent
 from blinker import NamedSignal
@@ -18,10 +19,13 @@ from .inbox import Inbox
 from .outlets import ASYNC_OUTSIDE, Closing, Context, Job, Outcome, OutletChoice
 from .protocol.packets import MediaPacket
 from .reports import Notice
+from .transport.hubs import current_hub, is_current
 
 __all__ = ["EVENTS", "MEDIA_NAMES", "Callbacks", "Delivery"]
 
 logger = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
 
 #: Name of each media type's callback and signal.
 MEDIA_NAMES = {
@@ -116,6 +120,7 @@ class Delivery:
         self._outlets = outlets
         self._context = context
         self._on_joined = on_joined
+        self._hub = current_hub()
         self._outlet_failed = False
 
     # -- notices -----------------------------------------------------------------------------------
@@ -134,19 +139,40 @@ class Delivery:
         """Deliver the notices in ``inbox``, until the moment ``until`` has come."""
         while inbox.backlog.items:
             notice: Notice = inbox.backlog.take()
-            name, arguments = notice
-            if name == "joined":
-                # Media flows once this callback has begun, so that it comes first and yet may wait.
-                self._call("join_confirm", [(0,)], begun=self._on_joined)
-            elif name == "left":
-                reason = arguments[1]
-                self._call("leave" if reason.was_joined else "join_confirm", [(reason.code,)])
-            elif name not in _SIGNALS_ONLY:
-                self._call(name, [arguments[: _CALLBACK_ARGUMENTS.get(name, len(arguments))]])
-            self._guarded(self.tell, notice)
+            self._on_stage(self._notice, notice)
             inbox.delivered += 1
             if time.monotonic() > until:
                 return
+
+    def _notice(self, notice: Notice) -> None:
+        name, arguments = notice
+        if name == "joined":
+            # Media flows once this callback has begun, so that it comes first and yet may wait.
+            self._call("join_confirm", [(0,)], begun=self._joined)
+        elif name == "left":
+            reason = arguments[1]
+            self._call("leave" if reason.was_joined else "join_confirm", [(reason.code,)])
+        elif name not in _SIGNALS_ONLY:
+            self._call(name, [arguments[: _CALLBACK_ARGUMENTS.get(name, len(arguments))]])
+        self._guarded(self.tell, notice)
+
+    def _joined(self) -> None:
+        if is_current(self._hub):
+            self._on_joined()
+        else:
+            self._hub.loop.run_callback_threadsafe(self._on_joined)
+
+    def _on_stage(self, function: Callable[..., _Result], *arguments: object) -> _Result:
+        """Call ``function`` where the user's functions run: here, or on a hub of their own."""
+        stage = self._outlets.stage
+        if stage is None:
+            return function(*arguments)
+
+        def noted() -> _Result:
+            with self.closing.noted():
+                return function(*arguments)
+
+        return stage.call(noted)
 
     # -- media -------------------------------------------------------------------------------------
 
@@ -157,7 +183,7 @@ class Delivery:
 
         def deliver(inbox: Inbox, until: float) -> None:
             while inbox.backlog.items:
-                if self._outlets.is_inline and self._context is None:
+                if self._outlets.is_inline and self._context is None and not self._outlets.stage:
                     self._inline(inbox, until, name, signal)
                 else:
                     self._in_batches(inbox, name, signal)
@@ -194,16 +220,20 @@ class Delivery:
                 return
 
     def _in_batches(self, inbox: Inbox, name: str, signal: NamedSignal) -> None:
-        """Let an executor or an asyncio loop call, for as many packets at once as it likes."""
+        """Let another thread or process call, for as many packets at once as it likes."""
         backlog = inbox.backlog
         count = min(self._outlets.batch(), len(backlog.items))
         packets: list[MediaPacket] = [backlog.take() for _ in range(count)]
-        made = self._call(name, [(p.data, len(p.data), p.timestamp, p.metadata) for p in packets])
+        made = self._on_stage(self._batch, packets, name, signal)
+        inbox.delivered += made
         inbox.undelivered += count - made
+
+    def _batch(self, packets: list[MediaPacket], name: str, signal: NamedSignal) -> int:
+        made = self._call(name, [(p.data, len(p.data), p.timestamp, p.metadata) for p in packets])
         if signal.receivers:
             for packet in packets:
                 self._guarded(self._send_media, signal, packet)
-        inbox.delivered += made
+        return made
 
     def _send_media(self, signal: NamedSignal, packet: MediaPacket) -> None:
         with self._surroundings():

@@ -19,8 +19,9 @@ from gevent import monkey
 from gevent.hub import Hub
 
 from .errors import NotJoinedError, UsageError
-from .outlets import AsyncioOutlet, ExecutorOutlet, InlineOutlet, Outlet, is_async
+from .outlets import BATCH, AsyncioOutlet, ExecutorOutlet, InlineOutlet, Outlet, is_async
 from .transport import hubs
+from .transport.hubs import HubThread
 
 if TYPE_CHECKING:
     from .client import Client
@@ -86,6 +87,8 @@ class Home:
         #: Runs callbacks of clients that have no executor of their own.
         self.executor: Executor | None = None
         self.asyncio: AsyncioOutlet | None = None
+        #: Runs the user's functions instead of the hub, so that they may block as they like.
+        self.stage: HubThread | None = None
         #: Whether all streams are being left, so that none may join.
         self.is_ending = False
         self._clients: weakref.WeakSet[Client] = weakref.WeakSet()
@@ -158,6 +161,22 @@ class Home:
         for key in waiting:
             hubs.spawn_on(hub, self.run_waiting, key)
 
+    def spawn(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Run a function of the user in a greenlet, now or when there is a hub."""
+
+        def run() -> None:
+            if self.stage is None:
+                function(*arguments)
+            else:
+                self.stage.spawn(function, *arguments)
+
+        self.submit(object(), run)
+
+    def set_stage(self, stage: HubThread) -> None:
+        """Let the user's functions run on ``stage``; streams that they join will live here."""
+        self.stage = stage
+        setattr(stage.hub, _HOME, self)
+
     def take_over(self, other: Home) -> None:
         """Move here what waits at ``other``, whose hub may never run."""
         for client in other.clients:
@@ -182,7 +201,7 @@ class Home:
     def forget(self) -> None:
         """Give up a hub that has ended with its thread, in a forked child."""
         self._lock = monkey.get_original("_thread", "allocate_lock")()  # who held it is gone, too
-        self.hub = None
+        self.hub = self.stage = None
         self._calls = set()
         while self in _running:
             _running.remove(self)
@@ -204,26 +223,13 @@ class Home:
             if self.hub is None:
                 raise NotJoinedError("the loop of this client does not run")
             self._calls.add(result)
-            hubs.spawn_on(self.hub, _answer, result, function, arguments)
+            hubs.spawn_on(self.hub, hubs.answer, result, function, arguments)
         try:
             hubs.wait_done(result)
             return result.result()
         finally:
             with self._lock:
                 self._calls.discard(result)
-
-
-def _answer(
-    result: Future[_Result], function: Callable[..., _Result], arguments: tuple[Any, ...]
-) -> None:
-    try:
-        value = function(*arguments)
-    except BaseException as error:  # noqa: BLE001 - it is raised in the calling thread
-        if not result.done():
-            result.set_exception(error)
-    else:
-        if not result.done():
-            result.set_result(value)
 
 
 class Outlets:
@@ -245,12 +251,19 @@ class Outlets:
         return self._last[1]
 
     @property
+    def stage(self) -> HubThread | None:
+        """Where to deliver, if not on the hub."""
+        return self._home.stage
+
+    @property
     def is_inline(self) -> bool:
         """Whether plain functions are called in the inbox's own greenlet."""
         return self._plain() is self._inline
 
     def batch(self) -> int:
         """Return how many packets to take at once."""
+        if self._home.stage is not None and self.is_inline:
+            return BATCH
         return self._plain().batch
 
     def choose(self, function: Callable[..., object]) -> Outlet:

@@ -44,8 +44,8 @@ class EventLoop:
     """A hub, and the streams that live on it.
 
     :meth:`run` drives the hub of the calling thread, :meth:`start` one in a native thread of its
-    own, real even in a monkey-patched process, and :meth:`run_async` one in a native thread whose
-    callbacks run on the asyncio loop. Streams are put on it with :meth:`add`, before or after
+    own, real even in a monkey-patched process, with a second one for callbacks, and
+    :meth:`run_async` one in a native thread whose callbacks run on the asyncio loop. Streams are put on it with :meth:`add`, before or after
     joining and whether or not it runs yet.
 
     Safe from any thread.
@@ -111,7 +111,7 @@ class EventLoop:
             UsageError: it runs already.
         """
         self._claim()
-        self._start_thread(lambda: False)
+        self._start_thread(lambda: False, staged=True)
         return self
 
     async def run_async(self, stop_on_empty: bool = False) -> None:
@@ -150,8 +150,8 @@ class EventLoop:
         self._ended.wait(timeout)
 
     def spawn(self, function: Callable[..., object], *arguments: Any) -> None:
-        """Run a function in a greenlet of this loop, now or once it runs."""
-        self._home.submit(object(), lambda: function(*arguments))
+        """Run a function in a greenlet where this loop's callbacks run, now or once it runs."""
+        self._home.spawn(function, *arguments)
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -227,7 +227,13 @@ class EventLoop:
         at_end: Callable[[], None] = lambda: None,
         *,
         serving: bool = False,
+        staged: bool = False,
     ) -> None:
+        """Drive a hub in a native thread; with ``staged`` the user's functions get another one."""
+        stage = hubs.HubThread() if staged else None
+        if stage is not None:
+            self._home.set_stage(stage)
+
         def run() -> None:
             try:
                 self._drive(is_done, serving=serving)
@@ -237,6 +243,9 @@ class EventLoop:
                 # A thread's hub does not go with it by itself, and would leak descriptors. Only
                 # then has the loop ended: who waits for that may end the process at once.
                 gevent.get_hub().destroy(destroy_loop=True)
+                if stage is not None:
+                    self._home.stage = None
+                    stage.stop()
                 self._settled.set()
                 self._ended.set()
                 at_end()
@@ -434,7 +443,7 @@ class EventLoopPool:
         for loop in self._loops:
             loop._claim()
         for loop in others:
-            loop._start_thread(lambda: False)
+            loop._start_thread(lambda: False, staged=True)
         try:
             with _stopping_at_signals(self.stop):
                 here._drive_here(
@@ -598,7 +607,7 @@ def run_soon(function: Callable[..., object], *arguments: Any) -> None:
     if home is None:
         _background_loop().spawn(function, *arguments)
     else:
-        home.submit(object(), lambda: function(*arguments))
+        home.spawn(function, *arguments)
 
 
 _background: tuple[int, EventLoop] | None = None

@@ -11,18 +11,18 @@ import asyncio
 import contextlib
 import dataclasses
 import inspect
-import threading
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 import gevent
 
 from .errors import ConfigurationError, UsageError
-from .transport.hubs import wait_done
+from .transport.hubs import HubThread, wait_done
 
 __all__ = [
     "ASYNC_OUTSIDE",
+    "BATCH",
     "AsyncioOutlet",
     "ExecutorOutlet",
     "InlineOutlet",
@@ -38,12 +38,12 @@ Context = Callable[[], contextlib.AbstractContextManager[object]]
 _Result = TypeVar("_Result")
 
 #: How many packets go to another thread at once: crossing costs more than most callbacks.
-_BATCH = 100
+BATCH = 100
 
 ASYNC_OUTSIDE = "the callback is a coroutine function: these run only under run_async()"
 
-#: ``.jobs``: the closing flags of what this thread, which has no hub of ours, is calling.
-_here = threading.local()
+#: Attribute of a greenlet: the closing flags of what it is calling.
+_JOBS = "_rtms_gevent_jobs"
 
 
 def is_async(function: _Function) -> bool:
@@ -61,6 +61,12 @@ class Outcome:
     problems: list[BaseException] = dataclasses.field(default_factory=list)  #: what they raised
 
 
+def _jobs_here() -> list[Closing]:
+    """Return the list of the calling greenlet; a thread that has no others has one, too."""
+    jobs: list[Closing] = vars(gevent.getcurrent()).setdefault(_JOBS, [])
+    return jobs
+
+
 class Closing:
     """Whether functions must be called no more. Shared by all jobs of a session."""
 
@@ -68,8 +74,18 @@ class Closing:
         self.is_set = False
 
     def is_running_here(self) -> bool:
-        """Whether this thread, which is not the hub's, is inside a callback of this session."""
-        return self in getattr(_here, "jobs", ())
+        """Whether we are inside a callback of this session that runs elsewhere than its hub."""
+        return self in _jobs_here()
+
+    @contextlib.contextmanager
+    def noted(self) -> Iterator[None]:
+        """Note that the calling greenlet, or thread without greenlets, is inside a callback."""
+        jobs = _jobs_here()
+        jobs.append(self)
+        try:
+            yield
+        finally:
+            jobs.remove(self)
 
 
 class Job:
@@ -108,7 +124,7 @@ class Job:
 
     def in_thread(self) -> Outcome:
         """Make the calls in a thread that is not the hub's."""
-        with self._noted():
+        with self.closing.noted():
             return self()
 
     async def run(self) -> Outcome:
@@ -119,7 +135,7 @@ class Job:
                 break
             outcome.made += 1
             try:
-                with self._noted(), self._surroundings():
+                with self.closing.noted(), self._surroundings():
                     result = self.function(*arguments)
                 if isinstance(result, Awaitable):
                     await result
@@ -130,15 +146,6 @@ class Job:
 
     def _surroundings(self) -> contextlib.AbstractContextManager[object]:
         return contextlib.nullcontext() if self.context is None else self.context()
-
-    @contextlib.contextmanager
-    def _noted(self) -> Any:
-        jobs = _here.__dict__.setdefault("jobs", [])
-        jobs.append(self.closing)
-        try:
-            yield
-        finally:
-            jobs.remove(self.closing)
 
 
 class Outlet(Protocol):
@@ -156,6 +163,10 @@ class Outlet(Protocol):
 
 class OutletChoice(Protocol):
     """Chooses an outlet for each job, since that may change while a stream lives."""
+
+    @property
+    def stage(self) -> HubThread | None:
+        """The thread to deliver in; ``None`` means here."""
 
     @property
     def is_inline(self) -> bool:
@@ -189,7 +200,7 @@ class ExecutorOutlet:
             )
         self._executor = executor
         # Whether to stop in the middle of a job is seen only in this process.
-        self.batch = 1 if isinstance(executor, ProcessPoolExecutor) else _BATCH
+        self.batch = 1 if isinstance(executor, ProcessPoolExecutor) else BATCH
 
     def start(self, job: Job) -> Callable[[], Outcome]:
         """Submit the job."""
@@ -208,7 +219,7 @@ class ExecutorOutlet:
 class AsyncioOutlet:
     """An asyncio loop, which runs in another thread than the hub."""
 
-    batch = _BATCH
+    batch = BATCH
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Use ``loop``, which is running."""

@@ -6,16 +6,31 @@ import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 from gevent import monkey
 from gevent.event import Event
 from gevent.hub import Hub
+from gevent.pool import Group
 
-__all__ = ["current_hub", "is_current", "may_wait", "spawn_on", "start_native_thread", "wait_done"]
+__all__ = [
+    "HubThread",
+    "answer",
+    "current_hub",
+    "is_current",
+    "may_wait",
+    "spawn_on",
+    "start_native_thread",
+    "wait_done",
+]
 
 logger = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+
+#: Seconds that killed greenlets get for their ``finally``.
+_LAST_WORDS = 1.0
 
 
 def current_hub() -> Hub:
@@ -86,6 +101,68 @@ def wait_done(future: Future[Any]) -> None:
 
 def _nothing() -> None:
     pass
+
+
+def answer(
+    result: Future[Any], function: Callable[..., object], arguments: tuple[Any, ...]
+) -> None:
+    """Run ``function``, and give ``result`` what it returns or raises, unless it has that already.
+
+    That may be if the caller, in another thread, was told meanwhile that nobody will answer.
+    """
+    try:
+        value = function(*arguments)
+    except BaseException as error:  # noqa: BLE001 - it is raised in the calling thread
+        if not result.done():
+            result.set_exception(error)
+    else:
+        if not result.done():
+            result.set_result(value)
+
+
+class HubThread:
+    """A native thread that does nothing but let greenlets run on its hub.
+
+    Safe from any thread.
+    """
+
+    def __init__(self) -> None:
+        """Start it."""
+        self._greenlets = Group()
+        ready = monkey.get_original("_thread", "allocate_lock")()
+        ready.acquire()
+        start_native_thread(lambda: self._run(ready.release))
+        ready.acquire()
+
+    def _run(self, ready: Callable[[], None]) -> None:
+        self.hub = hub = current_hub()
+        stopped = Event()
+        self._stop = wake = hub.loop.async_()
+        wake.start(stopped.set)
+        ready()
+        try:
+            stopped.wait()
+            self._greenlets.kill(timeout=_LAST_WORDS)
+        finally:
+            hub.destroy(destroy_loop=True)
+
+    def spawn(self, function: Callable[..., object], *arguments: Any) -> None:
+        """Run ``function`` in a greenlet of its own. Returns at once. An exception is logged."""
+        self.hub.loop.run_callback_threadsafe(self._start, _guard, (function, arguments))
+
+    def call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
+        """Run ``function`` in a greenlet there, wait for it, and return or raise what it does."""
+        result: Future[_Result] = Future()
+        self.hub.loop.run_callback_threadsafe(self._start, answer, (result, function, arguments))
+        wait_done(result)
+        return result.result()
+
+    def _start(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        self._greenlets.spawn(function, *arguments)
+
+    def stop(self) -> None:
+        """Kill what still runs, and end the thread. Never waits, and is to be called once."""
+        self._stop.send()
 
 
 def start_native_thread(function: Callable[[], None]) -> None:

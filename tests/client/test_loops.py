@@ -16,6 +16,7 @@ from support.recorder import Recorder, wait_until
 
 import rtms_gevent as rtms
 from rtms_gevent import Client, ConfigurationError, EventLoop, EventLoopPool, UsageError
+from rtms_gevent.simulator import Simulator
 
 
 def native_thread():
@@ -36,6 +37,12 @@ def loop():
     assert not made.is_running
 
 
+def native_wait(flag):
+    """Block the thread, as a call would that gevent knows nothing of."""
+    while not flag.is_set():
+        monkey.get_original("time", "sleep")(0.01)
+
+
 class Listener:
     """A client that notes in which thread its callback ran."""
 
@@ -54,6 +61,79 @@ class Listener:
 
 
 class TestEventLoop:
+    def test_a_callback_may_block_its_thread_and_the_stream_lives_on(self, loop):
+        """For longer than a server waits for the answers to its keep-alives, several times."""
+        blocked, go = threading.Event(), threading.Event()
+        with Simulator("empty", keep_alive=0.05) as simulator:
+            meeting = simulator.meeting
+            client = Client()
+            got = []
+
+            @client.on_audio_data
+            def blocks(data, *_):
+                got.append(data)
+                blocked.set()
+                native_wait(go)
+
+            told = Recorder(client, "interrupted", "leave")
+            loop.start()
+            loop.add(client)
+            client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
+            assert meeting.wait_ready(5)
+            meeting.send_audio(b"1")
+            wait_until(blocked.is_set)
+            (connection,) = meeting.connections("signaling")
+            asked = next(connection._keep_alives)
+            wait_until(lambda: next(connection._keep_alives) > asked + 20)
+            assert not connection._unanswered[:-1]
+            meeting.send_audio(b"2")
+            go.set()
+            wait_until(lambda: got == [b"1", b"2"])
+            assert client.is_joined
+            assert not told.calls
+
+    def test_receivers_and_functions_of_the_user_run_with_the_callbacks(
+        self, loop, simulator, meeting
+    ):
+        threads = {}
+
+        def note(name):
+            threads[name] = native_thread()
+
+        def receiver(sender, **_):
+            note("receiver")
+
+        listener = Listener()
+        listener.client.on_join_confirm(lambda _: note("event"))
+        loop.start()
+        loop.add(listener.client)
+        loop.spawn(note, "function")
+        with rtms.signals.audio_data.connected_to(receiver, sender=listener.client):
+            listener.join(simulator, meeting)
+            assert meeting.wait_ready(5)
+            meeting.send_audio(b"x")
+            wait_until(lambda: "receiver" in threads and "event" in threads)
+            wait_until(lambda: "function" in threads)
+        threads["callback"] = listener.heard[0][1]
+        assert len(set(threads.values())) == 1
+        assert native_thread() not in threads.values()
+
+    def test_a_stream_that_a_callback_joins_lives_on_the_same_loop(self, loop, simulator, meeting):
+        other = simulator.add_meeting()
+        first, second = Listener(), Listener()
+
+        @first.client.on_join_confirm
+        def join_another(_):
+            second.join(simulator, other)
+
+        loop.start()
+        loop.add(first.client)
+        first.join(simulator, meeting)
+        wait_until(lambda: second.client.is_joined)
+        assert loop.client_count == 2
+        with pytest.raises(UsageError, match="lives on|begun to join"):
+            EventLoop().add(second.client)
+
     @pytest.mark.parametrize("order", ["add first", "join first"])
     @pytest.mark.parametrize("state", ["running", "not yet running"])
     def test_add_and_join_in_any_order(self, order, state, loop, simulator, meeting):
