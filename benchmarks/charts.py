@@ -111,7 +111,7 @@ def _draw_contenders(compare: Mapping[str, Any], folder: pathlib.Path) -> None:
             "160 B": rows[f"{hundred}, 160 B: CPU per message"],
             "640 B": rows[f"{hundred}, 640 B: CPU per message"],
         },
-        "CPU per message, µs (100 meetings)",
+        "CPU per message, µs, with 100 meetings",
     )
 
 
@@ -120,7 +120,9 @@ def _bars(
 ) -> None:
     from matplotlib.figure import Figure
 
-    contenders = [name for name in _COLOURS if name != "official, poll 0"]
+    contenders = [
+        name for name in _COLOURS if any(name in row["medians"] for row in groups.values())
+    ]
     figure = Figure(figsize=_SIZE, layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(contenders)
@@ -137,8 +139,7 @@ def _bars(
 
 
 def _median(row: Mapping[str, Any], name: str) -> float:
-    cell = row[name] if name in ("ours", "official") else row["others"].get(name)
-    return cell["median"] if cell else 0.0
+    return row["medians"].get(name, {"median": 0.0})["median"]
 
 
 def _colour(name: str) -> str:

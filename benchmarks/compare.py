@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(report.machine_line(about))
     print(f"Medians of {rounds} rounds of {pace.seconds:g} s (lowest - highest)\n")
     print(report.table(lines))
-    print("\n* with poll_interval=0, which was better here than the default loop")
+    print("\nofficial, poll 0: run(poll_interval=0). Ratios are of the better of its two loops.")
     for line in (*report.calibration(results), *_problems(results)):
         print(line)
     for name, reason in left_out.items():

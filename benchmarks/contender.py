@@ -8,7 +8,7 @@ import sys
 
 from .environments import python_with
 
-__all__ = ["BARE", "CONTENDERS", "OFFICIAL", "OURS", "Contender"]
+__all__ = ["BARE", "CONTENDERS", "OFFICIAL", "OTHERS", "OURS", "Contender"]
 
 
 @dataclasses.dataclass(frozen=True)

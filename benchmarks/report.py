@@ -5,21 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from .contender import BARE, OFFICIAL, OTHERS
+from .contender import BARE, OFFICIAL, OTHERS, OURS
 from .summary import Cell, Line, Results
 
-__all__ = ["as_json", "calibration", "machine_line", "table"]
+__all__ = ["as_json", "calibration", "machine_line", "number", "table"]
 
-_HEADER = (
-    "what",
-    "ours",
-    "official",
-    *(other.name for other in OTHERS),
-    "ours / official",
-    "target",
-    "met",
-)
+_COLUMNS = tuple(contender.name for contender in (OURS, *OFFICIAL, *OTHERS))
+_HEADER = ("what", *_COLUMNS, "ours / official", "target", "met")
 _VERDICTS = {True: "yes", False: "NO", None: ""}
+_UNITS = ((1e6, "M"), (1e3, "k"), (1, ""))
 
 
 def table(lines: Iterable[Line]) -> str:
@@ -37,14 +31,9 @@ def _join(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _texts(line: Line) -> tuple[str, ...]:
-    official = _cell(line.official)
-    if line.official and line.official.contender == OFFICIAL[1].name:
-        official += " *"
     return (
         f"{line.row.title} [{line.row.unit}]",
-        _cell(line.ours),
-        official,
-        *(_cell(line.others.get(other.name)) for other in OTHERS),
+        *(_cell(line.cells.get(name)) for name in _COLUMNS),
         "" if line.ratio is None else f"{line.ratio:.2f}",
         "" if line.row.target is None else str(line.row.target),
         _VERDICTS[line.is_met],
@@ -54,16 +43,19 @@ def _texts(line: Line) -> tuple[str, ...]:
 def _cell(cell: Cell | None) -> str:
     if cell is None:
         return ""
-    return f"{_number(cell.median)} ({_number(cell.lowest)} - {_number(cell.highest)})"
+    if cell.lowest == cell.highest:
+        return number(cell.median)
+    return f"{number(cell.median)} ({number(cell.lowest)} - {number(cell.highest)})"
 
 
-def _number(value: float) -> str:
-    """Write a number with three digits that matter."""
-    if value == 0 or abs(value) >= 100:
-        return f"{value:,.0f}"
-    if abs(value) >= 10:
-        return f"{value:.1f}"
-    return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.3f}"
+def number(value: float) -> str:
+    """Write a number with three digits that matter, such as 56.9k."""
+    for factor, letter in _UNITS:
+        if abs(value) >= factor:
+            scaled = value / factor
+            digits = 0 if abs(scaled) >= 100 else 1 if abs(scaled) >= 10 else 2
+            return f"{scaled:.{digits}f}{letter}"
+    return f"{value:.2g}" if value else "0"
 
 
 def machine_line(machine: Mapping[str, object]) -> str:
@@ -94,7 +86,7 @@ def calibration(results: Results) -> list[str]:
             line += " of a core"
         bare = [result["rate"] for result in measured.get(BARE.name, []) if "rate" in result]
         if bare:
-            line += f", a bare loop gets {_number(max(bare))} msg/s of it"
+            line += f", a bare loop gets {number(max(bare))} msg/s of it"
         lines.append(line)
     return lines
 
@@ -116,9 +108,8 @@ def as_json(
                 "title": line.row.title,
                 "unit": line.row.unit,
                 "experiment": line.row.experiment,
-                "ours": line.ours and dataclasses.asdict(line.ours),
-                "official": line.official and dataclasses.asdict(line.official),
-                "others": {name: dataclasses.asdict(cell) for name, cell in line.others.items()},
+                "medians": {name: dataclasses.asdict(cell) for name, cell in line.cells.items()},
+                "against": line.against,
                 "ratio": line.ratio,
                 "target": str(line.row.target) if line.row.target else None,
                 "met": line.is_met,

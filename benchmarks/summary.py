@@ -7,7 +7,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from .contender import OFFICIAL, OTHERS, OURS
+from .contender import OFFICIAL, OURS
 from .measure import Result
 from .rows import Row
 
@@ -21,15 +21,14 @@ Results = Mapping[str, Mapping[str, Sequence[Result]]]
 class Cell:
     """What one contender's rounds come to."""
 
-    contender: str
     median: float
     lowest: float
     highest: float
 
     @classmethod
-    def of(cls, contender: str, values: Sequence[float]) -> Cell:
+    def of(cls, values: Sequence[float]) -> Cell:
         """Summarize the rounds."""
-        return cls(contender, statistics.median(values), min(values), max(values))
+        return cls(statistics.median(values), min(values), max(values))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,29 +36,33 @@ class Line:
     """One line of the table, worked out."""
 
     row: Row
-    ours: Cell | None
-    official: Cell | None  #: the better one of its modes
-    others: Mapping[str, Cell]  #: by name
+    cells: Mapping[str, Cell]  #: by contender
+    against: str | None  #: whom the ratio is of
     ratio: float | None
     is_met: bool | None  #: None where there is no target, or no way to tell
 
 
 def summarize(row: Row, results: Results) -> Line:
     """Work out one line."""
-    measured = results.get(row.experiment, {})
     cells = {}
-    for name, rounds in measured.items():
-        values = [row.read(result) for result in rounds if "error" not in result]
-        values = [value for value in values if value is not None and not math.isnan(value)]
+    for name, rounds in results.get(row.experiment, {}).items():
+        read = [row.read(result) for result in rounds if "error" not in result]
+        values = [value for value in read if value is not None and not math.isnan(value)]
         if values:
-            cells[name] = Cell.of(name, values)
-    ours = cells.get(OURS.name)
-    modes = [cells[mode.name] for mode in OFFICIAL if mode.name in cells]
-    best = max if row.more_is_better else min
-    official = best(modes, key=lambda cell: cell.median) if modes else None
-    others = {other.name: cells[other.name] for other in OTHERS if other.name in cells}
+            cells[name] = Cell.of(values)
+    ours, against = cells.get(OURS.name), _opponent(row, cells)
     ratio = None
-    if ours and official and official.median:
-        ratio = ours.median / official.median
+    if ours and against and cells[against].median > 0:
+        ratio = ours.median / cells[against].median
     is_met = row.target.is_met(ours.median, ratio) if row.target and ours else None
-    return Line(row, ours, official, others, ratio, is_met)
+    return Line(row, cells, against, ratio, is_met)
+
+
+def _opponent(row: Row, cells: Mapping[str, Cell]) -> str | None:
+    """Return whom the row is compared with: who it says, else the better official mode."""
+    modes = [row.against] if row.against else [mode.name for mode in OFFICIAL]
+    modes = [name for name in modes if name in cells]
+    if not modes:
+        return None
+    best = max if row.more_is_better else min
+    return best(modes, key=lambda name: cells[name].median)

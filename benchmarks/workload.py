@@ -5,19 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 
-__all__ = ["BEGIN", "END", "MARKS", "STAMP_DIGITS", "STAMP_ZERO", "Workload"]
+__all__ = ["BEGIN", "END", "MARKS", "STAMP_DIGITS", "STAMP_ZERO", "WARM_UP", "Workload"]
 
 #: A packet's timestamp tells when it was sent: so many microseconds after the machine's boot
 #: (CLOCK_MONOTONIC, the same for all processes), plus this, so that it always has 16 digits.
 STAMP_ZERO = 10**15
 STAMP_DIGITS = 16
 
-#: Timestamps below this are no times but marks.
+#: Timestamps below this are no times: such packets are not counted.
 MARKS = STAMP_ZERO + 1000
 #: What follows on this socket counts.
 BEGIN = STAMP_ZERO + 1
 #: What came before on this socket counts, and nothing follows.
 END = STAMP_ZERO + 2
+#: This packet does not count.
+WARM_UP = STAMP_ZERO + 3
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,11 +40,12 @@ def main() -> None:
     while True:
         count = media.recv_into(buffer)
         received += count
-        # Nothing was sent for a while before the first mark, and nothing after the last.
-        if buffer.startswith(begin, begin_at):
-            received = count - size
+        # Before the first mark nothing was sent for a while, so it is the first in the buffer; with
+        # TLS a record is received at a time, so it is the last, too.
+        if buffer.startswith(begin, begin_at) or buffer.endswith(begin, 0, count):
+            received = max(0, count - size)
             meter.mark(BEGIN)
-        if buffer.endswith(end, 0, count):
+        if buffer.endswith(end, 0, count):  # nothing follows it
             break
     meter.count((received - size) // size)
     meter.mark(END)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from ..workload import BEGIN, MARKS, STAMP_ZERO
+from ..workload import BEGIN, END, MARKS, STAMP_ZERO
 from .task import Task
 
 __all__ = ["Meter", "percentile"]
@@ -89,15 +89,13 @@ class Meter:
     def _mark(self, mark: int) -> None:
         if mark == BEGIN:
             if self._begun is None:
-                self._count = 0
-                del self._sent[:], self._latencies[:]
                 self._begun = Usage()
                 self._on_begin()
-            return
-        self._open -= 1
-        if not self._open:
-            self._ended = Usage()
-            self._on_done()
+        elif mark == END:
+            self._open -= 1
+            if not self._open:
+                self._ended = Usage()
+                self._on_done()
 
     # -- the result --------------------------------------------------------------------------------
 

@@ -86,14 +86,17 @@ class Visitor:
         stop = start + 4 + size
         if len(buffer) < stop:
             return None
-        mask = bytes(buffer[start : start + 4])
-        payload = bytes(
-            byte ^ mask[index & 3] for index, byte in enumerate(buffer[start + 4 : stop])
-        )
+        payload = _unmask(buffer[start : start + 4], buffer[start + 4 : stop])
         del buffer[:stop]
         if opcode == 8:
             raise ConnectionError("closed by the peer")
         return payload if opcode in (1, 2) else b""
+
+
+def _unmask(mask: bytes, payload: bytes) -> bytes:
+    repeated = (mask * (len(payload) // 4 + 1))[: len(payload)]
+    number = int.from_bytes(payload, "big") ^ int.from_bytes(repeated, "big")
+    return number.to_bytes(len(payload), "big")
 
 
 class Doorman:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from ..workload import BEGIN, END, STAMP_ZERO, Workload
+from ..workload import BEGIN, END, STAMP_ZERO, WARM_UP, Workload
 from .connection import Connection
 from .frames import StampedFrame, keep_alive
 
@@ -13,7 +13,7 @@ __all__ = ["flood", "pace"]
 
 #: Bytes that a flood sends at once.
 _CHUNK = 128 * 1024
-#: Seconds without a message before those that count, so that none of the warm-up counts.
+#: Seconds without a message before those that count, so that the contender has no backlog.
 _PAUSE = 0.3
 #: One slot of paced sending, in seconds. In each, some of the streams get a message.
 _SLOT = 0.001
@@ -24,21 +24,21 @@ _KEEP_ALIVE = 10.0
 def flood(connection: Connection, workload: Workload) -> dict[str, float]:
     """Send as much as is read; return what was sent in the time that counts."""
     packet = StampedFrame(workload.media, workload.payload)
-    ordinary = bytes(packet.stamp(_now()))
-    copies = max(1, _CHUNK // len(ordinary))
+    copies = max(1, _CHUNK // len(packet.data))
 
-    def send_for(seconds: float) -> int:
+    def send_for(seconds: float, timestamp: int) -> int:
+        data = bytes(packet.stamp(timestamp))
         sent, end = 0, time.monotonic() + seconds
         while time.monotonic() < end:
-            connection.send_copies(ordinary, copies)
+            connection.send_copies(data, copies)
             sent += copies
         return sent
 
-    send_for(workload.warm_up)
+    send_for(workload.warm_up, WARM_UP)
     time.sleep(_PAUSE)
     connection.send(packet.stamp(BEGIN))
     wall, cpu = time.monotonic(), time.process_time()
-    sent = send_for(workload.seconds)
+    sent = send_for(workload.seconds, _now())
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     connection.send(packet.stamp(END))
     return {"sent": sent, "seconds": wall, "cpu_percent": 100 * cpu / wall}
@@ -52,8 +52,8 @@ def pace(
     slots = round(1 / workload.rate / _SLOT)
     turns = [media[slot::slots] for slot in range(slots)]
 
-    def send_for(seconds: float) -> list[int]:
-        """Return how late each message was, in microseconds."""
+    def send_for(seconds: float, timestamp: int | None) -> list[int]:
+        """Return how late each message was, in microseconds; ``None`` stamps the time."""
         late = []
         begin = time.monotonic()
         next_keep_alive = begin + _KEEP_ALIVE
@@ -65,7 +65,7 @@ def pace(
             due_stamp = STAMP_ZERO + int(due * 1e6)
             for connection in turns[number % slots]:
                 now = _now()
-                connection.send(packet.stamp(now))
+                connection.send(packet.stamp(timestamp or now))
                 late.append(now - due_stamp)
             if due > next_keep_alive:
                 next_keep_alive += _KEEP_ALIVE
@@ -73,11 +73,11 @@ def pace(
                     connection.send(keep_alive(number, int(time.time() * 1000)))
         return late
 
-    send_for(workload.warm_up)
+    send_for(workload.warm_up, WARM_UP)
     time.sleep(_PAUSE)
     _mark(media, packet, BEGIN)
     wall, cpu = time.monotonic(), time.process_time()
-    late = sorted(send_for(workload.seconds))
+    late = sorted(send_for(workload.seconds, None))
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
     _mark(media, packet, END)
     return {
