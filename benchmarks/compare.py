@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"Medians of {rounds} rounds of {pace.seconds:g} s (lowest - highest)\n")
     print(report.table(lines))
     print("\nofficial, poll 0: run(poll_interval=0). Ratios are of the better of its two loops.")
-    for line in (*report.calibration(results), *_problems(results)):
+    for line in (report.noise(results), *report.calibration(results), *_problems(results)):
         print(line)
     for name, reason in left_out.items():
         print(f"{name} was left out: {reason}")

@@ -19,6 +19,7 @@ import trustme
 from .contender import Contender
 from .contenders.task import LateStreams, Task
 from .environments import ROOT
+from .machine import Noise
 from .workload import Workload
 
 __all__ = ["MeasurementFailed", "Result", "measure", "run_script"]
@@ -41,7 +42,10 @@ def measure(
     late_after: float = 0.0,
     profile: str = "",
 ) -> Result:
-    """Return what the contender reported; what the load generator reported is under "load".
+    """Return what the contender reported.
+
+    What the load generator reported is under "load"; "noise_percent" is what other processes took
+    meanwhile, in percent of a core.
 
     Args:
         contender: What to measure.
@@ -53,6 +57,7 @@ def measure(
     Raises:
         MeasurementFailed: there is no result.
     """
+    noise = Noise()
     with contextlib.ExitStack() as stack:
         ca, certificate = _certificates() if workload.tls else ("", "")
         load, url = stack.enter_context(_load(workload, certificate))
@@ -64,9 +69,8 @@ def measure(
         task = Task(url, workload, ca, late_streams, contender.options)
         patience = workload.warm_up + workload.seconds + _PATIENCE
         result = run_script(contender, task.to_json(), patience, profile=profile)
-        assert load.stdout is not None
-        result["load"] = json.loads(load.stdout.readline())
-    return result
+        result["load"] = _read_line(load)
+    return {**result, "noise_percent": noise.percent()}
 
 
 def run_script(
@@ -111,11 +115,18 @@ def _load(workload: Workload, certificate: str) -> Iterator[tuple[subprocess.Pop
         env=_environment(),
     )
     try:
-        assert process.stdout is not None
-        yield process, json.loads(process.stdout.readline())["url"]
+        yield process, _read_line(process)["url"]
     finally:
         process.kill()
         process.communicate()
+
+
+def _read_line(load: subprocess.Popen[str]) -> Result:
+    assert load.stdout is not None
+    line = load.stdout.readline()
+    if not line:
+        raise MeasurementFailed("the load generator crashed")
+    return json.loads(line)
 
 
 def _environment() -> Mapping[str, str]:

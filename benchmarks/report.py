@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 from .contender import BARE, OFFICIAL, OTHERS, OURS
 from .summary import Cell, Line, Results
 
-__all__ = ["as_json", "calibration", "machine_line", "number", "table"]
+__all__ = ["as_json", "calibration", "machine_line", "noise", "number", "table"]
 
 _COLUMNS = tuple(contender.name for contender in (OURS, *OFFICIAL, *OTHERS))
 _HEADER = ("what", *_COLUMNS, "ours / official", "target", "met")
@@ -55,7 +56,7 @@ def number(value: float) -> str:
             scaled = value / factor
             digits = 0 if abs(scaled) >= 100 else 1 if abs(scaled) >= 10 else 2
             return f"{scaled:.{digits}f}{letter}"
-    return f"{value:.2g}" if value else "0"
+    return f"{value:.2g}" if 0 < abs(value) < 0.1 else f"{value:.2f}" if value else "0"
 
 
 def machine_line(machine: Mapping[str, object]) -> str:
@@ -89,6 +90,23 @@ def calibration(results: Results) -> list[str]:
             line += f", a bare loop gets {number(max(bare))} msg/s of it"
         lines.append(line)
     return lines
+
+
+def noise(results: Results) -> str:
+    """Return a line on what else the machine did."""
+    shares = [
+        result["noise_percent"]
+        for measured in results.values()
+        for rounds in measured.values()
+        for result in rounds
+        if "noise_percent" in result
+    ]
+    if not shares:
+        return ""
+    return (
+        f"Other processes took {statistics.median(shares):.0f} % of one core in the median "
+        f"measurement, and {max(shares):.0f} % in the worst; above 10 % do not trust rates and p99."
+    )
 
 
 def as_json(

@@ -22,7 +22,7 @@ _PAYLOADS = (160, 640, 1280, 1920, 5_000, 20_000, 60_000, 200_000)
 #: Sizes from here on are video.
 _VIDEO_FROM = 5_000
 _CONTENDERS = (OURS, *OFFICIAL)
-_KEPT = ("rate", "cpu_us", "cpu_percent", "p50_us", "p99_us", "delivered", "rss_end_kb")
+_KEPT = ("rate", "cpu_us", "cpu_percent", "p50_us", "p99_us", "delivered", "noise_percent")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,5 +114,6 @@ def _words(point: Result) -> str:
     latency = f", p99 {point['p99_us'] / 1000:.2f} ms" if "p99_us" in point else ""
     return (
         f"{point['cpu_us']:.1f} µs per message, {point['cpu_percent']:.0f} % of a core, "
-        f"{point['rate']:,.0f} msg/s{latency}, {point['lost']} lost"
+        f"{point['rate']:,.0f} msg/s{latency}, {point['lost']} lost; "
+        f"other processes {point['noise_percent']:.0f} %"
     )

@@ -57,13 +57,13 @@ class Meter:
         """Note that joining begins."""
         (self._late if late else self._joined).begin()
 
-    def joined(self, *_: object) -> None:
-        """Note that one stream is joined."""
-        self._joined.one_more()
+    def joined(self, reason: int = 0) -> None:
+        """Note that one stream is joined, or, with a reason, is not."""
+        self._joined.one_more(reason)
 
-    def late_joined(self, *_: object) -> None:
-        """Note that one of the late streams is joined."""
-        self._late.one_more()
+    def late_joined(self, reason: int = 0) -> None:
+        """Note that one of the late streams is joined, or is not."""
+        self._late.one_more(reason)
 
     def _count_only(self, data: bytes, size: int, timestamp: int, metadata: object = None) -> None:
         if timestamp < MARKS:
@@ -125,7 +125,7 @@ class Meter:
             )
         if self._late.wanted:
             result.update(self._late_report())
-        print(json.dumps(result), flush=True, file=sys.stdout)
+        print(json.dumps(result), flush=True)
 
     def _late_report(self) -> dict[str, float]:
         if self._late.seconds is None:
@@ -166,7 +166,10 @@ class _Joining:
     def begin(self) -> None:
         self._begin = time.monotonic()
 
-    def one_more(self) -> None:
+    def one_more(self, reason: int) -> None:
+        if reason:
+            print(f"a stream was not joined: {reason}", file=sys.stderr)
+            return
         self._left -= 1
         if not self._left:
             self._end = time.monotonic()
