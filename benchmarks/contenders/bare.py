@@ -16,6 +16,8 @@ from .meter import Meter
 from .task import Task
 
 _BUFFER = 256 * 1024
+#: Seconds; less than the load generator pauses before its first mark.
+_SILENCE = 0.2
 #: Frames of a client are masked; this mask changes nothing.
 _MASK = bytes(4)
 
@@ -33,23 +35,48 @@ def main() -> None:
     send(signaling, client_ready(stream))
     meter.joined()
     size = len(StampedFrame(task.workload.media, task.workload.payload).data)
-    begin, end = b"%d}}" % BEGIN, b"%d}}" % END
-    begin_at = size - len(begin)
-    buffer = bytearray(_BUFFER)
-    received = 0
-    while True:
-        count = media.recv_into(buffer)
-        received += count
-        # Before the first mark nothing was sent for a while, so it is the first in the buffer; with
-        # TLS a record is received at a time, so it is the last, too.
-        if buffer.startswith(begin, begin_at) or buffer.endswith(begin, 0, count):
-            received = max(0, count - size)
-            meter.mark(BEGIN)
-        if buffer.endswith(end, 0, count):  # nothing follows it
-            break
-    meter.count((received - size) // size)
+    buffer = bytearray(max(_BUFFER, size))
+    await_begin(media, buffer, size)
+    meter.mark(BEGIN)
+    received = receive_all(media, buffer)
+    meter.count(received // size - 1)  # the last frame is a mark
     meter.mark(END)
     meter.report()
+
+
+def await_begin(media: socket.socket, buffer: bytearray, size: int) -> None:
+    """Forget everything up to the mark, which is the first frame after a while of silence."""
+    media.settimeout(_SILENCE)
+    while True:
+        try:
+            media.recv_into(buffer)
+        except TimeoutError:
+            media.settimeout(None)
+            received = 0
+            while received < size:
+                received += media.recv_into(memoryview(buffer)[received:size])
+            if buffer[:size].endswith(_ending(BEGIN)):
+                return
+            media.settimeout(_SILENCE)
+
+
+def receive_all(media: socket.socket, buffer: bytearray) -> int:
+    """Return how many bytes come, up to the last mark: nothing follows it."""
+    ending = _ending(END)
+    received, last = 0, b""
+    while last != ending:
+        count = media.recv_into(buffer)
+        received += count
+        if count < len(ending):
+            last = (last + buffer[:count])[-len(ending) :]
+        else:
+            last = buffer[count - len(ending) : count]
+    return received
+
+
+def _ending(mark: int) -> bytes:
+    """Return how the frame of a mark ends."""
+    return b"%d}}" % mark
 
 
 def connect(task: Task) -> socket.socket | ssl.SSLSocket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Callable
 
 __all__ = ["Connection"]
 
@@ -65,12 +66,16 @@ class Connection:
         if self._outgoing.pending:
             self.sock.sendall(self._outgoing.read())
 
-    def send_copies(self, data: bytes, count: int) -> None:
-        """Send ``data`` so often, at once; with TLS each copy is a record of its own."""
+    def burst(self, data: bytes, count: int) -> Callable[[], None]:
+        """Return what sends ``data`` so often, at once; with TLS each time as its own record."""
         if self._tls is None:
-            self.sock.sendall(data * count)
-        else:
-            write = self._tls.write
+            chunk, sendall = data * count, self.sock.sendall
+            return lambda: sendall(chunk)
+        write = self._tls.write
+
+        def send() -> None:
             for _ in range(count):
                 write(data)
             self._flush()
+
+        return send

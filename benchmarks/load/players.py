@@ -27,10 +27,10 @@ def flood(connection: Connection, workload: Workload) -> dict[str, float]:
     copies = max(1, _CHUNK // len(packet.data))
 
     def send_for(seconds: float, timestamp: int) -> int:
-        data = bytes(packet.stamp(timestamp))
+        burst = connection.burst(bytes(packet.stamp(timestamp)), copies)
         sent, end = 0, time.monotonic() + seconds
         while time.monotonic() < end:
-            connection.send_copies(data, copies)
+            burst()
             sent += copies
         return sent
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 pytest.importorskip("trustme")
+if sys.platform != "linux":
+    pytest.skip("the benchmarks read /proc", allow_module_level=True)
 
 from benchmarks.contender import BARE, OURS
 from benchmarks.measure import MeasurementFailed, measure, run_script
