@@ -16,8 +16,6 @@ from .meter import Meter
 from .task import Task
 
 _BUFFER = 256 * 1024
-#: Seconds; less than the load generator pauses before its first mark.
-_SILENCE = 0.2
 #: Frames of a client are masked; this mask changes nothing.
 _MASK = bytes(4)
 
@@ -35,35 +33,30 @@ def main() -> None:
     send(signaling, client_ready(stream))
     meter.joined()
     size = len(StampedFrame(task.workload.media, task.workload.payload).data)
-    buffer = bytearray(max(_BUFFER, size))
-    await_begin(media, buffer, size)
+    buffer = bytearray(_BUFFER)
+    early = await_begin(media, buffer, size)
     meter.mark(BEGIN)
-    received = receive_all(media, buffer)
+    received = receive_all(media, buffer, early)
     meter.count(received // size - 1)  # the last frame is a mark
     meter.mark(END)
     meter.report()
 
 
-def await_begin(media: socket.socket, buffer: bytearray, size: int) -> None:
-    """Forget everything up to the mark, which is the first frame after a while of silence."""
-    media.settimeout(_SILENCE)
+def await_begin(media: socket.socket, buffer: bytearray, size: int) -> bytes:
+    """Forget all frames up to the mark; return what came after it."""
+    ending, pending = _ending(BEGIN), b""
     while True:
-        try:
-            media.recv_into(buffer)
-        except TimeoutError:
-            media.settimeout(None)
-            received = 0
-            while received < size:
-                received += media.recv_into(memoryview(buffer)[received:size])
-            if buffer[:size].endswith(_ending(BEGIN)):
-                return
-            media.settimeout(_SILENCE)
+        pending += buffer[: media.recv_into(buffer)]
+        for start in range(0, len(pending) - size + 1, size):
+            if pending.endswith(ending, start, start + size):
+                return pending[start + size :]
+        pending = pending[len(pending) // size * size :]
 
 
-def receive_all(media: socket.socket, buffer: bytearray) -> int:
+def receive_all(media: socket.socket, buffer: bytearray, early: bytes) -> int:
     """Return how many bytes come, up to the last mark: nothing follows it."""
     ending = _ending(END)
-    received, last = 0, b""
+    received, last = len(early), early[-len(ending) :]
     while last != ending:
         count = media.recv_into(buffer)
         received += count
