@@ -24,6 +24,7 @@ _COLOURS = {
     "picows": "#009e73",
 }
 _SIZE = (7.0, 4.0)  # inches
+_CPU = "CPU per message, µs"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,12 +57,10 @@ def _draw_scale(scale: Mapping[str, Any], folder: pathlib.Path) -> None:
     tls = {f"{name}, TLS": points for name, points in scale["tls_meetings"].items()}
     many = "meetings, 50 messages of 160 B a second each"
     size = "bytes in a packet, flooded on one stream"
-    _lines(folder / "meetings-cpu.svg", meetings, "cpu_percent", many, "CPU, % of a core")
-    _lines(folder / "meetings-cpu-tls.svg", tls, "cpu_percent", many, "CPU, % of a core")
-    _lines(
-        folder / "meetings-latency.svg", meetings, "p99_us", many, "latency p99, ms", 1000, log=True
-    )
-    _lines(folder / "payload-cpu.svg", payloads, "cpu_us", size, "CPU per message, µs", log=True)
+    _lines(folder / "meetings-cpu.svg", meetings, "cpu_us", many, _CPU)
+    _lines(folder / "meetings-cpu-tls.svg", tls, "cpu_us", many, _CPU)
+    _lines(folder / "meetings-latency.svg", meetings, "p99_us", many, "latency p99, ms", 1000)
+    _lines(folder / "payload-cpu.svg", payloads, "cpu_us", size, _CPU)
 
 
 def _lines(
@@ -71,8 +70,6 @@ def _lines(
     across: str,
     up: str,
     divisor: float = 1,
-    *,
-    log: bool = False,
 ) -> None:
     from matplotlib.figure import Figure
 
@@ -82,11 +79,8 @@ def _lines(
         sizes = [point["size"] for point in points]
         values = [point[key] / divisor for point in points]
         axes.plot(sizes, values, marker="o", markersize=4, label=name, color=_colour(name))
-    if log:
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-    else:
-        axes.set_ylim(bottom=0)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
     _finish(figure, axes, file, across, up)
 
 
@@ -111,7 +105,7 @@ def _draw_contenders(compare: Mapping[str, Any], folder: pathlib.Path) -> None:
             "160 B": rows[f"{hundred}, 160 B: CPU per message"],
             "640 B": rows[f"{hundred}, 640 B: CPU per message"],
         },
-        "CPU per message, µs, with 100 meetings",
+        f"{_CPU}, with 100 meetings",
     )
 
 
@@ -147,9 +141,15 @@ def _colour(name: str) -> str:
 
 
 def _finish(figure: Any, axes: Any, file: pathlib.Path, across: str, up: str) -> None:
+    from matplotlib.ticker import LogFormatter
+
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    for axis in (axes.xaxis, axes.yaxis):
+        if axis.get_scale() == "log":
+            axis.set_major_formatter("{x:,.10g}")
+            axis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+    axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     figure.savefig(file, metadata={"Date": None})
     print(file)
