@@ -52,7 +52,7 @@ def summarize(row: Row, results: Results) -> Line:
             cells[name] = Cell.of(values)
     ours, against = cells.get(OURS.name), _opponent(row, cells)
     ratio = None
-    if ours and against and cells[against].median > 0:
+    if row.has_ratio and ours and against and cells[against].median > 0:
         ratio = ours.median / cells[against].median
     is_met = row.target.is_met(ours.median, ratio) if row.target and ours else None
     return Line(row, cells, against, ratio, is_met)

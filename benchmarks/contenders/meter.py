@@ -67,26 +67,23 @@ class Meter:
 
     def _count_only(self, data: bytes, size: int, timestamp: int, metadata: object = None) -> None:
         if timestamp < MARKS:
-            self._mark(timestamp)
+            self.mark(timestamp)
         else:
             self._count += 1
 
     def _time(self, data: bytes, size: int, timestamp: int, metadata: object = None) -> None:
         if timestamp < MARKS:
-            self._mark(timestamp)
+            self.mark(timestamp)
         else:
             self._sent.append(timestamp)
             self._latencies.append(time.monotonic_ns() // 1000 + STAMP_ZERO - timestamp)
 
-    def count(self, packets: float) -> None:
+    def count(self, packets: int) -> None:
         """Note packets that were counted elsewhere."""
         self._count += packets
 
-    def mark(self, timestamp: int) -> None:
-        """Note a mark that was seen elsewhere."""
-        self._mark(timestamp)
-
-    def _mark(self, mark: int) -> None:
+    def mark(self, mark: int) -> None:
+        """Note the beginning or the end of one stream."""
         if mark == BEGIN:
             if self._begun is None:
                 self._begun = Usage()
