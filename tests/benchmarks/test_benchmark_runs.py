@@ -1,0 +1,42 @@
+"""Short measurements of this package: whether the harness works, not what comes out."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+pytest.importorskip("trustme")
+if sys.platform != "linux":
+    pytest.skip("the benchmarks read /proc", allow_module_level=True)
+
+from benchmarks.contender import BARE, OURS
+from benchmarks.measure import MeasurementFailed, measure, run_script
+from benchmarks.workload import Workload
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("contender", [OURS, BARE], ids=lambda contender: contender.name)
+def test_a_flood_is_counted(contender, tls):
+    result = measure(contender, Workload("flood", tls=tls, seconds=0.1, warm_up=0.05))
+    assert result["delivered"] == result["load"]["sent"] > 0
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_every_paced_packet_is_timed(tls):
+    workload = Workload("paced", streams=3, tls=tls, seconds=0.2, warm_up=0.05)
+    result = measure(OURS, workload)
+    assert result["delivered"] == result["load"]["sent"] == 30
+    assert 0 < result["p50_us"] <= result["p99_us"]
+    assert result["join_seconds"] > 0
+
+
+def test_streams_can_be_joined_while_others_run():
+    workload = Workload("paced", streams=2, seconds=1.5, warm_up=0.05)
+    result = measure(OURS, workload, late=3, late_after=0.2)
+    assert result["late_seconds"] > 0
+
+
+def test_a_contender_that_crashes_is_told():
+    with pytest.raises(MeasurementFailed, match="JSONDecodeError"):
+        run_script(OURS, "no task")
