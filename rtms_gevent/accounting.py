@@ -81,6 +81,24 @@ class Arrival(NamedTuple):
 class MediaAccount:
     """Keeps the account of one media type. Times are ms since the epoch, ours where not said."""
 
+    __slots__ = (
+        "_ahead",
+        "_bytes",
+        "_down",
+        "_dropped",
+        "_gaps",
+        "_horizon",
+        "_is_settling",
+        "_last",
+        "_newest",
+        "_received",
+        "_recent",
+        "_was_down",
+        "frame_ms",
+        "is_well",
+        "media_type",
+    )
+
     def __init__(self, media_type: MediaDataType) -> None:
         self.media_type = media_type
         self.frame_ms = 0.0  #: the time from one packet to the next, where it is known
@@ -93,14 +111,13 @@ class MediaAccount:
         self._down: tuple[int, str] | None = None  # since when, and why
         self._was_down: tuple[int, int, str] | None = None  # no packet has come since
         self._is_settling = False  # what comes may have been delivered before
-        self._is_plain = media_type not in TEXTUAL  # nothing but counting is to be done
+        #: Whether packets need only be counted.
+        self.is_well = media_type not in TEXTUAL
         self._horizon: dict[object, int] = {}
         self._gaps: deque[Gap] = deque(maxlen=_KEPT)
 
-    def arrived(self, packets: list[MediaPacket], now: float) -> Arrival:
-        """Note packets that came together, in their order."""
-        if not self._is_plain:
-            return self._settle(packets, now)
+    def count(self, packets: list[MediaPacket], now: float) -> int:
+        """Note packets that came together while all is well; return the size of their payloads."""
         size, newest, timestamp = 0, self._newest, 0
         for _, data, timestamp, metadata in packets:
             size += len(data)
@@ -109,10 +126,10 @@ class MediaAccount:
         self._bytes += size
         self._last = timestamp
         self._ahead = timestamp - now
-        return Arrival(packets, size, ())
+        return size
 
-    def _settle(self, packets: list[MediaPacket], now: float) -> Arrival:
-        """Do so where something may be missing, or may have been delivered before."""
+    def settle(self, packets: list[MediaPacket], now: float) -> Arrival:
+        """Note packets where something may be missing, or may have been delivered before."""
         wanted, gaps = [], []
         for packet in packets:
             _, data, timestamp, metadata = packet
@@ -156,7 +173,7 @@ class MediaAccount:
                 since = min(since, self._was_down[0])
             self._down, self._was_down = None, (since, now, cause)
             self._is_settling, self._horizon = True, dict(self._newest)
-            self._is_plain = False
+            self.is_well = False
 
     def ended(self, now: int) -> Gap | None:
         """Note the end of the stream; return a gap that nothing has ended."""

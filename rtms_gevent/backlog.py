@@ -2,42 +2,59 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from .config import InboxLimits, Policy
 
-__all__ = ["Backlog"]
+__all__ = ["ANY", "Backlog", "DropRules"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DropRules:
+    """What must be known of items to drop some of them."""
+
+    #: Returns the bytes of an item.
+    size: Callable[[Any], int] = lambda item: 0
+    #: Whether an item can be used without those before it, as key frames can.
+    begins_anew: Callable[[Any], bool] = lambda item: True
+    #: Whose item it is: only what the same source sent before is needed to use it.
+    source: Callable[[Any], object] = lambda item: None
+
+
+#: For items that have no size and do not need each other.
+ANY = DropRules()
 
 
 class Backlog:
     """Items in order, within limits of number and size."""
 
-    def __init__(
-        self,
-        limits: InboxLimits,
-        *,
-        size: Callable[[Any], int] = lambda _: 0,
-        begins_anew: Callable[[Any], bool] = lambda _: True,
-        source: Callable[[Any], object] = lambda _: None,
-    ) -> None:
+    __slots__ = (
+        "_broken",
+        "_may_drop",
+        "_most_bytes",
+        "_most_items",
+        "_rules",
+        "dropped",
+        "items",
+        "size",
+    )
+
+    def __init__(self, limits: InboxLimits, rules: DropRules = ANY) -> None:
         """Begin empty.
 
         Args:
             limits: How much may wait, and what becomes of more.
-            size: Returns the bytes of an item.
-            begins_anew: Whether an item can be used without those before it, as key frames can.
-            source: Whose item it is: only what the same source sent before is needed to use it.
+            rules: What goes with what, where something must go.
         """
         self.items: deque[Any] = deque()  #: always the same one
         self.size = 0  #: bytes of all items
         self.dropped = 0  #: items, so far
         self._most_items, self._most_bytes = limits.packets, limits.size
         self._may_drop = limits.when_full is Policy.DROP_OLDEST
-        self._size = size
-        self._begins_anew = begins_anew
-        self._source = source
+        self._rules = rules
         self._broken: set[object] = set()  # sources that must begin anew
 
     def add(self, new: Sequence[Any], size: int) -> bool:
@@ -69,7 +86,7 @@ class Backlog:
         while len(items) > 1 and self.is_too_full:
             item = self.take()
             self.dropped += 1
-            self._broken.add(self._source(item))
+            self._broken.add(self._rules.source(item))
         kept, self.size = self._keep(items)
         items.clear()
         items.extend(kept)
@@ -78,13 +95,13 @@ class Backlog:
         """Return those that can be used, and their size; count the others as dropped."""
         kept = [item for item in items if self._is_of_use(item)]
         self.dropped += len(items) - len(kept)
-        return kept, sum(map(self._size, kept))
+        return kept, sum(map(self._rules.size, kept))
 
     def _is_of_use(self, item: Any) -> bool:
-        source = self._source(item)
+        source = self._rules.source(item)
         if source not in self._broken:
             return True
-        if self._begins_anew(item):
+        if self._rules.begins_anew(item):
             self._broken.discard(source)
             return True
         return False
@@ -96,7 +113,7 @@ class Backlog:
             IndexError: there is none.
         """
         item = self.items.popleft()
-        self.size -= self._size(item)
+        self.size -= self._rules.size(item)
         return item
 
     def clear(self) -> None:

@@ -69,6 +69,23 @@ class Channel:
     not block.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_answers",
+        "_closed",
+        "_closing",
+        "_codec",
+        "_conversation",
+        "_on_closed",
+        "_on_message",
+        "_on_packets",
+        "_on_skipped",
+        "_silence",
+        "_socket",
+        "_usual_media",
+        "name",
+    )
+
     def __init__(
         self,
         name: str,
@@ -76,7 +93,7 @@ class Channel:
         codec: Codec,
         *,
         on_message: Callable[[Channel, Message], None],
-        on_packets: Callable[[list[MediaPacket]], None],
+        on_packets: Callable[[list[MediaPacket], bool], None],
         on_skipped: Callable[[Channel, RemoteProtocolError], None],
         on_closed: Callable[[Channel, ConnectionLost], None],
         silence: float,
@@ -88,7 +105,8 @@ class Channel:
             conversation: Which messages may come next.
             codec: Between messages and payloads.
             on_message: Gets each message that is neither media, a keep-alive nor an awaited answer.
-            on_packets: Gets media: packets of one type, in their order.
+            on_packets: Gets media: packets of one type, in their order; and whether they were the
+                last of a read, so that they may be delivered at once.
             on_skipped: Gets what was wrong with a message that could not be used.
             on_closed: Gets why the open socket ended; not called after :meth:`close`.
             silence: Seconds without any message after which the socket counts as lost.
@@ -257,17 +275,20 @@ class Channel:
                     if packet is not None:
                         if packet[0] is not kind:
                             if lot:
-                                self._on_packets(lot)
+                                self._on_packets(lot, False)
                             kind, lot = packet[0], []
                         lot.append(packet)
                         continue
                 if lot:
-                    self._on_packets(lot)
+                    self._on_packets(lot, False)
                     lot, kind = [], None
                 self._take(memoryview(buffer)[start:stop])
-        finally:  # also where something about the next message is wrong
+        except BaseException:  # something about the next message is wrong
             if lot:
-                self._on_packets(lot)
+                self._on_packets(lot, False)
+            raise
+        if lot:
+            self._on_packets(lot, True)
 
     def _take(self, payload: memoryview) -> None:
         """Handle one message that is not usual media."""
@@ -278,7 +299,7 @@ class Channel:
             self._on_skipped(self, problem)
             return
         if isinstance(message, MediaPacket):
-            self._on_packets([message])
+            self._on_packets([message], False)
             return
         logger.log(TRACE, "%s socket: received %s", self.name, _name(message))
         waiting = self._answers.get(type(message))

@@ -15,7 +15,7 @@ from blinker import NamedSignal
 from . import signals
 from .enums import MediaDataType
 from .errors import ConfigurationError, UsageError
-from .inbox import Inbox
+from .inbox import TURN, Inbox
 from .outlets import ASYNC_OUTSIDE, Closing, Context, Job, Outcome, OutletChoice
 from .protocol.packets import MediaPacket
 from .reports import Notice
@@ -95,6 +95,18 @@ class Delivery:
     Greenlet-safety: the greenlets of its inboxes.
     """
 
+    __slots__ = (
+        "_callbacks",
+        "_context",
+        "_hub",
+        "_on_joined",
+        "_outlet_failed",
+        "_outlets",
+        "_sender",
+        "callback_errors",
+        "closing",
+    )
+
     def __init__(
         self,
         sender: object,
@@ -135,11 +147,11 @@ class Delivery:
                     signal, self._sender, **dict(zip(EVENTS[name], arguments, strict=True))
                 )
 
-    def notices(self, inbox: Inbox, until: float) -> None:
-        """Deliver the notices in ``inbox``, until the moment ``until`` has come."""
-        while inbox.backlog.items:
-            notice: Notice = inbox.backlog.take()
-            self._on_stage(self._notice, notice)
+    def notices(self, inbox: Inbox) -> None:
+        """Deliver the notices in ``inbox``, for a turn."""
+        until = time.monotonic() + TURN
+        while inbox.items:
+            self._on_stage(self._notice, inbox.take())
             inbox.delivered += 1
             if time.monotonic() > until:
                 return
@@ -176,54 +188,47 @@ class Delivery:
 
     # -- media -------------------------------------------------------------------------------------
 
-    def media(self, kind: MediaDataType) -> Callable[[Inbox, float], None]:
-        """Return what delivers packets of one type, until a moment has come."""
-        name = MEDIA_NAMES[kind]
+    def media(self, kind: MediaDataType) -> Callable[[Inbox], None]:
+        """Return what delivers packets of one type, for a turn."""
+        name, outlets, functions = MEDIA_NAMES[kind], self._outlets, self._callbacks.functions
         signal: NamedSignal = getattr(signals, name)
 
-        def deliver(inbox: Inbox, until: float) -> None:
-            while inbox.backlog.items:
-                if self._outlets.is_inline and self._context is None and not self._outlets.stage:
-                    self._inline(inbox, until, name, signal)
+        def deliver(inbox: Inbox) -> None:
+            items, until = inbox.items, 0.0
+            is_direct = outlets.is_direct and self._context is None
+            while items:  # they are gone once the inbox is closed
+                if is_direct:
+                    # Nothing between the one callback and the packet: what Job would do besides is
+                    # written out, since that costs 1.5 us a packet, as much as all the rest.
+                    packet: MediaPacket = items.popleft()
+                    _, data, timestamp, metadata = packet
+                    size = len(data)
+                    inbox.size -= size
+                    if name in functions:
+                        try:
+                            result = functions[name](data, size, timestamp, metadata)
+                            if result is not None and inspect.iscoroutine(result):
+                                result.close()
+                                raise UsageError(ASYNC_OUTSIDE)
+                        except (Exception, gevent.Timeout, gevent.GreenletExit) as problem:  # noqa: BLE001
+                            self._report_failure(name, problem, 1)
+                    if signal.receivers:
+                        self._guarded(self._send_media, signal, packet)
+                    inbox.delivered += 1
                 else:
                     self._in_batches(inbox, name, signal)
-                if time.monotonic() > until:
-                    return
+                if items:  # most often only one waits, and then no clock need be asked
+                    now = time.monotonic()
+                    until = until or now + TURN
+                    if now > until:
+                        return
 
         return deliver
 
-    def _inline(self, inbox: Inbox, until: float, name: str, signal: NamedSignal) -> None:
-        """Call the one callback directly: no job, no context, nothing between it and the packet.
-
-        What :class:`Job` would do besides is written out here, since that costs 1.5 us a packet,
-        as much as everything else about it (``python -m benchmarks profile``).
-        """
-        backlog, functions, now = inbox.backlog, self._callbacks.functions, time.monotonic
-        items = backlog.items  # empty once the inbox is closed
-        while items:
-            packet: MediaPacket = items.popleft()
-            _, data, timestamp, metadata = packet
-            size = len(data)
-            backlog.size -= size
-            if name in functions:
-                try:
-                    result = functions[name](data, size, timestamp, metadata)
-                    if result is not None and inspect.iscoroutine(result):
-                        result.close()
-                        raise UsageError(ASYNC_OUTSIDE)
-                except (Exception, gevent.Timeout, gevent.GreenletExit) as problem:  # noqa: BLE001
-                    self._report_failure(name, problem, 1)
-            if signal.receivers:
-                self._guarded(self._send_media, signal, packet)
-            inbox.delivered += 1
-            if now() > until:
-                return
-
     def _in_batches(self, inbox: Inbox, name: str, signal: NamedSignal) -> None:
         """Let another thread or process call, for as many packets at once as it likes."""
-        backlog = inbox.backlog
-        count = min(self._outlets.batch(), len(backlog.items))
-        packets: list[MediaPacket] = [backlog.take() for _ in range(count)]
+        count = min(self._outlets.batch(), len(inbox.items))
+        packets: list[MediaPacket] = [inbox.take() for _ in range(count)]
         made = self._on_stage(self._batch, packets, name, signal)
         inbox.delivered += made
         inbox.undelivered += count - made

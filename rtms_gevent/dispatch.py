@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from .backlog import Backlog
+from .backlog import ANY, DropRules
 from .config import Inboxes, InboxLimits, Policy
 from .delivery import MEDIA_NAMES, Callbacks, Delivery
 from .enums import MediaDataType
@@ -90,7 +90,7 @@ class Dispatcher:
         name: str,
         limits: InboxLimits,
         kind: MediaDataType | None,
-        deliver: Callable[[Inbox, float], None],
+        deliver: Callable[[Inbox], None],
     ) -> Inbox:
         what = "events" if kind is None else kind.name.lower()
 
@@ -102,7 +102,7 @@ class Dispatcher:
             return error
 
         def full() -> None:
-            error = tell(inbox.backlog.dropped)
+            error = tell(inbox.dropped)
             if self.pressure is None:
                 return
             if limits.when_full is Policy.FAIL:
@@ -114,13 +114,10 @@ class Dispatcher:
             if self.pressure is not None and kind is not None:
                 self.pressure.resume(kind)
 
-        if kind is None:
-            backlog = Backlog(limits)
-        elif kind in _PICTURES:
-            backlog = Backlog(limits, size=_size, begins_anew=_begins_anew, source=_source)
-        else:
-            backlog = Backlog(limits, size=_size)
-        inbox = Inbox(crew, name, deliver, backlog, on_dropping=tell, on_full=full, on_room=room)
+        rules = ANY if kind is None else _PICTURES if kind in _PICTURE_TYPES else _PACKETS
+        inbox = Inbox(
+            crew, name, deliver, limits, rules, on_dropping=tell, on_full=full, on_room=room
+        )
         return inbox
 
     # -- filing: never switches --------------------------------------------------------------------
@@ -141,7 +138,7 @@ class Dispatcher:
     def dropped(self, kind: MediaDataType) -> dict[str, int]:
         """Return how many packets were not delivered, by reason; see :class:`MediaStats`."""
         inbox = self.inboxes[kind]
-        reasons = {"inbox": inbox.backlog.dropped, "callback": inbox.undelivered}
+        reasons = {"inbox": inbox.dropped, "callback": inbox.undelivered}
         return {reason: count for reason, count in reasons.items() if count}
 
     # -- the end -----------------------------------------------------------------------------------
@@ -173,16 +170,16 @@ class Dispatcher:
         )
 
 
-_PICTURES = frozenset({MediaDataType.VIDEO, MediaDataType.DESKSHARE})
+_PICTURE_TYPES = frozenset({MediaDataType.VIDEO, MediaDataType.DESKSHARE})
 
 
 def _size(packet: MediaPacket) -> int:
     return len(packet.data)
 
 
-def _begins_anew(packet: MediaPacket) -> bool:
-    return h264.can_begin_with(packet.data)
-
-
-def _source(packet: MediaPacket) -> object:
-    return packet.metadata.userId
+_PACKETS = DropRules(size=_size)
+_PICTURES = DropRules(
+    size=_size,
+    begins_anew=lambda packet: h264.can_begin_with(packet.data),
+    source=lambda packet: packet.metadata.userId,
+)

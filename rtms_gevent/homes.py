@@ -235,6 +235,13 @@ class Home:
 class Outlets:
     """Where the callbacks of one client run: as its executor and its home say at the moment."""
 
+    __slots__ = (
+        "_executor",
+        "_home",
+        "_inline",
+        "_last",
+    )
+
     def __init__(self, home: Home, executor: Executor | None) -> None:
         """Choose for a client on ``home`` that has ``executor``, or none."""
         self._home = home
@@ -256,15 +263,16 @@ class Outlets:
         return self._home.stage
 
     @property
-    def is_inline(self) -> bool:
+    def is_direct(self) -> bool:
         """Whether plain functions are called in the inbox's own greenlet."""
-        return self._plain() is self._inline
+        home = self._home
+        return not (self._executor or home.executor or home.asyncio or home.stage)
 
     def batch(self) -> int:
         """Return how many packets to take at once."""
-        if self._home.stage is not None and self.is_inline:
-            return BATCH
-        return self._plain().batch
+        outlet = self._plain()
+        # To the stage it is another thread, too, whatever comes behind it.
+        return BATCH if outlet is self._inline and self._home.stage else outlet.batch
 
     def choose(self, function: Callable[..., object]) -> Outlet:
         """Return the outlet for ``function``: coroutine functions go to asyncio, if it is there."""

@@ -2,35 +2,58 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 import gevent
+import greenlet
 from gevent.event import Event
 
-from .backlog import Backlog
+from .backlog import ANY, Backlog, DropRules
+from .config import InboxLimits
 from .transport.greenlets import Crew
 from .transport.hubs import current_hub
 
-__all__ = ["Inbox"]
+__all__ = ["TURN", "Inbox"]
 
 #: Seconds of delivering after which the hub gets a turn, so that it answers keep-alives.
-_TURN = 0.02
+TURN = 0.02
+#: What hub.switch() ends in, without its search for an attribute that no greenlet of ours has.
+_switch = greenlet.greenlet.switch
 _A_MOMENT = 0.001  # libuv's least
 
 
-class Inbox:
-    """What waits for one greenlet to be delivered, in order.
+class Inbox(Backlog):
+    """A backlog that one greenlet delivers, in order.
 
     Greenlet-safety: :meth:`put` may be called from the hub and from any of its greenlets.
     """
+
+    __slots__ = (
+        "_closed",
+        "_crew",
+        "_deliver",
+        "_greenlet",
+        "_held",
+        "_idle",
+        "_is_asleep",
+        "_is_dropping",
+        "_loop",
+        "_name",
+        "_on_dropping",
+        "_on_full",
+        "_on_room",
+        "delivered",
+        "is_full",
+        "undelivered",
+    )
 
     def __init__(
         self,
         crew: Crew,
         name: str,
-        deliver: Callable[[Inbox, float], None],
-        backlog: Backlog,
+        deliver: Callable[[Inbox], None],
+        limits: InboxLimits,
+        rules: DropRules = ANY,
         *,
         on_dropping: Callable[[int], object],
         on_full: Callable[[], None],
@@ -41,15 +64,16 @@ class Inbox:
         Args:
             crew: Owns the greenlet.
             name: The greenlet's role.
-            deliver: Called in the greenlet where something waits, with this inbox and the moment
-                (monotonic seconds) at which to return. Takes out, delivers, and counts in
-                :attr:`delivered`. Must not raise.
-            backlog: Holds what waits.
+            deliver: Called in the greenlet where something waits, with this inbox. Takes out,
+                delivers, and counts in :attr:`delivered`, until nothing waits or it had its
+                :data:`TURN`. Must not raise.
+            limits: How much may wait.
+            rules: What goes where it is too much.
             on_dropping: Called once per burst of drops, with the count of all drops so far.
             on_full: Called by :meth:`put` where the backlog has too much and drops nothing.
             on_room: Called in the greenlet when there is room again.
         """
-        self.backlog = backlog
+        super().__init__(limits, rules)
         #: What was taken out, and delivered or not; counted by who delivers.
         self.delivered = self.undelivered = 0
         self.is_full = False  #: since ``on_full`` was called, until ``on_room`` is
@@ -67,24 +91,36 @@ class Inbox:
         self._is_asleep = True  # the greenlet is parked, or there is none
         self._idle: Event | None = None
 
-    def put(self, items: Sequence[object], size: int = 0) -> None:
-        """Add things that have ``size`` bytes together. Never switches."""
+    def put(self, items: Sequence[object], size: int = 0, *, at_once: bool = False) -> None:
+        """Add things that have ``size`` bytes together.
+
+        Args:
+            items: What to add.
+            size: Bytes of all of them.
+            at_once: Let the greenlet run now, until it is done or waits. Only for the hub, and only
+                as the last thing that it does in a callback. Else this never switches.
+        """
         if self._closed:
-            self.backlog.dropped += len(items)
+            self.dropped += len(items)
             return
-        if not self.backlog.add(items, size):
+        if not self.add(items, size):
             self._overflow()
         if self._is_asleep and not self._held:
-            self._wake()
+            if at_once and self._greenlet is not None and not self._greenlet.dead:
+                # Waking it through the loop would cost a turn of that, 3 us: as much as reading.
+                self._is_asleep = False
+                self._greenlet.switch()
+            else:
+                self._wake()
 
     def _overflow(self) -> None:
-        if self.backlog.is_too_full:
+        if self.is_too_full:
             if not self.is_full:
                 self.is_full = True
                 self._on_full()
         elif not self._is_dropping:
             self._is_dropping = True
-            self._on_dropping(self.backlog.dropped)
+            self._on_dropping(self.dropped)
 
     def hold(self) -> None:
         """Deliver nothing until :meth:`release`."""
@@ -93,7 +129,7 @@ class Inbox:
     def release(self) -> None:
         """Deliver what was held, and all that follows."""
         self._held = False
-        if self._is_asleep and self.backlog.items:
+        if self._is_asleep and self.items:
             self._wake()
 
     def _wake(self) -> None:
@@ -104,32 +140,26 @@ class Inbox:
             # A parked greenlet costs a third of an Event and a fourteenth of a new greenlet.
             self._loop.run_callback(self._greenlet.switch)
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether there is something that may be delivered now."""
-        return bool(self.backlog.items) and not self._held and not self._closed
-
     def _run(self) -> None:
-        hub = current_hub()
+        hub, items, deliver = current_hub(), self.items, self._deliver
         try:
             while not self._closed:
-                while self.is_ready:
-                    turn = time.monotonic() + _TURN
-                    self._deliver(self, turn)
-                    if self.is_full and self.backlog.is_half_empty:
+                while items and not self._held:
+                    deliver(self)
+                    if self.is_full and self.is_half_empty:
                         self.is_full = False
                         self._on_room()
-                    if self.is_ready and time.monotonic() > turn:
+                    if items:
                         # Much may wait, and functions that only compute never let go by themselves.
                         # Not sleep(0): gevent reads no socket before fifty of these.
                         gevent.sleep(_A_MOMENT)
                 self._is_dropping = False
+                if self._idle is not None:
+                    self._idle.set()
                 if self._closed:
                     break
-                if self._idle is not None and not self.backlog.items:
-                    self._idle.set()
                 self._is_asleep = True
-                hub.switch()
+                _switch(hub)
         finally:
             # Also where what a function raised ends greenlets (GreenletExit), or came from a timer
             # that it left behind: another greenlet takes over then, and nobody may wait for this.
@@ -144,7 +174,7 @@ class Inbox:
 
     def wait_idle(self) -> None:
         """Wait until everything was delivered, or the inbox was closed; not if it is held."""
-        while not self._closed and not self._held and (self.backlog.items or not self._is_asleep):
+        while not self._closed and not self._held and (self.items or not self._is_asleep):
             if self._is_asleep:
                 self._wake()
             self._idle = Event()
@@ -153,7 +183,7 @@ class Inbox:
     def close(self) -> None:
         """Deliver nothing more; what is being delivered now is left to finish."""
         self._closed = True
-        self.backlog.clear()
+        self.clear()
         if self._idle is not None:
             self._idle.set()
         if self._is_asleep and self._greenlet is not None and not self._greenlet.dead:

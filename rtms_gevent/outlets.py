@@ -169,7 +169,7 @@ class OutletChoice(Protocol):
         """The thread to deliver in; ``None`` means here."""
 
     @property
-    def is_inline(self) -> bool:
+    def is_direct(self) -> bool:
         """Whether plain functions are called in the inbox's own greenlet."""
 
     def batch(self) -> int:

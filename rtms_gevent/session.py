@@ -104,6 +104,7 @@ class Session:
         # When anything was mended last, and everything; both monotonic.
         self._restored_at = self._whole_since = float("-inf")
         self.accounts = {kind: MediaAccount(kind) for kind in PARAMS}
+        self._lanes = {kind: (self.accounts[kind], dispatcher.inboxes[kind]) for kind in PARAMS}
         self.outages = self.outage_ms = 0
         self._cause = ""  # of the outage, in words
 
@@ -504,16 +505,21 @@ class Session:
         elif message.state == StreamState.INTERRUPTED:
             self._media_is_interrupted()
 
-    def _on_packets(self, packets: list[MediaPacket]) -> None:
+    def _on_packets(self, packets: list[MediaPacket], at_once: bool) -> None:
         """Take packets of one type, in their order."""
-        kind = packets[0].media_type
-        arrival = self.accounts[kind].arrived(packets, time.time() * 1000)
-        for gap in arrival.gaps:
-            self._tell_gap(gap)
-        for index, (_, _, _, metadata) in enumerate(arrival.wanted):
+        account, inbox = self._lanes[packets[0][0]]
+        now = time.time() * 1000
+        if account.is_well:
+            size = account.count(packets, now)
+        else:
+            packets, size, gaps = account.settle(packets, now)
+            for gap in gaps:
+                self._tell_gap(gap)
+        for _, _, _, metadata in packets:
             if metadata.channelId or not metadata.userName:
-                arrival.wanted[index] = self._reports.completed(arrival.wanted[index])
-        self._dispatcher.inboxes[kind].put(arrival.wanted, arrival.size)
+                packets = [self._reports.completed(packet) for packet in packets]
+                break
+        inbox.put(packets, size, at_once=at_once)
 
     def _on_media(self, channel: Channel, message: Message) -> None:
         if isinstance(message, StreamStateUpdate):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_gevent.accounting import Gap, MediaAccount
+from rtms_gevent.accounting import Arrival, Gap, MediaAccount
 from rtms_gevent.enums import MediaDataType
 from rtms_gevent.protocol.packets import MediaPacket, Metadata
 
@@ -19,9 +19,16 @@ def packet(timestamp, user=7, data=b"x", kind=AUDIO):
     return MediaPacket(kind, data, T + timestamp, Metadata(userId=user))
 
 
+def together(account, packets, now):
+    """Let packets arrive, as a session does."""
+    if account.is_well:
+        return Arrival(packets, account.count(packets, now), ())
+    return account.settle(packets, now)
+
+
 def arrived(account, packet, now):
     """Let one packet arrive; return whether it is wanted, and the gap that it ends."""
-    arrival = account.arrived([packet], now)
+    arrival = together(account, [packet], now)
     assert arrival.size == sum(len(wanted.data) for wanted in arrival.wanted)
     return bool(arrival.wanted), (arrival.gaps[0] if arrival.gaps else None)
 
@@ -50,20 +57,20 @@ def test_counts():
 
 
 def test_packets_that_come_together_count_as_if_they_came_one_by_one():
-    together, apart = MediaAccount(AUDIO), MediaAccount(AUDIO)
+    one, other = MediaAccount(AUDIO), MediaAccount(AUDIO)
     packets = [packet(time, user, bytes(time)) for time in range(0, 100, 20) for user in (7, 8)]
-    assert together.arrived(packets, OURS).wanted == packets
-    for one in packets:
-        apart.arrived([one], OURS)
-    assert together.stats(0, {}) == apart.stats(0, {})
+    assert together(one, packets, OURS).wanted == packets
+    for item in packets:
+        together(other, [item], OURS)
+    assert one.stats(0, {}) == other.stats(0, {})
     # After an outage some are wanted, some are not.
-    for account in (together, apart):
+    for account in (one, other):
         outage(account, 110, 2000)
     packets = [packet(time, user) for time in (60, 80, 2100, 100, 2120) for user in (7, 8)]
-    wanted, size, gaps = together.arrived(packets, OURS + 2100)
-    assert wanted == [one for one in packets if apart.arrived([one], OURS + 2100).wanted]
+    wanted, size, gaps = together(one, packets, OURS + 2100)
+    assert wanted == [item for item in packets if together(other, [item], OURS + 2100).wanted]
     assert (size, len(gaps)) == (4, 1)
-    assert together.stats(0, {}) == apart.stats(0, {})
+    assert one.stats(0, {}) == other.stats(0, {})
 
 
 def test_a_gap_is_told_with_the_first_packet_after_it():

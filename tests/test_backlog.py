@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtms_gevent import ConfigurationError, Inboxes, InboxLimits, Policy
-from rtms_gevent.backlog import Backlog
+from rtms_gevent.backlog import Backlog, DropRules
 
 KEEP = Policy.BLOCK
 
@@ -18,9 +18,11 @@ KEEP = Policy.BLOCK
 def backlog(packets=4, size=1000, when_full=Policy.DROP_OLDEST):
     return Backlog(
         InboxLimits(packets=packets, size=size, when_full=when_full),
-        size=lambda item: len(item),
-        begins_anew=lambda item: item[0].isupper(),
-        source=lambda item: item[0].lower(),
+        DropRules(
+            size=lambda item: len(item),
+            begins_anew=lambda item: item[0].isupper(),
+            source=lambda item: item[0].lower(),
+        ),
     )
 
 

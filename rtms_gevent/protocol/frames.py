@@ -73,6 +73,23 @@ class FrameReader:
     Greenlet-safety: one owner; it never switches.
     """
 
+    __slots__ = (
+        "_buffer",
+        "_capacity",
+        "_check_utf8",
+        "_checked",
+        "_end",
+        "_fragmented",
+        "_joined",
+        "_limit",
+        "_missing",
+        "_start",
+        "_stopped",
+        "_utf8",
+        "_view",
+        "on_control",
+    )
+
     def __init__(
         self,
         max_message_size: int,
@@ -108,12 +125,13 @@ class FrameReader:
 
     def writable(self) -> memoryview:
         """Return where to receive into: at least one byte, and more while a big frame arrives."""
-        used = self._end - self._start
-        if not used:
+        if self._end == self._start:
             self._start = self._end = 0
             if len(self._buffer) > _KEEP:
                 self._resize(self._capacity)
-        elif self._end == len(self._buffer) or self._start > len(self._buffer) >> 1:
+            return self._view
+        used = self._end - self._start
+        if self._end == len(self._buffer) or self._start > len(self._buffer) >> 1:
             # A view into the buffer may still be held by someone, so it is never resized: a
             # bigger one replaces it, at most doubled, so that nobody can make us reserve memory
             # for bytes that never come.

@@ -53,12 +53,37 @@ class Closed:
 class WebSocket:
     """One open WebSocket.
 
-    ``on_messages(messages)`` and ``on_closed(closed)`` are called by the hub: they must neither
-    block nor raise. The messages, to be iterated over, are those that one read has completed, as
-    :meth:`FrameReader.received` tells them; each is there until the next is asked for.
+    ``on_messages(messages)`` and ``on_closed(closed)`` are called by the hub: they must not raise.
+    The first may switch to another greenlet once it has iterated to the end; then the hub goes on,
+    and may read more meanwhile. The messages, to be iterated over, are those that one read has
+    completed, as :meth:`FrameReader.received` tells them; each is there until the next is asked for.
 
     Greenlet-safety: any greenlet of the hub that made it, and the hub itself; no other thread.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_closing",
+        "_fd",
+        "_is_libuv",
+        "_loop",
+        "_on_closed",
+        "_on_messages",
+        "_outbox",
+        "_over",
+        "_parting_timer",
+        "_paused",
+        "_paused_at",
+        "_read_watcher",
+        "_reader",
+        "_resumed_at",
+        "_sock",
+        "_tls",
+        "_write_watcher",
+        "closed",
+        "last_heard",
+        "name",
+    )
 
     def __init__(
         self,
@@ -99,7 +124,9 @@ class WebSocket:
         self._sock.setblocking(False)
         # A TLS socket may hold bytes that the kernel knows nothing of.
         self._tls = self._sock if isinstance(self._sock, ssl.SSLSocket) else None
+        self._fd = self._sock.fileno()
         self._loop = current_hub().loop
+        self._is_libuv = "libuv" in type(self._loop).__module__
         self._read_watcher = self._loop.io(self._sock.fileno(), _READ)
         self._write_watcher = self._loop.io(self._sock.fileno(), _WRITE)
         self._parting_timer = self._loop.timer(_PARTING)
@@ -112,16 +139,13 @@ class WebSocket:
     def _begin(self, early: bytes) -> None:
         if self._over is not None:
             return
-        if not self._paused:
-            self._read_watcher.start(self._readable, pass_events=True)
         while early and self._over is None:
             space = self._reader.writable()
             count = min(len(space), len(early))
             space[:count] = early[:count]
             early = early[count:]
             self._take(count)
-        if self._tls is not None:
-            self._readable()
+        self._read_on()  # only now: handling messages may switch, and order must be kept
 
     def pause(self) -> None:
         """Read nothing more until :meth:`resume`; what was read already is still handed over.
@@ -142,9 +166,15 @@ class WebSocket:
 
     def _read_on(self) -> None:
         if self._over is None and not self._paused:
-            self._read_watcher.start(self._readable, pass_events=True)
+            self._watch()
             if self._tls is not None:
                 self._readable()
+
+    def _watch(self) -> None:
+        if self._is_libuv:
+            self._read_watcher.start(self._readable, pass_events=True)
+        else:  # what comes of it is not worth its cost
+            self._read_watcher.start(self._readable)
 
     @property
     def is_paused(self) -> bool:
@@ -164,15 +194,19 @@ class WebSocket:
         if events < 0:
             # libuv watches a broken connection no more, though what came before may be unread.
             self._read_watcher.stop()
-            self._read_watcher.start(self._readable, pass_events=True)
+            self._watch()
         try:
             while self._over is None and not self._paused:
-                count = self._sock.recv_into(self._reader.writable())
+                count = (
+                    os.readv(self._fd, (self._reader.writable(),))
+                    if self._tls is None
+                    else self._sock.recv_into(self._reader.writable())
+                )
                 if not count:
                     self._finish("the connection was closed without a close frame")
                     return
                 self._take(count)
-                if self._over is not None or self._tls is None or not self._tls.pending():
+                if self._tls is None or not self._tls.pending():
                     return
         except (BlockingIOError, stdlib_ssl.SSLWantReadError):
             pass
@@ -185,19 +219,17 @@ class WebSocket:
         """Handle ``count`` bytes that were just written to the reader."""
         self.last_heard = time.monotonic()
         messages = self._reader.received(count)
-        try:
-            while True:
-                try:
-                    self._on_messages(messages)
-                    return
-                except FrameError:
-                    raise
-                except Exception:
-                    # Who handles them promises not to raise; what follows must not be lost if so.
-                    logger.exception("handling a message of the %s socket failed", self.name)
-        except FrameError as problem:
-            self._send_close(problem.close_code, "")
-            self._finish(str(problem), is_violation=True, parting=True)
+        while True:
+            try:
+                self._on_messages(messages)
+                return
+            except FrameError as problem:
+                self._send_close(problem.close_code, "")
+                self._finish(str(problem), is_violation=True, parting=True)
+                return
+            except Exception:
+                # Who handles them promises not to raise; what follows must not be lost if so.
+                logger.exception("handling a message of the %s socket failed", self.name)
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == CLOSE:
