@@ -465,9 +465,12 @@ class Client(OfficialNames):
         session, dispatcher = self._session, self._dispatcher
         media: dict[str, MediaStats] = {}
         if session is not None and dispatcher is not None:
-            for kind, account in session.accounts.items():
-                media[kind.name.lower()] = account.stats(
-                    dispatcher.delivered(kind), dispatcher.dropped(kind)
+            for kind in MEDIA_NAMES:
+                account = session.accounts.get(kind)
+                media[kind.name.lower()] = (
+                    MediaStats()
+                    if account is None
+                    else account.stats(dispatcher.delivered(kind), dispatcher.dropped(kind))
                 )
         return ClientStats(
             stream_id=self.stream_id(),

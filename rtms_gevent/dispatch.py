@@ -76,13 +76,23 @@ class Dispatcher:
         self._events = self._make_inbox(
             crew, "events", inboxes.events, None, self._delivery.notices
         )
-        #: Takes packets, per media type.
-        self.inboxes: dict[MediaDataType, Inbox] = {}
-        for kind, media_name in MEDIA_NAMES.items():
-            limits: InboxLimits = getattr(inboxes, kind.name.lower())
+        self._limits = inboxes
+        self._media: dict[MediaDataType, Inbox] = {}
+        self._holds_media = True
+
+    def inbox(self, kind: MediaDataType) -> Inbox:
+        """Return what takes packets of one type; it is made when it is needed first."""
+        found = self._media.get(kind)
+        if found is None:
+            limits: InboxLimits = getattr(self._limits, kind.name.lower())
             deliver = self._delivery.media(kind)
-            self.inboxes[kind] = inbox = self._make_inbox(crew, media_name, limits, kind, deliver)
-            inbox.hold()
+            found = self._make_inbox(self._crew, MEDIA_NAMES[kind], limits, kind, deliver)
+            if self._holds_media:
+                found.hold()
+            if self._delivery.closing.is_set:
+                found.close()
+            self._media[kind] = found
+        return found
 
     def _make_inbox(
         self,
@@ -128,16 +138,19 @@ class Dispatcher:
 
     def release_media(self) -> None:
         """Let media flow."""
-        for inbox in self.inboxes.values():
+        self._holds_media = False
+        for inbox in self._media.values():
             inbox.release()
 
     def delivered(self, kind: MediaDataType) -> int:
         """Return for how many packets callback and signal have been called."""
-        return self.inboxes[kind].delivered
+        return self._media[kind].delivered if kind in self._media else 0
 
     def dropped(self, kind: MediaDataType) -> dict[str, int]:
         """Return how many packets were not delivered, by reason; see :class:`MediaStats`."""
-        inbox = self.inboxes[kind]
+        if kind not in self._media:
+            return {}
+        inbox = self._media[kind]
         reasons = {"inbox": inbox.dropped, "callback": inbox.undelivered}
         return {reason: count for reason, count in reasons.items() if count}
 
@@ -146,13 +159,13 @@ class Dispatcher:
     def drain(self) -> None:
         """Wait until all that is filed was delivered, or :meth:`close` was called."""
         # Events first: one of them lets media flow.
-        for inbox in (self._events, *self.inboxes.values(), self._events):
+        for inbox in (self._events, *self._media.values(), self._events):
             inbox.wait_idle()
 
     def close(self) -> None:
         """Call no function any more; one that runs now is left to finish."""
         self._delivery.closing.is_set = True
-        for inbox in (*self.inboxes.values(), self._events):
+        for inbox in (*self._media.values(), self._events):
             inbox.close()
         self._crew.dismiss()
 
@@ -166,7 +179,7 @@ class Dispatcher:
     def is_delivering(self) -> bool:
         """Whether we are inside a callback or receiver of this session."""
         return self._delivery.closing.is_running_here() or any(
-            inbox.is_current for inbox in (*self.inboxes.values(), self._events)
+            inbox.is_current for inbox in (*self._media.values(), self._events)
         )
 
 

@@ -45,8 +45,8 @@ class EventLoop:
 
     :meth:`run` drives the hub of the calling thread, :meth:`start` one in a native thread of its
     own, real even in a monkey-patched process, with a second one for callbacks, and
-    :meth:`run_async` one in a native thread whose callbacks run on the asyncio loop. Streams are put on it with :meth:`add`, before or after
-    joining and whether or not it runs yet.
+    :meth:`run_async` one in a native thread whose callbacks run on the asyncio loop. Streams are
+    put on it with :meth:`add`, before or after joining and whether or not it runs yet.
 
     Safe from any thread.
     """

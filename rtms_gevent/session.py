@@ -26,6 +26,7 @@ from .errors import (
     RemoteProtocolError,
     RtmsError,
 )
+from .inbox import Inbox
 from .protocol.messages import (
     EventSubscription,
     EventUpdate,
@@ -44,7 +45,7 @@ from .transport import watchdog
 from .transport.clock import Deadline, waitable
 from .transport.forks import forget_in_child
 from .transport.greenlets import Crew
-from .wishes import PARAMS, Wishes
+from .wishes import Wishes
 
 __all__ = ["Session"]
 
@@ -103,8 +104,9 @@ class Session:
         self._recovery = self._new_recovery()
         # When anything was mended last, and everything; both monotonic.
         self._restored_at = self._whole_since = float("-inf")
-        self.accounts = {kind: MediaAccount(kind) for kind in PARAMS}
-        self._lanes = {kind: (self.accounts[kind], dispatcher.inboxes[kind]) for kind in PARAMS}
+        self.accounts = _Accounts()
+        #: Where packets go, by media type: made with the first of them.
+        self._lanes: dict[MediaDataType, tuple[MediaAccount, Inbox]] = {}
         self.outages = self.outage_ms = 0
         self._cause = ""  # of the outage, in words
 
@@ -507,7 +509,10 @@ class Session:
 
     def _on_packets(self, packets: list[MediaPacket], at_once: bool) -> None:
         """Take packets of one type, in their order."""
-        account, inbox = self._lanes[packets[0][0]]
+        kind = packets[0][0]
+        if kind not in self._lanes:
+            self._lanes[kind] = self.accounts[kind], self._dispatcher.inbox(kind)
+        account, inbox = self._lanes[kind]
         now = time.time() * 1000
         if account.is_well:
             size = account.count(packets, now)
@@ -628,6 +633,14 @@ class Session:
                     self.order.stream,
                     answer.status,
                 )
+
+
+class _Accounts(dict[MediaDataType, MediaAccount]):
+    """Makes an account when it is asked for first: most streams have one media type of five."""
+
+    def __missing__(self, kind: MediaDataType) -> MediaAccount:
+        account = self[kind] = MediaAccount(kind)
+        return account
 
 
 def _chance() -> float:

@@ -25,10 +25,10 @@ ReceivedMessage = tuple[int, "bytearray | bytes", int, int]
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
-#: One buffer per socket: 16 kB keep a thousand audio streams small, and it grows where needed.
-_CAPACITY = 16 * 1024
-#: Above this a buffer is given back once it is empty, so that one big message does not stay.
-_KEEP = 256 * 1024
+#: One buffer per socket: 4 kB keep a thousand audio streams small. It doubles with each read that
+#: fills it, since few big reads cost less, and shrinks again with those that do not need it.
+_CAPACITY = 4 * 1024
+_MOST = 256 * 1024
 
 _LONG = struct.Struct("!Q").unpack_from
 _Utf8Decoder = codecs.getincrementaldecoder("utf-8")
@@ -79,8 +79,10 @@ class FrameReader:
         "_check_utf8",
         "_checked",
         "_end",
+        "_fitting",
         "_fragmented",
         "_joined",
+        "_least",
         "_limit",
         "_missing",
         "_start",
@@ -113,7 +115,8 @@ class FrameReader:
         self.on_control = on_control
         self._check_utf8 = check_utf8
         self._stopped = False
-        self._capacity = capacity
+        self._capacity = self._fitting = capacity
+        self._least = 0  # a read of less does not need a buffer of this size
         self._buffer = bytearray(capacity)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0  # what was received and not yet handed out
@@ -125,22 +128,37 @@ class FrameReader:
 
     def writable(self) -> memoryview:
         """Return where to receive into: at least one byte, and more while a big frame arrives."""
+        size = len(self._buffer)
         if self._end == self._start:
             self._start = self._end = 0
-            if len(self._buffer) > _KEEP:
-                self._resize(self._capacity)
+            if self._fitting != size:
+                self._resize(self._fitting)
             return self._view
         used = self._end - self._start
-        if self._end == len(self._buffer) or self._start > len(self._buffer) >> 1:
+        if self._fitting > size:
+            self._resize(self._fitting)
+        elif self._end == size or self._start > size >> 1:
             # A view into the buffer may still be held by someone, so it is never resized: a
             # bigger one replaces it, at most doubled, so that nobody can make us reserve memory
             # for bytes that never come.
             if self._start:
                 self._view[:used] = bytes(self._view[self._start : self._end])
                 self._start, self._end = 0, used
-            if used == len(self._buffer):
+            if used == size:
                 self._resize(used + min(max(self._missing, 1), max(used, self._capacity)))
         return self._view[self._end :]
+
+    def _fit(self, count: int) -> None:
+        """Choose a size of the buffer for peers that send so much at a time."""
+        size = len(self._buffer)
+        if size > _MOST:  # for one big message
+            self._fitting = _MOST
+        elif self._end + count == size:
+            self._fitting = min(2 * size, _MOST)
+        elif count < size >> 4:
+            self._fitting = max(size >> 1, self._capacity)
+        else:
+            self._fitting = size
 
     def _resize(self, capacity: int) -> None:
         used = bytes(self._view[self._start : self._end])
@@ -148,6 +166,7 @@ class FrameReader:
         self._view = memoryview(self._buffer)
         self._view[: len(used)] = used
         self._start, self._end = 0, len(used)
+        self._least = 0 if capacity == self._capacity else capacity >> 4
 
     def stop(self) -> None:
         """Let :meth:`received` yield nothing more."""
@@ -162,6 +181,8 @@ class FrameReader:
         Raises:
             FrameError: the peer broke the rules, after everything before it was yielded.
         """
+        if count < self._least or self._end + count == len(self._buffer):
+            self._fit(count)
         self._end = end = self._end + count
         buffer, start, checks = self._buffer, self._start, self._check_utf8
         while end - start >= 2 and not self._stopped:

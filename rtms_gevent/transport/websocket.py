@@ -8,6 +8,7 @@ waits in ``recv`` it also costs a third less per message (see docs/architecture.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -35,6 +36,8 @@ _READ, _WRITE = 1, 2
 _MAX_OUTBOX = 1024 * 1024
 #: Seconds that the peer gets, after the last frame, to close the connection.
 _PARTING = 1.0
+#: Seconds between reads below which a peer counts as one that sends much.
+_BUSY = 0.002
 #: Seconds after a pause in which an end that we learn of may have come during the pause.
 _CATCHING_UP = 5.0
 
@@ -56,7 +59,7 @@ class WebSocket:
     ``on_messages(messages)`` and ``on_closed(closed)`` are called by the hub: they must not raise.
     The first may switch to another greenlet once it has iterated to the end; then the hub goes on,
     and may read more meanwhile. The messages, to be iterated over, are those that one read has
-    completed, as :meth:`FrameReader.received` tells them; each is there until the next is asked for.
+    completed, as :meth:`FrameReader.received` tells them; each is there until the next is taken.
 
     Greenlet-safety: any greenlet of the hub that made it, and the hub itself; no other thread.
     """
@@ -195,25 +198,44 @@ class WebSocket:
             # libuv watches a broken connection no more, though what came before may be unread.
             self._read_watcher.stop()
             self._watch()
+        if self._over is not None or self._paused:
+            return
+        space = self._reader.writable()
         try:
-            while self._over is None and not self._paused:
-                count = (
-                    os.readv(self._fd, (self._reader.writable(),))
-                    if self._tls is None
-                    else self._sock.recv_into(self._reader.writable())
-                )
-                if not count:
-                    self._finish("the connection was closed without a close frame")
-                    return
-                self._take(count)
-                if self._tls is None or not self._tls.pending():
-                    return
+            # Not gevent's recv_into(), whose layers cost more than the system call.
+            count = os.readv(self._fd, (space,)) if self._tls is None else self._read_records(space)
         except (BlockingIOError, stdlib_ssl.SSLWantReadError):
-            pass
+            return
         except stdlib_ssl.SSLWantWriteError:
             self._write_watcher.start(self._writable)
+            return
         except OSError as problem:
             self._finish(_describe(problem))
+            return
+        if not count:
+            self._finish("the connection was closed without a close frame")
+            return
+        self._take(count)
+        if self._tls is not None and self._tls.pending():
+            self._readable()
+
+    def _read_records(self, space: memoryview) -> int:
+        """Read TLS records into ``space``; raise what the first of them raises.
+
+        Each takes a call. To find out that there is no more is dear, so that it is only tried while
+        the peer sends much: a turn of the loop for each record would be dearer then.
+        """
+        assert self._tls is not None
+        count: int = self._tls.recv_into(space)
+        if time.monotonic() - self.last_heard > _BUSY:
+            return count
+        with contextlib.suppress(OSError):  # also what is to be read next time; the end comes again
+            while len(space) - count > 0:
+                more = self._tls.recv_into(space[count:])
+                if not more:
+                    break
+                count += more
+        return count
 
     def _take(self, count: int) -> None:
         """Handle ``count`` bytes that were just written to the reader."""
