@@ -35,6 +35,7 @@ from .protocol.packets import MediaPacket
 from .protocol.urls import Endpoint
 from .transport.clock import Deadline
 from .transport.connect import Proxy, open_connection
+from .transport.turns import take_turn
 from .transport.websocket import Closed, WebSocket
 
 __all__ = ["Channel", "Dialling"]
@@ -187,6 +188,7 @@ class Channel:
             raise HandshakeClosed(self.name, closed.code, closed.reason) from None
         finally:
             self._answers.pop(answer_type, None)
+        take_turn()
         assert isinstance(answer, answer_type)
         if answer.status is None:
             raise HandshakeMalformed(self.name, "it has no status_code")

@@ -45,6 +45,7 @@ from .transport import watchdog
 from .transport.clock import Deadline, waitable
 from .transport.forks import forget_in_child
 from .transport.greenlets import Crew
+from .transport.turns import take_turn
 from .wishes import Wishes
 
 __all__ = ["Session"]
@@ -143,6 +144,7 @@ class Session:
 
     def _run(self) -> None:
         try:
+            take_turn()
             self._join()
             while not self._ending.is_set():
                 self._watch()

@@ -18,6 +18,7 @@ from .._version import __version__
 from ..errors import ConfigurationError, ConnectError, TlsError
 from ..protocol.urls import Endpoint
 from .clock import Deadline, waitable
+from .turns import take_turn
 
 __all__ = ["Opened", "Proxy", "open_connection", "tls_context"]
 
@@ -140,6 +141,7 @@ class _Attempt:
             if proxy:
                 self.step = "proxy"
                 self._tunnel(proxy)
+            take_turn()
             if self.endpoint.secure:
                 self.step = "tls"
                 # In two steps, so that a socket whose handshake is cut short gets closed too.
@@ -147,6 +149,7 @@ class _Attempt:
                     self._sock, server_hostname=host, do_handshake_on_connect=False
                 )
                 secured.do_handshake()
+                take_turn()
             self.step = "http"
             opened = self._upgrade()
         except stdlib_ssl.SSLCertVerificationError as problem:
@@ -173,7 +176,7 @@ class _Attempt:
         Each gets a fair share of the time that is left. So where one is a black hole, as IPv6 is in
         networks that have it only half, the next one still gets its turn.
         """
-        found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+        found = _numeric(host, port) or socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
         self.step = "tcp"
         refused: OSError = ConnectionRefusedError()
         for untried, (family, kind, protocol, _, address) in zip(
@@ -234,6 +237,15 @@ class _Attempt:
             raise self.failed("the server uses an extension, such as compression, unasked")
         assert self._sock is not None
         return Opened(self._sock, reader.rest(), headers)
+
+
+def _numeric(host: str, port: int) -> list[Any]:
+    """Return what an address that is no name means: for that nobody need be asked in a thread."""
+    flags = stdlib_socket.AI_NUMERICHOST
+    try:
+        return stdlib_socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, flags)
+    except (stdlib_socket.gaierror, UnicodeError):
+        return []
 
 
 def _certificate_advice(problem: stdlib_ssl.SSLCertVerificationError) -> str:

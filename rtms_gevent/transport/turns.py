@@ -1,0 +1,60 @@
+"""Turns of the loop for work that can wait a little, such as joining.
+
+When five hundred streams are joined at once, half a second of work becomes ready at about the same
+time, and gevent would do it in one go, while nothing is read of the streams that run already. So
+each step of joining waits for its turn: one step for each turn of the loop, which reads in between.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import gevent
+from gevent.hub import Hub
+
+from .hubs import current_hub
+
+__all__ = ["take_turn"]
+
+#: Attribute of a hub: its queue.
+_QUEUE = "_rtms_gevent_turns"
+
+
+class _Queue:
+    def __init__(self, hub: Hub) -> None:
+        self._waiting: deque[Any] = deque()
+        self._timer = hub.loop.timer(0.0)
+
+    def wait(self, hub: Hub) -> None:
+        greenlet = gevent.getcurrent()
+        self._waiting.append(greenlet)
+        if len(self._waiting) == 1:
+            self._timer.start(self._next)
+        try:
+            hub.switch()
+        except BaseException:  # killed, or out of time, while it waits
+            if greenlet in self._waiting:
+                self._waiting.remove(greenlet)
+            raise
+
+    def _next(self) -> None:
+        if not self._waiting:  # whoever waited was killed
+            return
+        greenlet = self._waiting.popleft()
+        if self._waiting:
+            self._timer.start(self._next)
+        greenlet.switch()
+
+
+def take_turn() -> None:
+    """Wait until the loop has read what there was, and nobody who came before still waits.
+
+    For greenlets, never for the hub itself.
+    """
+    hub = current_hub()
+    queue: _Queue | None = getattr(hub, _QUEUE, None)
+    if queue is None:
+        queue = _Queue(hub)
+        setattr(hub, _QUEUE, queue)
+    queue.wait(hub)

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import gevent
+import pytest
+
+from rtms_gevent.transport.turns import take_turn
+
+
+def test_one_passes_in_each_turn_of_the_loop_in_the_order_they_came():
+    passed = []
+
+    def work(name):
+        take_turn()
+        passed.append((name, gevent.get_hub().loop.iteration))
+
+    gevent.joinall([gevent.spawn(work, name) for name in range(10)])
+    assert [name for name, _ in passed] == list(range(10))
+    turns = [turn for _, turn in passed]
+    assert len(set(turns)) == len(turns)
+
+
+@pytest.mark.parametrize("victim", [0, 1, 2])
+def test_who_is_killed_while_waiting_holds_nobody_up(victim):
+    passed = []
+    greenlets = [gevent.spawn(lambda name: (take_turn(), passed.append(name)), n) for n in range(3)]
+    gevent.sleep(0)  # they have begun to wait
+    greenlets[victim].kill(block=False)
+    gevent.joinall(greenlets)
+    assert passed == [name for name in range(3) if name != victim]
+
+
+def test_a_time_limit_holds_while_waiting():
+    def impatient():
+        with pytest.raises(gevent.Timeout), gevent.Timeout(0.0):
+            take_turn()
+            gevent.sleep(1)
+
+    gevent.joinall([gevent.spawn(impatient) for _ in range(3)], raise_error=True)
+    gevent.spawn(take_turn).join(1)
