@@ -22,6 +22,7 @@ from .errors import NotJoinedError, UsageError
 from .outlets import BATCH, AsyncioOutlet, ExecutorOutlet, InlineOutlet, Outlet, is_async
 from .transport import hubs
 from .transport.hubs import HubThread
+from .transport.turns import take_turn
 
 if TYPE_CHECKING:
     from .client import Client
@@ -147,6 +148,7 @@ class Home:
 
     def run_waiting(self, key: object) -> None:
         """Run what :meth:`submit` got, unless it has run or was taken back. Only on the hub."""
+        take_turn()  # many may have been asked for at once, and streams run meanwhile
         function = self.withdraw(key)
         if function is not None:
             function()

@@ -23,23 +23,26 @@ def main() -> None:
     clients = []
 
     def join(url, ids, joined):
-        host = urllib.parse.urlsplit(url).hostname
         for stream in ids:
-            client = rtms.Client()
-            register = getattr(client, f"on_{task.workload.media}_data")
-            register(meter.packet)
-            client.on_join_confirm(joined)
-            client.join(
-                meeting_uuid=stream,
-                rtms_stream_id=stream,
-                server_urls=url,
-                client=CLIENT_ID,
-                secret=CLIENT_SECRET,
-                ca=task.ca or None,
-                allowed_hosts=host,
-                timeout=_TIMEOUT,
-            )
-            clients.append(client)
+            # As the Flask extension does it for each webhook.
+            rtms.run_soon(join_one, url, stream, joined)
+
+    def join_one(url, stream, joined):
+        client = rtms.Client()
+        register = getattr(client, f"on_{task.workload.media}_data")
+        register(meter.packet)
+        client.on_join_confirm(joined)
+        client.join(
+            meeting_uuid=stream,
+            rtms_stream_id=stream,
+            server_urls=url,
+            client=CLIENT_ID,
+            secret=CLIENT_SECRET,
+            ca=task.ca or None,
+            allowed_hosts=urllib.parse.urlsplit(url).hostname,
+            timeout=_TIMEOUT,
+        )
+        clients.append(client)
 
     def join_late():
         meter.joining(late=True)
@@ -51,7 +54,8 @@ def main() -> None:
 
     meter = Meter(task, on_done=done.set, on_begin=plan_late)
     meter.joining()
-    join(task.url, task.ids(), meter.joined)
+    # In a greenlet, as webhooks come.
+    gevent.spawn(join, task.url, task.ids(), meter.joined)
     done.wait()
     dropped = sum(sum(client.dropped.values()) for client in clients)
     meter.report(dropped=dropped, version=rtms.__version__)

@@ -184,7 +184,7 @@ class FrameReader:
         if count < self._least or self._end + count == len(self._buffer):
             self._fit(count)
         self._end = end = self._end + count
-        buffer, start, checks = self._buffer, self._start, self._check_utf8
+        buffer, start, limit = self._buffer, self._start, self._limit
         while end - start >= 2 and not self._stopped:
             first, length = buffer[start], buffer[start + 1]
             if length < 126:
@@ -201,19 +201,17 @@ class FrameReader:
                 payload = start + 10
             else:
                 raise FrameError("a server must not mask frames")
+            stop = payload + length
             # An unfragmented message is what nearly always comes; all else is looked at closer.
             plain = (first == 0x81 or first == 0x82) and not self._fragmented
-            if not plain:
+            if not plain or length > limit:
                 self._check(first, length)
-            if length > self._limit or not plain:
-                self._check_size(first, length)
-            stop = payload + length
             if stop > end:
                 self._missing = stop - end
-                if checks:
+                if self._check_utf8:
                     self._check_text(first, self._view[payload:end], whole=False)
                 return
-            if checks:
+            if self._check_utf8:
                 self._check_text(first, self._view[payload:stop], whole=True)
             self._start = start = stop
             if plain:
@@ -226,13 +224,8 @@ class FrameReader:
                     opcode, joined = message
                     yield opcode, joined, 0, len(joined)
 
-    def _check_size(self, first: int, length: int) -> None:
-        size = length + len(self._joined)
-        if size > self._limit and not first & 0x08:
-            raise FrameError(f"message of {size} bytes, the limit is {self._limit}", 1009)
-
     def _check(self, first: int, length: int) -> None:
-        """Apply the rules that an unfragmented message cannot break."""
+        """Apply the rules that an unfragmented message of a fitting size cannot break."""
         opcode, final = first & 0x0F, first & 0x80
         if first & 0x70:
             raise FrameError("reserved bits are set, though no extension was agreed on")
@@ -248,6 +241,9 @@ class FrameReader:
             raise FrameError(f"reserved opcode {opcode}")
         elif not self._fragmented:
             raise FrameError("a continuation of nothing")
+        size = length + len(self._joined)
+        if size > self._limit and not first & 0x08:
+            raise FrameError(f"message of {size} bytes, the limit is {self._limit}", 1009)
 
     def _join(self, first: int, view: memoryview) -> tuple[int, bytes] | None:
         """Add a fragment; return the message when it was the last one."""

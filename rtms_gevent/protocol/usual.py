@@ -75,7 +75,7 @@ def _make() -> UsualMedia:
     unusual = (msgspec.MsgspecError, ValueError)
     decode_base64 = pybase64.b64decode
     new_packet = tuple.__new__  # half the cost of MediaPacket(...)
-    kinds = _KINDS
+    kinds, large, seconds = _KINDS, _LARGE, _SECONDS
     people: dict[tuple[int, str], Metadata] = {}
 
     def metadata_of(who: tuple[int, str]) -> Metadata:
@@ -86,7 +86,7 @@ def _make() -> UsualMedia:
 
     def decode(buffer: bytearray | bytes, start: int, stop: int) -> MediaPacket | None:
         try:
-            if stop - start < _LARGE:
+            if stop - start < large:
                 message = parse(buffer[start:stop])
                 content = message.content
                 data = content.data
@@ -104,11 +104,11 @@ def _make() -> UsualMedia:
                 data = decode_base64(memoryview(buffer)[begin:end], None, True)
         except unusual:
             return None
-        number, timestamp = message.msg_type, content.timestamp
-        if number not in kinds or timestamp < _SECONDS:
+        kind, timestamp = kinds.get(message.msg_type), content.timestamp
+        if kind is None or timestamp < seconds:
             return None
         who = (content.user_id, content.user_name)
         metadata = people[who] if who in people else metadata_of(who)
-        return new_packet(MediaPacket, (kinds[number], data, timestamp, metadata))
+        return new_packet(MediaPacket, (kind, data, timestamp, metadata))
 
     return decode

@@ -271,6 +271,8 @@ class _Bounded:
     def recv(self, size: int) -> bytes:
         if not self._buffer:
             self._buffer = self._sock.recv(max(1, self._read_ahead))
+            if self._read_ahead > 1:
+                take_turn()  # many answers may have come at once, and reading one takes a while
         chunk, self._buffer = self._buffer[:size], self._buffer[size:]
         self._left -= len(chunk)
         if self._left < 0:

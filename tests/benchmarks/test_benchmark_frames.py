@@ -19,7 +19,10 @@ def read(data):
         count = min(len(space), len(data))
         space[:count] = data[:count]
         data = data[count:]
-        messages += [codec.decode(payload) for _, payload in reader.received(count)]
+        messages += [
+            codec.decode(bytes(buffer[start:stop]))
+            for _, buffer, start, stop in reader.received(count)
+        ]
     return messages
 
 
@@ -50,7 +53,7 @@ def test_lengths_of_frames(size):
         count = min(len(space), len(data))
         space[:count] = data[:count]
         data = data[count:]
-        payloads += [bytes(payload) for _, payload in reader.received(count)]
+        payloads += [bytes(buffer[start:stop]) for _, buffer, start, stop in reader.received(count)]
     assert payloads == [bytes(size)]
 
 
