@@ -1,0 +1,103 @@
+"""What a packet costs, counted and not timed: so that nobody makes it dearer unawares.
+
+The limits are what it takes today. Whoever needs more says why beside the new number.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+import gevent
+import pytest
+from gevent.event import AsyncResult
+from support.rawserver import frame
+
+from rtms_gevent.transport import websocket
+
+pytest.importorskip("msgspec")
+pytest.importorskip("pybase64")
+
+MESSAGE = (
+    b'{"msg_type":14,"content":{"user_id":16778240,"user_name":"Ada","data":"'
+    + b"QUJD" * 54
+    + b'","timestamp":1738392033699,"length":162}}'
+)
+
+
+@pytest.fixture
+def feed(join, meeting, client, monkeypatch):
+    """Return what lets a joined client's media socket read some frames at once, in the hub."""
+    got = []
+    client.on_audio_data(lambda *arguments: got.append(arguments[1]))
+    join()
+    meeting.send_audio(b"first")
+    with gevent.Timeout(5):
+        while not got:
+            gevent.sleep(0.01)
+    (channel,) = client._session._sockets._media.values()
+    socket = channel._socket
+    real, chunks, reads = os.readv, [], []
+
+    def readv(descriptor, buffers):
+        if descriptor != socket._fd or not chunks:
+            return real(descriptor, buffers)
+        reads.append(descriptor)
+        chunk = chunks.pop()
+        buffers[0][: len(chunk)] = chunk
+        return len(chunk)
+
+    monkeypatch.setattr(websocket.os, "readv", readv)
+
+    def run(frames, times=1, watch=None):
+        """Let frames arrive together, so many times; ``watch`` is sys.setprofile's function."""
+        got.clear()
+        done = AsyncResult()
+
+        def in_hub():
+            for _ in range(times):
+                chunks.append(frame(1, MESSAGE) * frames)
+                sys.setprofile(watch)
+                try:
+                    socket._readable()
+                finally:
+                    sys.setprofile(None)
+            done.set(True)
+
+        gevent.get_hub().loop.run_callback(in_hub)
+        done.get(timeout=10)
+        assert got == [162] * (frames * times)
+
+    run.reads = reads
+    yield run
+    client.leave()
+
+
+@pytest.mark.parametrize(("frames", "limit"), [(1, 40), (10, 16)])
+def test_function_calls_per_message(feed, frames, limit):
+    """Python's and C's. A lot shares those of accounting, inbox and waking."""
+    calls = []
+
+    def watch(_, event, __):
+        if event in ("call", "c_call"):
+            calls.append(event)
+
+    feed(frames)  # what is made with the first packet
+    feed(frames, 10, watch)
+    assert len(calls) / (10 * frames) <= limit
+
+
+def test_one_system_call_per_read_and_none_that_fails(feed):
+    feed(1, 50)
+    assert len(feed.reads) == 50
+
+
+def test_nothing_is_kept_of_what_was_delivered(feed):
+    feed(10, 100)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    feed(10, 1000)
+    gc.collect()
+    # Ten thousand packets, of which each would leave one block at least.
+    assert sys.getallocatedblocks() - before < 1000
