@@ -14,6 +14,7 @@ from .enums import MessageType, StatusCode
 from .errors import (
     ConnectError,
     ConnectionLost,
+    FrameError,
     HandshakeClosed,
     HandshakeMalformed,
     HandshakeRejected,
@@ -285,7 +286,7 @@ class Channel:
                     self._on_packets(lot, False)
                     lot, kind = [], None
                 self._take(memoryview(buffer)[start:stop])
-        except BaseException:  # something about the next message is wrong
+        except FrameError:  # what came before is good
             if lot:
                 self._on_packets(lot, False)
             raise

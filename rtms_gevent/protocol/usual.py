@@ -72,7 +72,7 @@ def _decoder() -> msgspec.json.Decoder[Any]:
 
 def _make() -> UsualMedia:
     parse = _decoder().decode
-    unusual = (msgspec.MsgspecError, ValueError)
+    unusual = (msgspec.MsgspecError, ValueError, RecursionError)
     decode_base64 = pybase64.b64decode
     new_packet = tuple.__new__  # half the cost of MediaPacket(...)
     kinds, large, seconds = _KINDS, _LARGE, _SECONDS

