@@ -258,6 +258,11 @@ class Channel:
         if self._socket is not None:
             self._socket.closed.wait(timeout)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more can come: the socket ended, or was never open."""
+        return self._socket is None or self._closed is not None
+
     def abort(self) -> None:
         """Close at once. Never waits."""
         self._closing = True

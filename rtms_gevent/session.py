@@ -164,7 +164,10 @@ class Session:
         else:
             logger.error("stream %s is over: %s", self.order.stream, self.end)
             self._tell_error(self.end.error, "reconnect" if self._was_joined else "join")
-        self._sockets.close()
+        closing = _now_ms()
+        late = self._sockets.close()
+        for kind in self._on(late) if late else ():
+            self.accounts[kind].went_down(closing, "the server did not finish in time")
         for account in self.accounts.values():
             gap = account.ended(_now_ms())
             if gap is not None:

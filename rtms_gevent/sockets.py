@@ -406,17 +406,22 @@ class Sockets:
 
     # -- closing -----------------------------------------------------------------------------------
 
-    def close(self, patience: float | None = None) -> None:
+    def close(self, patience: float | None = None) -> list[MediaDataType]:
         """Close all sockets, and make ready to :meth:`connect` again. Waits for answers.
 
         What the server has sent before its own close frame is still handed on.
 
         Args:
             patience: Seconds to wait at most, if that is less than ``Timeouts.close``.
+
+        Returns:
+            The media sockets (as :attr:`media` has them) whose end was not reached in time.
         """
-        channels, self._media = self._all, {}
+        media, channels = self._media, self._all
+        self._media = {}
         self._signaling = self._signaling_channel()
-        self._close(channels, patience)
+        late = self._close(channels, patience)
+        return [kind for kind, channel in media.items() if channel in late]
 
     def abort(self) -> None:
         """Close what is not closed yet, at once."""
@@ -427,7 +432,8 @@ class Sockets:
         """Close these media sockets; see :meth:`close`."""
         self._close([self._media.pop(kind) for kind in kinds if kind in self._media], patience)
 
-    def _close(self, channels: list[Channel], patience: float | None) -> None:
+    def _close(self, channels: list[Channel], patience: float | None) -> list[Channel]:
+        """Close channels; return those whose server said nothing to that in time."""
         for channel in channels:
             channel.close()
         seconds = self.order.dialling.timeouts.close
@@ -435,6 +441,7 @@ class Sockets:
         try:
             for channel in channels:
                 channel.wait_closed(deadline.left())
+            return [channel for channel in channels if not channel.has_ended]
         finally:  # also where we are killed while we wait
             for channel in channels:
                 channel.abort()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
+import gevent
 import pytest
+from gevent.event import Event
 from support.recorder import Recorder, wait_until
 
 from rtms_gevent import Client, HandshakeRejected, StatusCode, Timeouts, TlsError, signals
@@ -348,3 +350,21 @@ def test_a_failover_is_followed(dies, told_by_webhook):
     assert meeting.server_urls != old
     assert "signaling" in {what for what, _ in recorder.of("interrupted")}
     assert recorder.of("leave") == []
+
+
+def test_an_end_that_is_not_reached_is_a_gap(join, meeting, impatient, monkeypatch):
+    """What a server still had to send when we stopped waiting for it is not lost silently."""
+    recorder = Recorder(impatient, "transcript_data", "audio_data", "media_gap", "leave")
+    join(impatient)
+    meeting.send_transcript("heard")
+    recorder.wait_for("transcript_data")
+    (connection,) = meeting.connections("transcript")
+    let_go = Event()
+    monkeypatch.setattr(connection._socket, "handle_close", lambda *_: let_go.wait())
+    stopping = gevent.spawn(meeting.stop, 6)
+    impatient.wait(5)
+    let_go.set()
+    stopping.join()
+    ((gap,),) = recorder.of("media_gap")
+    assert (gap.media_type.name, gap.cause) == ("TRANSCRIPT", "the server did not finish in time")
+    assert recorder.of("leave") == [(6,)]
