@@ -10,6 +10,7 @@ from gevent.event import Event
 
 from .backlog import ANY, Backlog, DropRules
 from .config import InboxLimits
+from .transport.clock import A_MOMENT
 from .transport.greenlets import Crew
 from .transport.hubs import current_hub
 
@@ -19,7 +20,6 @@ __all__ = ["TURN", "Inbox"]
 TURN = 0.02
 #: What hub.switch() ends in, without its search for an attribute that no greenlet of ours has.
 _switch = greenlet.greenlet.switch
-_A_MOMENT = 0.001  # libuv's least
 
 
 class Inbox(Backlog):
@@ -152,7 +152,7 @@ class Inbox(Backlog):
                     if items:
                         # Much may wait, and functions that only compute never let go by themselves.
                         # Not sleep(0): gevent reads no socket before fifty of these.
-                        gevent.sleep(_A_MOMENT)
+                        gevent.sleep(A_MOMENT)
                 self._is_dropping = False
                 if self._idle is not None:
                     self._idle.set()
