@@ -36,6 +36,8 @@ _READ, _WRITE = 1, 2
 _MAX_OUTBOX = 1024 * 1024
 #: Seconds that the peer gets, after the last frame, to close the connection.
 _PARTING = 1.0
+#: Reads of one socket before others get their turn.
+_MOST_READS = 8
 #: Seconds between reads below which a peer counts as one that sends much.
 _BUSY = 0.002
 #: Seconds after a pause in which an end that we learn of may have come during the pause.
@@ -200,26 +202,33 @@ class WebSocket:
             # libuv watches a broken connection no more, though what came before may be unread.
             self._read_watcher.stop()
             self._watch()
+        for _ in range(_MOST_READS):
+            if not self._read_once():
+                return
+        # There is more that the kernel knows nothing of, so that it will not call us.
+        self._loop.run_callback(self._readable)
+
+    def _read_once(self) -> bool:
+        """Receive and handle what fits into the buffer; return whether OpenSSL holds more."""
         if self._over is not None or self._paused:
-            return
+            return False
         space = self._reader.writable()
         try:
             # Not gevent's recv_into(), whose layers cost more than the system call.
             count = os.readv(self._fd, (space,)) if self._tls is None else self._read_records(space)
         except (BlockingIOError, stdlib_ssl.SSLWantReadError):
-            return
+            return False
         except stdlib_ssl.SSLWantWriteError:
             self._write_watcher.start(self._writable)
-            return
+            return False
         except OSError as problem:
             self._finish(_describe(problem))
-            return
+            return False
         if not count:
             self._finish("the connection was closed without a close frame")
-            return
+            return False
         self._take(count)
-        if self._tls is not None and self._tls.pending():
-            self._readable()
+        return self._tls is not None and self._tls.pending() > 0
 
     def _read_records(self, space: memoryview) -> int:
         """Read TLS records into ``space``; raise what the first of them raises.

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import socket as stdlib_socket
+import ssl as stdlib_ssl
+import struct
 import subprocess
 import sys
+import threading
 import time
 
 import gevent
@@ -21,6 +25,7 @@ from support.rawserver import (
     frame,
     hang,
     server_context,
+    upgrade_response,
 )
 
 from rtms_gevent.errors import ConnectionLost
@@ -115,6 +120,44 @@ def test_early_bytes_are_read():
         client = Client(s)
         assert client.wait_for(2) == [b"hi", b"you"]
         client.socket.abort("test over")
+
+
+def test_a_server_that_sends_without_pause_is_read_without_a_hitch(authority, ca_path, caplog):
+    """OpenSSL then always holds more than was asked for, and the kernel never calls."""
+    tls = stdlib_ssl.SSLContext(stdlib_ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(tls)
+    listener = stdlib_socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        accepted, _ = listener.accept()
+        with tls.wrap_socket(accepted, server_side=True) as sock:
+            request = b""
+            while b"\r\n\r\n" not in request:
+                request += sock.recv(4096)
+            sock.sendall(upgrade_response(request.partition(b"\r\n\r\n")[0]))
+            for number in range(3000):
+                sock.sendall(frame(BINARY, struct.pack("!I", number) + bytes(20_000)))
+            sock.sendall(frame(CLOSE, b"\x03\xe8"))
+            sock.recv(4096)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    numbers = []
+
+    def keep(messages):
+        for _, buffer, start, _ in messages:
+            numbers.append(struct.unpack_from("!I", buffer, start)[0])
+
+    class Server:
+        def url(self, host):
+            return f"wss://{host}:{listener.getsockname()[1]}/"
+
+    client = Client(Server(), context=tls_context(ca_path), on_messages=keep)
+    assert client.wait_closed(30).clean
+    thread.join()
+    listener.close()
+    assert numbers == list(range(3000))
+    assert not caplog.records
 
 
 def test_sends_text_and_binary_masked(context):
