@@ -108,7 +108,6 @@ class Inbox(Backlog):
         if self._is_asleep and not self._held:
             if at_once and self._greenlet is not None and not self._greenlet.dead:
                 # Waking it through the loop would cost a turn of that, 3 us: as much as reading.
-                self._is_asleep = False
                 self._greenlet.switch()
             else:
                 self._wake()
@@ -133,12 +132,12 @@ class Inbox(Backlog):
             self._wake()
 
     def _wake(self) -> None:
-        self._is_asleep = False
         if self._greenlet is None or self._greenlet.dead:
             self._greenlet = self._crew.spawn(self._name, self._run)
         else:
             # A parked greenlet costs a third of an Event and a fourteenth of a new greenlet.
             self._loop.run_callback(self._greenlet.switch)
+        self._is_asleep = False
 
     def _run(self) -> None:
         hub, items, deliver = current_hub(), self.items, self._deliver
@@ -160,6 +159,7 @@ class Inbox(Backlog):
                     break
                 self._is_asleep = True
                 _switch(hub)
+                self._is_asleep = False
         finally:
             # Also where what a function raised ends greenlets (GreenletExit), or came from a timer
             # that it left behind: another greenlet takes over then, and nobody may wait for this.
