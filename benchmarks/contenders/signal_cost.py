@@ -1,4 +1,4 @@
-"""What it costs to send a signal of this package that nobody listens to."""
+"""What it costs not to send a signal of this package that nobody listens to, for each packet."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def main() -> None:
 
 
 def _emit(sender: object, data: bytes, metadata: Metadata) -> int:
+    signal = signals.audio_data
     begin = time.perf_counter_ns()
     for _ in range(_TIMES):
-        signals.emit(
-            signals.audio_data, sender, data=data, size=160, timestamp=1, metadata=metadata
-        )
+        if signal.receivers:  # as where packets are delivered
+            signals.emit(signal, sender, data=data, size=160, timestamp=1, metadata=metadata)
     return time.perf_counter_ns() - begin
 
 
