@@ -75,11 +75,18 @@ class Page:
         self.driver.get(url)
         self.wait(lambda: self.text("#connection-text") == "Connected")
 
-    def choose(self, script: Script, uuid: str) -> None:
-        """Turn to the stream of this test; others may be on the stage too."""
-        button = (
+    def _button(self, uuid: str) -> str:
+        return (
             f"[...document.querySelectorAll('.stream')].find((one) => one.title.includes({uuid!r}))"
         )
+
+    def title(self, uuid: str) -> str:
+        """What the button of a stream says of it."""
+        return str(self.run(f"{self._button(uuid)}.title"))
+
+    def choose(self, script: Script, uuid: str) -> None:
+        """Turn to the stream of this test; others may be on the stage too."""
+        button = self._button(uuid)
         self.wait(lambda: self.run(button))
         self.driver.execute_script(f"{button}.click()")
         self.wait(lambda: self.text("#uuid") == uuid)
@@ -133,6 +140,8 @@ def test_a_meeting_is_shown_as_it_happens(page: Page, theatre: Theatre, script: 
     page.wait(lambda: page.texts("#counters tr[data-media='chat'] td")[0] == "1")
 
     theatre.act(script.end())
+    page.wait(lambda: "Ended" in page.title("uuid-happens"))
+    page.choose(script, "uuid-happens")  # it goes on to what is live, if another test left that
     page.wait(lambda: page.text("#state") == "Ended: meeting ended")
 
 

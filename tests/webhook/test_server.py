@@ -648,7 +648,7 @@ def test_a_forked_child_accepts_nothing() -> None:
             response.send(str(os.getpid()))
 
         server.start(decide)
-        gevent.sleep(0)
+        gevent.sleep(0.05)  # a few turns of the loop: it accepts now
         ours, its = os.pipe()
         if not os.fork():
             os.close(its)
