@@ -129,7 +129,9 @@ class HubThread:
     def __init__(self) -> None:
         """Start it."""
         self._greenlets = Group()
-        ready = monkey.get_original("_thread", "allocate_lock")()
+        allocate_lock = monkey.get_original("_thread", "allocate_lock")
+        self._running, ready = allocate_lock(), allocate_lock()
+        self._running.acquire()
         ready.acquire()
         start_native_thread(lambda: self._run(ready.release))
         ready.acquire()
@@ -144,7 +146,11 @@ class HubThread:
             stopped.wait()
             self._greenlets.kill(timeout=_LAST_WORDS)
         finally:
+            # Before the loop: libuv's would wait for it for ever.
+            wake.stop()
+            wake.close()
             hub.destroy(destroy_loop=True)
+            self._running.release()
 
     def spawn(self, function: Callable[..., object], *arguments: Any) -> None:
         """Run ``function`` in a greenlet of its own. Returns at once. An exception is logged."""
@@ -161,8 +167,13 @@ class HubThread:
         self._greenlets.spawn(function, *arguments)
 
     def stop(self) -> None:
-        """Kill what still runs, and end the thread. Never waits, and is to be called once."""
+        """Kill what still runs, and end the thread. To be called once.
+
+        Waits for that a moment, natively: an interpreter that ends meanwhile might crash in a loop
+        that is being destroyed. Who blocks the thread for longer is left behind.
+        """
         self._stop.send()
+        self._running.acquire(True, 2 * _LAST_WORDS)
 
 
 def start_native_thread(function: Callable[[], None]) -> None:

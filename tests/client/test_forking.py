@@ -77,16 +77,8 @@ HOSTS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("host", "loop"),
-    [
-        (host, loop)
-        for host in HOSTS
-        for loop in ("libev-cext", "libuv")
-        # With libuv such a process may crash at its very end; docs/concurrency.md says so.
-        if (host, loop) != ("beside a loop in a thread", "libuv")
-    ],
-)
+@pytest.mark.parametrize("loop", ["libev-cext", "libuv"])
+@pytest.mark.parametrize("host", HOSTS)
 def test_the_parent_loses_nothing(host, loop, simulator, meeting):
     patch, in_callback, main = HOSTS[host]
     code = SCRIPT.format(patch=patch, in_callback=in_callback, main=main)
