@@ -210,7 +210,7 @@ class Delivery:
                             if result is not None and inspect.iscoroutine(result):
                                 result.close()
                                 raise UsageError(ASYNC_OUTSIDE)
-                        except (Exception, gevent.Timeout, gevent.GreenletExit) as problem:  # noqa: BLE001
+                        except (Exception, gevent.Timeout, gevent.GreenletExit) as problem:  # noqa: BLE001 - told
                             self._report_failure(name, problem, 1)
                     if signal.receivers:
                         self._guarded(self._send_media, signal, packet)

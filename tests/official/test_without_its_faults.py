@@ -154,6 +154,28 @@ def test_two_loops_in_two_threads(simulator, begin):
             loop.join(5)
 
 
+def test_subscribing_in_another_thread_while_media_come(simulator, begin, meeting, client):
+    """There, each call may freeze the process: two locks are taken in two orders."""
+    heard, joined = [], []
+    client.on_audio_data(lambda data, *_: heard.append(data))
+    client.on_join_confirm(joined.append)
+    loop = rtms.EventLoop()
+    loop.add(client)
+    begin()
+    loop.start()
+    try:
+        wait_until(lambda: joined == [0] and meeting.wait_ready(0))
+        for number in range(100):
+            meeting.send_audio(b"%d" % number)
+            client.subscribe_event([5])
+            client.unsubscribe_event([5])
+        wait_until(lambda: len(heard) == 100)
+        wait_until(lambda: subscriptions(meeting) == [5] * 100)
+    finally:
+        loop.stop()
+        loop.join(5)
+
+
 def test_a_callback_that_waits_costs_no_keep_alive(join, meeting, client):
     """There they are answered while the program polls, which a callback prevents."""
     begun, go_on = Event(), Event()
