@@ -273,7 +273,8 @@ class Channel:
 
     def _received(self, messages: Iterator[ReceivedMessage]) -> None:
         """Hand on what one read has brought: media in lots of one type, all else one by one."""
-        usual, conversation = self._usual_media, self._conversation
+        # Functions in attributes are not called there: Python takes a long way to do that.
+        conversation, usual, take = self._conversation, self._usual_media, self._on_packets
         lot: list[MediaPacket] = []
         kind = None
         try:
@@ -281,22 +282,23 @@ class Channel:
                 if usual is not None and conversation.takes_media:
                     packet = usual(buffer, start, stop)
                     if packet is not None:
-                        if packet[0] is not kind:
-                            if lot:
-                                self._on_packets(lot, False)
-                            kind, lot = packet[0], []
-                        lot.append(packet)
+                        if packet[0] is kind:
+                            lot.append(packet)
+                            continue
+                        if lot:
+                            take(lot, False)
+                        kind, lot = packet[0], [packet]
                         continue
                 if lot:
-                    self._on_packets(lot, False)
+                    take(lot, False)
                     lot, kind = [], None
                 self._take(memoryview(buffer)[start:stop])
         except FrameError:  # what came before is good
             if lot:
-                self._on_packets(lot, False)
+                take(lot, False)
             raise
         if lot:
-            self._on_packets(lot, True)
+            take(lot, True)
 
     def _take(self, payload: memoryview) -> None:
         """Handle one message that is not usual media."""

@@ -36,6 +36,10 @@ MEDIA_NAMES = {
     MediaDataType.CHAT: "chat_data",
 }
 
+_MEDIA_SIGNALS: dict[str, NamedSignal] = {
+    name: getattr(signals, name) for name in MEDIA_NAMES.values()
+}
+
 #: Names of the arguments of each notice, which are the arguments of the signal of that name.
 EVENTS: dict[str, tuple[str, ...]] = {
     "joining": ("stream_id", "uuid", "product"),
@@ -188,52 +192,54 @@ class Delivery:
 
     # -- media -------------------------------------------------------------------------------------
 
-    def media(self, kind: MediaDataType) -> Callable[[Inbox], None]:
-        """Return what delivers packets of one type, for a turn."""
-        name, outlets, functions = MEDIA_NAMES[kind], self._outlets, self._callbacks.functions
-        signal: NamedSignal = getattr(signals, name)
+    def media(self, inbox: Inbox) -> None:
+        """Deliver the packets in ``inbox``, which has some, for a turn."""
+        if self._outlets.is_direct and self._context is None:
+            self._directly(inbox)
+        else:
+            self._in_batches(inbox)
 
-        def deliver(inbox: Inbox) -> None:
-            items, until = inbox.items, 0.0
-            is_direct = outlets.is_direct and self._context is None
-            while items:  # they are gone once the inbox is closed
-                if is_direct:
-                    # Nothing between the one callback and the packet: what Job would do besides is
-                    # written out, since that costs 1.5 us a packet, as much as all the rest.
-                    packet: MediaPacket = items.popleft()
-                    _, data, timestamp, metadata = packet
-                    size = len(data)
-                    inbox.size -= size
-                    if name in functions:
-                        try:
-                            result = functions[name](data, size, timestamp, metadata)
-                            if result is not None and inspect.iscoroutine(result):
-                                result.close()
-                                raise UsageError(ASYNC_OUTSIDE)
-                        except (Exception, gevent.Timeout, gevent.GreenletExit) as problem:  # noqa: BLE001 - told
-                            self._report_failure(name, problem, 1)
-                    if signal.receivers:
-                        self._guarded(self._send_media, signal, packet)
-                    inbox.delivered += 1
-                else:
-                    self._in_batches(inbox, name, signal)
-                if items:  # most often only one waits, and then no clock need be asked
-                    now = time.monotonic()
-                    until = until or now + TURN
-                    if now > until:
-                        return
+    def _directly(self, inbox: Inbox) -> None:
+        """Call the function here and now, for each packet."""
+        name, items, until = inbox.name, inbox.items, 0.0
+        functions, signal = self._callbacks.functions, _MEDIA_SIGNALS[name]
+        while True:
+            # Nothing between the one callback and the packet: what Job would do besides is written
+            # out, since that costs 1.5 us a packet, as much as all the rest.
+            packet: MediaPacket = items.popleft()
+            _, data, timestamp, metadata = packet
+            size = len(data)
+            inbox.size -= size
+            if name in functions:
+                try:
+                    result = functions[name](data, size, timestamp, metadata)
+                    if result is not None and inspect.iscoroutine(result):
+                        result.close()
+                        raise UsageError(ASYNC_OUTSIDE)
+                except (Exception, gevent.Timeout, gevent.GreenletExit) as problem:  # noqa: BLE001 - told
+                    self._report_failure(name, problem, 1)
+            if signal.receivers:
+                self._guarded(self._send_media, signal, packet)
+            inbox.delivered += 1
+            if not items:  # also where the inbox was closed meanwhile
+                return
+            now = time.monotonic()
+            until = until or now + TURN
+            if now > until:
+                return
 
-        return deliver
-
-    def _in_batches(self, inbox: Inbox, name: str, signal: NamedSignal) -> None:
+    def _in_batches(self, inbox: Inbox) -> None:
         """Let another thread or process call, for as many packets at once as it likes."""
-        count = min(self._outlets.batch(), len(inbox.items))
-        packets: list[MediaPacket] = [inbox.take() for _ in range(count)]
-        made = self._on_stage(self._batch, packets, name, signal)
-        inbox.delivered += made
-        inbox.undelivered += count - made
+        name, until = inbox.name, time.monotonic() + TURN
+        while inbox.items and time.monotonic() <= until:
+            count = min(self._outlets.batch(), len(inbox.items))
+            packets: list[MediaPacket] = [inbox.take() for _ in range(count)]
+            made = self._on_stage(self._batch, packets, name)
+            inbox.delivered += made
+            inbox.undelivered += count - made
 
-    def _batch(self, packets: list[MediaPacket], name: str, signal: NamedSignal) -> int:
+    def _batch(self, packets: list[MediaPacket], name: str) -> int:
+        signal = _MEDIA_SIGNALS[name]
         made = self._call(name, [(p.data, len(p.data), p.timestamp, p.metadata) for p in packets])
         if signal.receivers:
             for packet in packets:

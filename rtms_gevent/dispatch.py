@@ -85,8 +85,9 @@ class Dispatcher:
         found = self._media.get(kind)
         if found is None:
             limits: InboxLimits = getattr(self._limits, kind.name.lower())
-            deliver = self._delivery.media(kind)
-            found = self._make_inbox(self._crew, MEDIA_NAMES[kind], limits, kind, deliver)
+            found = self._make_inbox(
+                self._crew, MEDIA_NAMES[kind], limits, kind, self._delivery.media
+            )
             if self._holds_media:
                 found.hold()
             if self._delivery.closing.is_set:

@@ -515,9 +515,10 @@ class Session:
     def _on_packets(self, packets: list[MediaPacket], at_once: bool) -> None:
         """Take packets of one type, in their order."""
         kind = packets[0][0]
-        if kind not in self._lanes:
-            self._lanes[kind] = self.accounts[kind], self._dispatcher.inbox(kind)
-        account, inbox = self._lanes[kind]
+        lane = self._lanes.get(kind)
+        if lane is None:
+            lane = self._lanes[kind] = self.accounts[kind], self._dispatcher.inbox(kind)
+        account, inbox = lane
         now = time.time() * 1000
         if account.is_well:
             size = account.count(packets, now)

@@ -29,7 +29,11 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 #: fills it, since few big reads cost less, and shrinks again with those that do not need it.
 _CAPACITY = 4 * 1024
 _MOST = 256 * 1024
+#: A limit that no message keeps.
+_NONE = -1
 
+_HEADER = struct.Struct("!BBH").unpack_from
+_HEADER_SIZE = 4
 _LONG = struct.Struct("!Q").unpack_from
 _Utf8Decoder = codecs.getincrementaldecoder("utf-8")
 
@@ -85,6 +89,8 @@ class FrameReader:
         "_least",
         "_limit",
         "_missing",
+        "_most_plain",
+        "_size",
         "_start",
         "_stopped",
         "_utf8",
@@ -115,8 +121,13 @@ class FrameReader:
         self.on_control = on_control
         self._check_utf8 = check_utf8
         self._stopped = False
+        #: Bytes of the largest message that can be handed on as it is: _NONE while fragments are
+        #: being joined, and where all text is checked.
+        self._most_plain = _NONE if check_utf8 else max_message_size
+        capacity = max(capacity, _HEADER_SIZE)
         self._capacity = self._fitting = capacity
         self._least = 0  # a read of less does not need a buffer of this size
+        self._size = capacity
         self._buffer = bytearray(capacity)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0  # what was received and not yet handed out
@@ -128,12 +139,12 @@ class FrameReader:
 
     def writable(self) -> memoryview:
         """Return where to receive into: at least one byte, and more while a big frame arrives."""
-        size = len(self._buffer)
         if self._end == self._start:
             self._start = self._end = 0
-            if self._fitting != size:
+            if self._fitting != self._size:
                 self._resize(self._fitting)
             return self._view
+        size = self._size
         used = self._end - self._start
         if self._fitting > size:
             self._resize(self._fitting)
@@ -150,7 +161,7 @@ class FrameReader:
 
     def _fit(self, count: int) -> None:
         """Choose a size of the buffer for peers that send so much at a time."""
-        size = len(self._buffer)
+        size = self._size
         if size > _MOST:  # for one big message
             self._fitting = _MOST
         elif self._end + count == size:
@@ -162,6 +173,7 @@ class FrameReader:
 
     def _resize(self, capacity: int) -> None:
         used = bytes(self._view[self._start : self._end])
+        self._size = capacity
         self._buffer = bytearray(capacity)
         self._view = memoryview(self._buffer)
         self._view[: len(used)] = used
@@ -171,6 +183,7 @@ class FrameReader:
     def stop(self) -> None:
         """Let :meth:`received` yield nothing more."""
         self._stopped = True
+        self._most_plain = _NONE
 
     def received(self, count: int) -> Iterator[ReceivedMessage]:
         """Take ``count`` bytes that were written to :meth:`writable` into account.
@@ -181,10 +194,22 @@ class FrameReader:
         Raises:
             FrameError: the peer broke the rules, after everything before it was yielded.
         """
-        if count < self._least or self._end + count == len(self._buffer):
+        # One whole text message is what a read nearly always brings where streams are paced: 0.35
+        # us instead of 0.54.
+        if not self._end and self._least <= count < self._size:
+            first, length, extended = _HEADER(self._buffer)
+            payload = 2
+            if length == 126:
+                length, payload = extended, 4
+            if first == 0x81 and payload + length == count and length <= self._most_plain:
+                return iter(((TEXT, self._buffer, payload, count),))
+        return self._messages(count)
+
+    def _messages(self, count: int) -> Iterator[ReceivedMessage]:
+        if count < self._least or self._end + count == self._size:
             self._fit(count)
         self._end = end = self._end + count
-        buffer, start, limit = self._buffer, self._start, self._limit
+        buffer, start = self._buffer, self._start
         while end - start >= 2 and not self._stopped:
             first, length = buffer[start], buffer[start + 1]
             if length < 126:
@@ -203,16 +228,14 @@ class FrameReader:
                 raise FrameError("a server must not mask frames")
             stop = payload + length
             # An unfragmented message is what nearly always comes; all else is looked at closer.
-            plain = (first == 0x81 or first == 0x82) and not self._fragmented
-            if not plain or length > limit:
+            plain = (first == 0x81 or first == 0x82) and length <= self._most_plain
+            if not plain:
                 self._check(first, length)
+                if self._check_utf8:
+                    self._check_text(first, self._view[payload : min(stop, end)], stop <= end)
             if stop > end:
                 self._missing = stop - end
-                if self._check_utf8:
-                    self._check_text(first, self._view[payload:end], whole=False)
                 return
-            if self._check_utf8:
-                self._check_text(first, self._view[payload:stop], whole=True)
             self._start = start = stop
             if plain:
                 yield first & 0x0F, buffer, payload, stop
@@ -250,12 +273,14 @@ class FrameReader:
         self._fragmented = self._fragmented or first & 0x0F
         self._joined += view
         if not first & 0x80:
+            self._most_plain = _NONE
             return None
         opcode, message = self._fragmented, bytes(self._joined)
         self._fragmented, self._joined = 0, bytearray()
+        self._most_plain = _NONE if self._check_utf8 else self._limit
         return opcode, message
 
-    def _check_text(self, first: int, payload: memoryview, *, whole: bool) -> None:
+    def _check_text(self, first: int, payload: memoryview, whole: bool) -> None:
         """Check what there is of a frame's payload, if it is text."""
         if (first & 0x0F or self._fragmented) != TEXT:
             return

@@ -38,6 +38,7 @@ _MAX_OUTBOX = 1024 * 1024
 _PARTING = 1.0
 #: Reads of one socket before others get their turn.
 _MOST_READS = 8
+_NO_CLOSE_FRAME = "the connection was closed without a close frame"
 #: Seconds between reads below which a peer counts as one that sends much.
 _BUSY = 0.002
 #: Seconds after a pause in which an end that we learn of may have come during the pause.
@@ -175,13 +176,14 @@ class WebSocket:
         if self._over is None and not self._paused:
             self._watch()
             if self._tls is not None:
-                self._readable()
+                self._readable_tls()
 
     def _watch(self) -> None:
+        readable = self._readable if self._tls is None else self._readable_tls
         if self._is_libuv:
-            self._read_watcher.start(self._readable, pass_events=True)
-        else:  # what comes of it is not worth its cost
-            self._read_watcher.start(self._readable)
+            self._read_watcher.start(self._readable_libuv, readable, pass_events=True)
+        else:
+            self._read_watcher.start(readable)
 
     @property
     def is_paused(self) -> bool:
@@ -197,52 +199,69 @@ class WebSocket:
         just_now = self._paused or now - self._resumed_at < _CATCHING_UP
         return now - self._paused_at if just_now else 0.0
 
-    def _readable(self, events: int = 0) -> None:
+    def _readable_libuv(self, events: int, readable: Callable[[], None]) -> None:
         if events < 0:
-            # libuv watches a broken connection no more, though what came before may be unread.
+            # A broken connection is watched no more, though what came before may be unread.
             self._read_watcher.stop()
             self._watch()
-        for _ in range(_MOST_READS):
-            if not self._read_once():
-                return
-        # There is more that the kernel knows nothing of, so that it will not call us.
-        self._loop.run_callback(self._readable)
+        if self._is_reading:
+            readable()
 
-    def _read_once(self) -> bool:
-        """Receive and handle what fits into the buffer; return whether OpenSSL holds more."""
-        if self._over is not None or self._paused:
-            return False
-        space = self._reader.writable()
+    @property
+    def _is_reading(self) -> bool:
+        return self._over is None and not self._paused
+
+    def _readable(self) -> None:
+        """Receive and handle what fits into the buffer."""
         try:
             # Not gevent's recv_into(), whose layers cost more than the system call.
-            count = os.readv(self._fd, (space,)) if self._tls is None else self._read_records(space)
-        except (BlockingIOError, stdlib_ssl.SSLWantReadError):
-            return False
-        except stdlib_ssl.SSLWantWriteError:
-            self._write_watcher.start(self._writable)
-            return False
+            count = os.readv(self._fd, (self._reader.writable(),))
+        except BlockingIOError:
+            return
         except OSError as problem:
             self._finish(_describe(problem))
-            return False
-        if not count:
-            self._finish("the connection was closed without a close frame")
-            return False
-        self._take(count)
-        return self._tls is not None and self._tls.pending() > 0
+            return
+        if count:
+            self._take(count)
+        else:
+            self._finish(_NO_CLOSE_FRAME)
 
-    def _read_records(self, space: memoryview) -> int:
+    def _readable_tls(self) -> None:
+        """Receive and handle what OpenSSL holds, too: the kernel does not know of that."""
+        assert self._tls is not None
+        for _ in range(_MOST_READS):
+            if not self._is_reading:
+                return
+            try:
+                count = self._read_records(self._tls, self._reader.writable())
+            except (BlockingIOError, stdlib_ssl.SSLWantReadError):
+                return
+            except stdlib_ssl.SSLWantWriteError:
+                self._write_watcher.start(self._writable)
+                return
+            except OSError as problem:
+                self._finish(_describe(problem))
+                return
+            if not count:
+                self._finish(_NO_CLOSE_FRAME)
+                return
+            self._take(count)
+            if not self._tls.pending():
+                return
+        self._loop.run_callback(self._readable_tls)  # others first
+
+    def _read_records(self, tls: ssl.SSLSocket, space: memoryview) -> int:
         """Read TLS records into ``space``; raise what the first of them raises.
 
         Each takes a call. To find out that there is no more is dear, so that it is only tried while
         the peer sends much: a turn of the loop for each record would be dearer then.
         """
-        assert self._tls is not None
-        count: int = self._tls.recv_into(space)
+        count: int = tls.recv_into(space)
         if time.monotonic() - self.last_heard > _BUSY:
             return count
         with contextlib.suppress(OSError):  # also what is to be read next time; the end comes again
             while len(space) - count > 0:
-                more = self._tls.recv_into(space[count:])
+                more = tls.recv_into(space[count:])
                 if not more:
                     break
                 count += more
@@ -251,10 +270,10 @@ class WebSocket:
     def _take(self, count: int) -> None:
         """Handle ``count`` bytes that were just written to the reader."""
         self.last_heard = time.monotonic()
-        messages = self._reader.received(count)
+        on_messages, messages = self._on_messages, self._reader.received(count)
         while True:
             try:
-                self._on_messages(messages)
+                on_messages(messages)
                 return
             except FrameError as problem:
                 self._send_close(problem.close_code, "")
@@ -280,7 +299,7 @@ class WebSocket:
         self._write_watcher.stop()
         self._flush()
         if self._over is None and self._tls is not None:
-            self._readable()
+            self._readable_tls()
 
     # -- sending -----------------------------------------------------------------------------------
 

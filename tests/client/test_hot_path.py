@@ -74,7 +74,7 @@ def feed(join, meeting, client, monkeypatch):
     client.leave()
 
 
-@pytest.mark.parametrize(("frames", "limit"), [(1, 40), (10, 16)])
+@pytest.mark.parametrize(("frames", "limit"), [(1, 36), (10, 14)])
 def test_function_calls_per_message(feed, frames, limit):
     """Python's and C's. A lot shares those of accounting, inbox and waking."""
     calls = []

@@ -221,6 +221,49 @@ violations = pytest.mark.parametrize(
 
 
 @violations
+def test_a_broken_rule_in_a_read_of_its_own(stream, close_code, problem):
+    found, error = pump(FrameReader(100_000), frame(b"before", TEXT), stream)
+    assert found[0] == (TEXT, b"before")
+    assert problem in str(error)
+    assert error.close_code == close_code
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 255, 256, 999, 1000, 1001])
+@pytest.mark.parametrize("capacity", [64, 1004, 1005, CAPACITY])
+def test_messages_in_reads_of_their_own(size, capacity):
+    reader, message = FrameReader(1000, capacity=capacity), pattern(size)
+    found, error = pump(reader, frame(message, TEXT), frame(message, TEXT))
+    if size > 1000:
+        assert (found, error.close_code) == ([], 1009)
+    else:
+        assert (found, error) == ([(TEXT, message)] * 2, None)
+
+
+def test_a_message_in_a_read_of_its_own_between_fragments():
+    chunks = frame(b"x", TEXT, final=False), frame(b"y", TEXT)
+    found, error = pump(FrameReader(1000), *chunks)
+    assert (found, error.close_code) == ([], 1002)
+    chunks = frame(b"x", TEXT, final=False), frame(b"y", CONTINUATION), frame(b"z", TEXT)
+    assert pump(FrameReader(1000), *chunks) == ([(TEXT, b"xy"), (TEXT, b"z")], None)
+
+
+def test_a_message_that_fills_the_buffer_makes_it_grow_and_small_ones_let_it_shrink():
+    reader = FrameReader(MIB, capacity=64)
+    pump(reader, frame(bytes(62), TEXT))
+    assert len(reader.writable()) == 128
+    for _ in range(2):
+        pump(reader, frame(b"", TEXT))
+    assert len(reader.writable()) == 64
+
+
+def test_nothing_comes_in_a_read_of_its_own_after_the_end():
+    reader = FrameReader(1000)
+    assert pump(reader, frame(b"x", TEXT)) == ([(TEXT, b"x")], None)
+    reader.stop()
+    assert pump(reader, frame(b"y", TEXT)) == ([], None)
+
+
+@violations
 @pytest.mark.parametrize("cut", [lambda stream: [stream], bytewise], ids=["whole", "bytewise"])
 def test_a_broken_rule(stream, close_code, problem, cut):
     found, error = pump(FrameReader(100_000), *cut(frame(b"before", TEXT) + stream))
