@@ -25,12 +25,12 @@ def python_with(requirement: str) -> pathlib.Path:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     folder = CACHE / f"venv-{requirement.replace('==', '-')}-py{version}"
     python = folder / "bin" / "python"
-    done = folder / "installed"
-    if not done.exists():
+    done = folder / "installed"  # has which Python it was made with: builds differ in speed
+    if not done.exists() or done.read_text() != sys.base_prefix:
         print(f"Installing {requirement} into {folder.relative_to(ROOT)} ...", file=sys.stderr)
         _run(sys.executable, "-m", "venv", "--clear", str(folder))
         _run(str(python), "-m", "pip", "install", "--quiet", "--only-binary=:all:", requirement)
-        done.touch()
+        done.write_text(sys.base_prefix)
     return python
 
 

@@ -75,6 +75,8 @@ _CALLBACK_ARGUMENTS = {"event_ex": 1}
 class Callbacks:
     """The user's functions by name: one each, a newer one replaces the older."""
 
+    __slots__ = ("functions",)
+
     def __init__(self) -> None:
         self.functions: dict[str, Callable[..., object]] = {}
 

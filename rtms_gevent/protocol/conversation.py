@@ -47,6 +47,8 @@ def received(*messages: MessageType, to: State) -> dict[Edge, State]:
 class Conversation:
     """Where one conversation stands. An illegal step raises and changes nothing."""
 
+    __slots__ = ("_name", "_table", "state", "takes_media")
+
     def __init__(self, table: Table, name: str) -> None:
         """Begin idle; ``name`` is for error texts."""
         self._table = table

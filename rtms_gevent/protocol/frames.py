@@ -122,7 +122,7 @@ class FrameReader:
         self._check_utf8 = check_utf8
         self._stopped = False
         #: Bytes of the largest message that can be handed on as it is: _NONE while fragments are
-        #: being joined, and where all text is checked.
+        #: being joined, where all text is checked, and after the end.
         self._most_plain = _NONE if check_utf8 else max_message_size
         capacity = max(capacity, _HEADER_SIZE)
         self._capacity = self._fitting = capacity
