@@ -117,14 +117,18 @@ class MediaAccount:
         self._gaps: deque[Gap] = deque(maxlen=_KEPT)
 
     def count(self, packets: list[MediaPacket], now: float) -> int:
-        """Note packets that came together while all is well; return the size of their payloads."""
-        size, newest, timestamp = 0, self._newest, 0
-        for _, data, timestamp, metadata in packets:
-            size += len(data)
-            newest[metadata.channelId or metadata.userId] = timestamp
+        """Note packets of one speaker that came together while all is well.
+
+        Returns:
+            Bytes of their payloads.
+        """
+        size = 0
+        for packet in packets:
+            size += len(packet[1])
+        _, _, timestamp, metadata = packets[-1]
+        self._newest[metadata.channelId or metadata.userId] = self._last = timestamp
         self._received += len(packets)
         self._bytes += size
-        self._last = timestamp
         self._ahead = timestamp - now
         return size
 

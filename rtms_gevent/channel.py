@@ -107,8 +107,8 @@ class Channel:
             conversation: Which messages may come next.
             codec: Between messages and payloads.
             on_message: Gets each message that is neither media, a keep-alive nor an awaited answer.
-            on_packets: Gets media: packets of one type, in their order; and whether they were the
-                last of a read, so that they may be delivered at once.
+            on_packets: Gets media: packets of one type with the same metadata, in their order; and
+                whether they were the last of a read, so that they may be delivered at once.
             on_skipped: Gets what was wrong with a message that could not be used.
             on_closed: Gets why the open socket ended; not called after :meth:`close`.
             silence: Seconds without any message after which the socket counts as lost.
@@ -272,26 +272,26 @@ class Channel:
     # -- in the hub --------------------------------------------------------------------------------
 
     def _received(self, messages: Iterator[ReceivedMessage]) -> None:
-        """Hand on what one read has brought: media in lots of one type, all else one by one."""
+        """Hand on what one read has brought: media in lots of one speaker, all else one by one."""
         # Functions in attributes are not called there: Python takes a long way to do that.
         conversation, usual, take = self._conversation, self._usual_media, self._on_packets
         lot: list[MediaPacket] = []
-        kind = None
+        metadata = None
         try:
             for _, buffer, start, stop in messages:
                 if usual is not None and conversation.takes_media:
                     packet = usual(buffer, start, stop)
                     if packet is not None:
-                        if packet[0] is kind:
+                        if packet[3] is metadata:
                             lot.append(packet)
                             continue
                         if lot:
                             take(lot, False)
-                        kind, lot = packet[0], [packet]
+                        metadata, lot = packet[3], [packet]
                         continue
                 if lot:
                     take(lot, False)
-                    lot, kind = [], None
+                    metadata, lot = None, []
                 self._take(memoryview(buffer)[start:stop])
         except FrameError:  # what came before is good
             if lot:

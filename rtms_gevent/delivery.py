@@ -196,7 +196,7 @@ class Delivery:
 
     def media(self, inbox: Inbox) -> None:
         """Deliver the packets in ``inbox``, which has some, for a turn."""
-        if self._outlets.is_direct and self._context is None:
+        if self._outlets.is_direct() and self._context is None:
             self._directly(inbox)
         else:
             self._in_batches(inbox)

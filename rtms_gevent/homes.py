@@ -264,11 +264,15 @@ class Outlets:
         """Where to deliver, if not on the hub."""
         return self._home.stage
 
-    @property
     def is_direct(self) -> bool:
-        """Whether plain functions are called in the inbox's own greenlet."""
+        """Return whether plain functions are called in the inbox's own greenlet."""
         home = self._home
-        return not (self._executor or home.executor or home.asyncio or home.stage)
+        return (
+            self._executor is None
+            and home.executor is None
+            and home.asyncio is None
+            and home.stage is None
+        )
 
     def batch(self) -> int:
         """Return how many packets to take at once."""

@@ -94,7 +94,7 @@ class Inbox(Backlog):
         self._wake_at_once: Callable[[], object] | None = None
         self._idle: Event | None = None
 
-    def put(self, items: Sequence[object], size: int = 0, *, at_once: bool = False) -> None:
+    def put(self, items: Sequence[object], size: int = 0, at_once: bool = False) -> None:
         """Add things that have ``size`` bytes together.
 
         Args:

@@ -168,9 +168,8 @@ class OutletChoice(Protocol):
     def stage(self) -> HubThread | None:
         """The thread to deliver in; ``None`` means here."""
 
-    @property
     def is_direct(self) -> bool:
-        """Whether plain functions are called in the inbox's own greenlet."""
+        """Return whether plain functions are called in the inbox's own greenlet."""
 
     def batch(self) -> int:
         """Return how many packets to take at once."""

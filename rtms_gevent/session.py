@@ -513,8 +513,8 @@ class Session:
             self._media_is_interrupted()
 
     def _on_packets(self, packets: list[MediaPacket], at_once: bool) -> None:
-        """Take packets of one type, in their order."""
-        kind = packets[0][0]
+        """Take packets of one type with the same metadata, in their order."""
+        kind, _, _, metadata = packets[0]
         lane = self._lanes.get(kind)
         if lane is None:
             lane = self._lanes[kind] = self.accounts[kind], self._dispatcher.inbox(kind)
@@ -526,11 +526,9 @@ class Session:
             packets, size, gaps = account.settle(packets, now)
             for gap in gaps:
                 self._tell_gap(gap)
-        for _, _, _, metadata in packets:
-            if metadata.channelId or not metadata.userName:
-                packets = [self._reports.completed(packet) for packet in packets]
-                break
-        inbox.put(packets, size, at_once=at_once)
+        if metadata.channelId or not metadata.userName:
+            packets = [self._reports.completed(packet) for packet in packets]
+        inbox.put(packets, size, at_once)  # by position: keywords take a longer way
 
     def _on_media(self, channel: Channel, message: Message) -> None:
         if isinstance(message, StreamStateUpdate):

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..enums import MediaDataType
 from .packets import MEDIA_TYPES, TEXTUAL, MediaPacket, Metadata
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def usual_media() -> UsualMedia | None:
     """Return what decodes media the short way, for one stream; ``None`` where that is impossible.
 
     It is called with a buffer and from where to where the message lies there, and returns ``None``
-    where the message is not the usual one.
+    where the message is not the usual one. Packets of one type and speaker share their metadata,
+    and no others do.
     """
     return None if msgspec is None else _UsualMedia().decode
 
@@ -83,7 +85,7 @@ class _UsualMedia:
     __slots__ = ("_people",)
 
     def __init__(self) -> None:
-        self._people: dict[tuple[int, str], Metadata] = {}
+        self._people: dict[tuple[MediaDataType, int, str], Metadata] = {}
 
     def decode(self, buffer: bytearray | bytes, start: int, stop: int) -> MediaPacket | None:
         """Return the packet, or ``None``."""
@@ -110,15 +112,15 @@ class _UsualMedia:
         timestamp = content.timestamp
         if timestamp < _SECONDS:
             return None
-        who = (content.user_id, content.user_name)
+        who = (kind, content.user_id, content.user_name)
         try:
             metadata = self._people[who]
         except KeyError:
             metadata = self._meet(who)
         return _new_packet(MediaPacket, (kind, data, timestamp, metadata))
 
-    def _meet(self, who: tuple[int, str]) -> Metadata:
+    def _meet(self, who: tuple[MediaDataType, int, str]) -> Metadata:
         if len(self._people) >= _MANY:
             self._people.clear()
-        self._people[who] = metadata = Metadata(*who)
+        self._people[who] = metadata = Metadata(*who[1:])
         return metadata

@@ -204,10 +204,9 @@ class WebSocket:
             # A broken connection is watched no more, though what came before may be unread.
             self._read_watcher.stop()
             self._watch()
-        if self._is_reading:
+        if self._is_reading():
             readable()
 
-    @property
     def _is_reading(self) -> bool:
         return self._over is None and not self._paused
 
@@ -230,7 +229,7 @@ class WebSocket:
         """Receive and handle what OpenSSL holds, too: the kernel does not know of that."""
         assert self._tls is not None
         for _ in range(_MOST_READS):
-            if not self._is_reading:
+            if not self._is_reading():
                 return
             try:
                 count = self._read_records(self._tls, self._reader.writable())

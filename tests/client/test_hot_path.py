@@ -6,6 +6,7 @@ The limits are what it takes today. Whoever needs more says why beside the new n
 from __future__ import annotations
 
 import gc
+import json
 import os
 import sys
 
@@ -19,23 +20,32 @@ from rtms_gevent.transport import websocket
 pytest.importorskip("msgspec")
 pytest.importorskip("pybase64")
 
-MESSAGE = (
-    b'{"msg_type":14,"content":{"user_id":16778240,"user_name":"Ada","data":"'
-    + b"QUJD" * 54
-    + b'","timestamp":1738392033699,"length":162}}'
-)
+
+def message(user_id=7, user_name="Ada", timestamp=1738392033699):
+    content = {
+        "user_id": user_id,
+        "user_name": user_name,
+        "data": "QUJD" * 54,
+        "timestamp": timestamp,
+        "length": 162,
+    }
+    return json.dumps({"msg_type": 14, "content": content}, separators=(",", ":")).encode()
+
+
+MESSAGES = (message(),)
 
 
 @pytest.fixture
 def feed(join, meeting, client, monkeypatch):
     """Return what lets a joined client's media socket read some frames at once, in the hub."""
     got = []
-    client.on_audio_data(lambda *arguments: got.append(arguments[1]))
+    client.on_audio_data(lambda *arguments: got.append(arguments))
     join()
     meeting.send_audio(b"first")
     with gevent.Timeout(5):
         while not got:
             gevent.sleep(0.01)
+    got.clear()
     (channel,) = client._session._sockets._media.values()
     socket = channel._socket
     real, chunks, reads = os.readv, [], []
@@ -50,14 +60,16 @@ def feed(join, meeting, client, monkeypatch):
 
     monkeypatch.setattr(websocket.os, "readv", readv)
 
-    def run(frames, times=1, watch=None):
-        """Let frames arrive together, so many times; ``watch`` is sys.setprofile's function."""
-        got.clear()
+    def run(frames, times=1, watch=None, messages=MESSAGES):
+        """Let frames arrive together, so many times.
+
+        ``watch`` is sys.setprofile's function. Of several messages each comes so often.
+        """
         done = AsyncResult()
 
         def in_hub():
             for _ in range(times):
-                chunks.append(frame(1, MESSAGE) * frames)
+                chunks.append(b"".join(frame(1, payload) for payload in messages) * frames)
                 sys.setprofile(watch)
                 try:
                     socket._readable()
@@ -67,7 +79,10 @@ def feed(join, meeting, client, monkeypatch):
 
         gevent.get_hub().loop.run_callback(in_hub)
         done.get(timeout=10)
-        assert got == [162] * (frames * times)
+        assert len(got) == frames * times * len(messages)
+        arrived = got[:]
+        got.clear()
+        return arrived
 
     run.reads = reads
     yield run
@@ -86,6 +101,18 @@ def test_function_calls_per_message(feed, frames, limit):
     feed(frames)  # what is made with the first packet
     feed(frames, 10, watch)
     assert len(calls) / (10 * frames) <= limit
+
+
+def test_speakers_who_take_turns_within_a_read(feed, client):
+    before = client.stats().media["audio"].received
+    people = ["Ada", "Ben", "Ben", "Ada", ""]
+    messages = [
+        message(user_id, name, 1738392033700 + user_id) for user_id, name in enumerate(people)
+    ]
+    got = feed(2, messages=messages)
+    assert [metadata.userName for _, _, _, metadata in got] == people * 2
+    assert [time - 1738392033700 for _, _, time, _ in got] == [0, 1, 2, 3, 4] * 2
+    assert client.stats().media["audio"].received - before == 10
 
 
 def test_one_system_call_per_read_and_none_that_fails(feed):

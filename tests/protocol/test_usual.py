@@ -165,12 +165,14 @@ def test_spoilt_bytes(payload, data):
 def test_participants_share_what_says_who_they_are_and_are_not_remembered_for_ever():
     codec = JsonCodec(Product.MEETING)
 
-    def who(number):
-        payload = message(user_id=number)
+    def who(number, kind=14):
+        payload = message(number=kind, user_id=number)
         return codec.usual_media(payload, 0, len(payload)).metadata
 
     first = who(1)
     assert who(1) is first
+    assert who(1, kind=15) == first
+    assert who(1, kind=15) is not first  # so that who has the same is of one type, too
     for number in range(2, 3000):
         who(number)
     assert who(1) == first
