@@ -8,7 +8,7 @@ import sys
 
 from .environments import python_with
 
-__all__ = ["BARE", "CONTENDERS", "OFFICIAL", "OTHERS", "OURS", "Contender"]
+__all__ = ["BARE", "CONTENDERS", "OFFICIAL", "OTHERS", "OURS", "SKELETONS", "Contender"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,5 +43,11 @@ OTHERS = (
 )
 #: Receives and forgets: what the load generator can send.
 BARE = Contender("bare loop", "bare", "")
+
+#: This package's reading and decoding alone, and with a greenlet for each stream.
+SKELETONS = (
+    Contender("skeleton", "skeleton", ""),
+    Contender("skeleton, greenlets", "skeleton", "", options={"greenlets": 1}),
+)
 
 CONTENDERS = {contender.name: contender for contender in (OURS, *OFFICIAL, *OTHERS, BARE)}

@@ -1,12 +1,16 @@
 """``python -m benchmarks profile``: where the time of a message goes, layer by layer.
 
-The layers are measured one upon the other: each line has what the lines above it have. They are fed
-in memory; only the whole client has a socket, so its line includes receiving.
+The layers are measured one upon the other: each line has what the lines above it have. In a flood
+they are fed in memory; only the whole client has a socket, so its line includes receiving. Paced
+streams are received by all of them, in turns.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import socket
+import statistics
 import time
 from collections.abc import Callable
 
@@ -14,7 +18,7 @@ from rtms_gevent import Product
 from rtms_gevent.protocol.codec import JsonCodec
 from rtms_gevent.protocol.frames import FrameReader
 
-from .contender import BARE, OURS
+from .contender import BARE, OURS, SKELETONS
 from .load.frames import StampedFrame
 from .measure import measure
 from .workload import STAMP_ZERO, Workload
@@ -22,6 +26,9 @@ from .workload import STAMP_ZERO, Workload
 __all__ = ["add_arguments", "run"]
 
 _SECONDS = 1.0
+_PACED_STREAMS = 100
+_ROUNDS = 3
+_READS = 50_000
 _LIMIT = 32 * 1024 * 1024
 
 
@@ -38,11 +45,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table; return the exit status."""
+    """Print the tables; return the exit status."""
     packet = bytes(StampedFrame(arguments.media, arguments.payload).stamp(STAMP_ZERO))
-    workload = Workload(
-        "flood", payload=arguments.payload, media=arguments.media, seconds=3 * _SECONDS
-    )
+    what = {"payload": arguments.payload, "media": arguments.media, "seconds": 3 * _SECONDS}
+    print(f"{arguments.media}, {arguments.payload} B; µs of CPU per message")
+    _print("one stream, flooded", _flooded(packet, Workload("flood", **what)))
+    streams = _PACED_STREAMS
+    title = f"{streams} streams x 50 msg/s"
+    _print(title, _paced(packet, Workload("paced", streams=streams, **what)))
+    if arguments.functions:
+        measure(OURS, Workload("flood", **what), profile=arguments.functions)
+        print(f"\npython -m pstats {arguments.functions}")
+    return 0
+
+
+def _print(title: str, layers: list[tuple[str, float]]) -> None:
+    print(f"\n{title}\n")
+    for name, cost in layers:
+        print(f"{name:<60}{cost:8.2f}")
+
+
+def _flooded(packet: bytes, workload: Workload) -> list[tuple[str, float]]:
     codec = JsonCodec(Product.MEETING)
     layers = [
         ("receive (system calls)", measure(BARE, workload)["cpu_us"]),
@@ -55,16 +78,46 @@ def run(arguments: argparse.Namespace) -> int:
     if codec.usual_media is not None:
         layers.append(("or the short way (usual)", _cost(packet, codec.usual_media)))
     whole = measure(OURS, workload)["cpu_us"]
-    print(f"{arguments.media}, {arguments.payload} B, one stream, flooded; µs of CPU per message\n")
-    for name, cost in layers:
-        print(f"{name:<60}{cost:8.2f}")
     rest = whole - layers[0][1] - layers[-1][1]
-    print(f"{'+ the rest: hub, account, inbox, callback':<60}{rest:8.2f}")
-    print(f"{'the whole client':<60}{whole:8.2f}")
-    if arguments.functions:
-        measure(OURS, workload, profile=arguments.functions)
-        print(f"\npython -m pstats {arguments.functions}")
-    return 0
+    layers.append(("+ the rest: hub, account, inbox, callback", rest))
+    layers.append(("the whole client", whole))
+    return layers
+
+
+def _paced(packet: bytes, workload: Workload) -> list[tuple[str, float]]:
+    layers = [("one read (system call)", _read_cost(packet))]
+    if hasattr(socket, "TCP_QUICKACK"):
+        # Over loopback, to send an acknowledgement is to receive it, too.
+        layers.append(("the same without TCP's acknowledgement", _read_cost(packet, quickly=False)))
+    contenders = {
+        "waking up, reading, decoding, calling back (skeleton)": SKELETONS[0],
+        "+ a queue and a greenlet for each stream": SKELETONS[1],
+        "the whole client": OURS,
+    }
+    costs: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(_ROUNDS):
+        for name, contender in contenders.items():
+            costs[name].append(measure(contender, workload)["cpu_us"])
+    layers += [(name, statistics.median(found)) for name, found in costs.items()]
+    return layers
+
+
+def _read_cost(packet: bytes, *, quickly: bool = True) -> float:
+    """Return the microseconds of one system call that reads one message."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        sender = socket.create_connection(server.getsockname())
+        receiver, _ = server.accept()
+    with sender, receiver:
+        sender.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not quickly:
+            receiver.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0)
+        descriptor, space, spent = receiver.fileno(), (bytearray(len(packet)),), 0.0
+        for _ in range(_READS):
+            sender.sendall(packet)
+            begin = time.perf_counter()
+            os.readv(descriptor, space)
+            spent += time.perf_counter() - begin
+    return 1e6 * spent / _READS
 
 
 def _cost(packet: bytes, handle: Callable[[bytearray | bytes, int, int], object]) -> float:

@@ -6,18 +6,15 @@ One stream, flooded, only.
 from __future__ import annotations
 
 import socket
-import ssl
-import urllib.parse
 
-from ..load.frames import StampedFrame, frame
+from ..load.frames import StampedFrame
 from ..workload import BEGIN, END
-from .handshakes import client_ready, media_request, signaling_request, tls_context
+from .handshakes import client_ready, media_request, signaling_request
 from .meter import Meter
 from .task import Task
+from .wire import ask, connect, send
 
 _BUFFER = 256 * 1024
-#: Frames of a client are masked; this mask changes nothing.
-_MASK = bytes(4)
 
 
 def main() -> None:
@@ -70,35 +67,6 @@ def receive_all(media: socket.socket, buffer: bytearray, early: bytes) -> int:
 def _ending(mark: int) -> bytes:
     """Return how the frame of a mark ends."""
     return b"%d}}" % mark
-
-
-def connect(task: Task) -> socket.socket | ssl.SSLSocket:
-    """Return an upgraded connection."""
-    where = urllib.parse.urlsplit(task.url)
-    sock = socket.create_connection(("127.0.0.1", where.port))
-    context = tls_context(task)
-    if context:
-        sock = context.wrap_socket(sock, server_hostname=where.hostname)
-    sock.sendall(
-        b"GET / HTTP/1.1\r\nHost: benchmark\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    )
-    sock.recv(_BUFFER)
-    return sock
-
-
-def send(sock: socket.socket, message: str) -> None:
-    """Send a message."""
-    plain = frame(message.encode())
-    header = len(plain) - len(message)
-    head = bytes([plain[0], plain[1] | 0x80]) + plain[2:header]
-    sock.sendall(head + _MASK + plain[header:])
-
-
-def ask(sock: socket.socket, message: str) -> None:
-    """Send a message, and wait for an answer."""
-    send(sock, message)
-    sock.recv(_BUFFER)
 
 
 main()

@@ -10,7 +10,7 @@ pytest.importorskip("trustme")
 if sys.platform != "linux":
     pytest.skip("the benchmarks read /proc", allow_module_level=True)
 
-from benchmarks.contender import BARE, OURS
+from benchmarks.contender import BARE, OURS, SKELETONS
 from benchmarks.measure import MeasurementFailed, measure, run_script
 from benchmarks.workload import Workload
 
@@ -29,6 +29,13 @@ def test_every_paced_packet_is_timed(tls):
     assert result["delivered"] == result["load"]["sent"] == 30
     assert 0 < result["p50_us"] <= result["p99_us"]
     assert result["join_seconds"] > 0
+
+
+@pytest.mark.parametrize("contender", SKELETONS, ids=lambda contender: contender.name)
+def test_the_skeletons_get_every_paced_packet(contender):
+    pytest.importorskip("msgspec")
+    result = measure(contender, Workload("paced", streams=3, seconds=0.2, warm_up=0.05))
+    assert result["delivered"] == result["load"]["sent"] == 30
 
 
 def test_streams_can_be_joined_while_others_run():
