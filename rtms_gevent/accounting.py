@@ -116,17 +116,19 @@ class MediaAccount:
         self._horizon: dict[object, int] = {}
         self._gaps: deque[Gap] = deque(maxlen=_KEPT)
 
-    def count(self, packets: list[MediaPacket], now: float) -> int:
-        """Note packets of one speaker that came together while all is well.
+    def count(self, packets: list[MediaPacket], is_mixed: bool, now: float) -> int:
+        """Note packets that came together while all is well; unless mixed, of one speaker.
 
         Returns:
             Bytes of their payloads.
         """
-        size = 0
+        size = timestamp = 0
         for packet in packets:
             size += len(packet[1])
-        _, _, timestamp, metadata = packets[-1]
-        self._newest[metadata.channelId or metadata.userId] = self._last = timestamp
+        # Of one speaker, the last packet says it all: 5 % of what a message costs in a flood.
+        for _, _, timestamp, metadata in packets if is_mixed else packets[-1:]:
+            self._newest[metadata.channelId or metadata.userId] = timestamp
+        self._last = timestamp
         self._received += len(packets)
         self._bytes += size
         self._ahead = timestamp - now

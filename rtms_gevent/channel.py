@@ -95,7 +95,7 @@ class Channel:
         codec: Codec,
         *,
         on_message: Callable[[Channel, Message], None],
-        on_packets: Callable[[list[MediaPacket], bool], None],
+        on_packets: Callable[[list[MediaPacket], bool, bool], None],
         on_skipped: Callable[[Channel, RemoteProtocolError], None],
         on_closed: Callable[[Channel, ConnectionLost], None],
         silence: float,
@@ -107,8 +107,9 @@ class Channel:
             conversation: Which messages may come next.
             codec: Between messages and payloads.
             on_message: Gets each message that is neither media, a keep-alive nor an awaited answer.
-            on_packets: Gets media: packets of one type with the same metadata, in their order; and
-                whether they were the last of a read, so that they may be delivered at once.
+            on_packets: Gets media: packets of one type, in their order; whether they have different
+                metadata; and whether they were the last of a read, so that they may be delivered
+                at once.
             on_skipped: Gets what was wrong with a message that could not be used.
             on_closed: Gets why the open socket ended; not called after :meth:`close`.
             silence: Seconds without any message after which the socket counts as lost.
@@ -272,33 +273,38 @@ class Channel:
     # -- in the hub --------------------------------------------------------------------------------
 
     def _received(self, messages: Iterator[ReceivedMessage]) -> None:
-        """Hand on what one read has brought: media in lots of one speaker, all else one by one."""
+        """Hand on what one read has brought: media in lots of one type, all else one by one."""
         # Functions in attributes are not called there: Python takes a long way to do that.
         conversation, usual, take = self._conversation, self._usual_media, self._on_packets
         lot: list[MediaPacket] = []
-        metadata = None
+        kind, metadata, is_mixed = None, None, False
         try:
             for _, buffer, start, stop in messages:
                 if usual is not None and conversation.takes_media:
                     packet = usual(buffer, start, stop)
                     if packet is not None:
-                        if packet[3] is metadata:
+                        if packet[3] is metadata:  # of the same type, too
                             lot.append(packet)
                             continue
+                        metadata = packet[3]
+                        if packet[0] is kind:
+                            lot.append(packet)
+                            is_mixed = True
+                            continue
                         if lot:
-                            take(lot, False)
-                        metadata, lot = packet[3], [packet]
+                            take(lot, is_mixed, False)
+                        kind, lot, is_mixed = packet[0], [packet], False
                         continue
                 if lot:
-                    take(lot, False)
-                    metadata, lot = None, []
+                    take(lot, is_mixed, False)
+                    kind, lot, metadata = None, [], None
                 self._take(memoryview(buffer)[start:stop])
         except FrameError:  # what came before is good
             if lot:
-                take(lot, False)
+                take(lot, is_mixed, False)
             raise
         if lot:
-            take(lot, True)
+            take(lot, is_mixed, True)
 
     def _take(self, payload: memoryview) -> None:
         """Handle one message that is not usual media."""
@@ -309,7 +315,7 @@ class Channel:
             self._on_skipped(self, problem)
             return
         if isinstance(message, MediaPacket):
-            self._on_packets([message], False)
+            self._on_packets([message], False, False)
             return
         logger.log(TRACE, "%s socket: received %s", self.name, _name(message))
         waiting = self._answers.get(type(message))

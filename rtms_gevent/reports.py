@@ -167,6 +167,8 @@ class Reports:
             and self._speaker
         ):
             metadata = self._of_speaker(metadata)
+        else:
+            return packet
         return packet._replace(metadata=metadata)
 
     def _of_speaker(self, metadata: Metadata) -> Metadata:

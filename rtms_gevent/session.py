@@ -512,8 +512,8 @@ class Session:
         elif message.state == StreamState.INTERRUPTED:
             self._media_is_interrupted()
 
-    def _on_packets(self, packets: list[MediaPacket], at_once: bool) -> None:
-        """Take packets of one type with the same metadata, in their order."""
+    def _on_packets(self, packets: list[MediaPacket], is_mixed: bool, at_once: bool) -> None:
+        """Take packets of one type, in their order; unless mixed, with the same metadata."""
         kind, _, _, metadata = packets[0]
         lane = self._lanes.get(kind)
         if lane is None:
@@ -521,12 +521,12 @@ class Session:
         account, inbox = lane
         now = time.time() * 1000
         if account.is_well:
-            size = account.count(packets, now)
+            size = account.count(packets, is_mixed, now)
         else:
             packets, size, gaps = account.settle(packets, now)
             for gap in gaps:
                 self._tell_gap(gap)
-        if metadata.channelId or not metadata.userName:
+        if is_mixed or metadata.channelId or not metadata.userName:
             packets = [self._reports.completed(packet) for packet in packets]
         inbox.put(packets, size, at_once)  # by position: keywords take a longer way
 

@@ -81,7 +81,7 @@ class Handlers:
 
     signaling: Callable[[Channel, Message], None]
     media: Callable[[Channel, Message], None]
-    packets: Callable[[list[MediaPacket], bool], None]
+    packets: Callable[[list[MediaPacket], bool, bool], None]
     skipped: Callable[[Channel, RemoteProtocolError], None]
     lost: Callable[[Channel, ConnectionLost], None]
     #: Something could not be opened that the stream can go on without; and where.

@@ -22,7 +22,8 @@ def packet(timestamp, user=7, data=b"x", kind=AUDIO):
 def together(account, packets, now):
     """Let packets arrive, as a session does."""
     if account.is_well:
-        return Arrival(packets, account.count(packets, now), ())
+        is_mixed = any(packet.metadata != packets[0].metadata for packet in packets)
+        return Arrival(packets, account.count(packets, is_mixed, now), ())
     return account.settle(packets, now)
 
 
@@ -58,8 +59,9 @@ def test_counts():
 
 def test_packets_that_come_together_count_as_if_they_came_one_by_one():
     one, other = MediaAccount(AUDIO), MediaAccount(AUDIO)
-    for user in (7, 8):
-        packets = [packet(time, user, bytes(time)) for time in range(0, 100, 20)]
+    alike = [packet(time, 7, bytes(time)) for time in range(0, 100, 20)]
+    mixed = [packet(time, user, bytes(time)) for time in range(100, 200, 20) for user in (7, 8)]
+    for packets in (alike, mixed):
         assert together(one, packets, OURS).wanted == packets
         for item in packets:
             together(other, [item], OURS)

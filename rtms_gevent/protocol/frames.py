@@ -201,6 +201,8 @@ class FrameReader:
             payload = 2
             if length == 126:
                 length, payload = extended, 4
+            elif length > 126:  # a longer length, or a mask
+                return self._messages(count)
             if first == 0x81 and payload + length == count and length <= self._most_plain:
                 return iter(((TEXT, self._buffer, payload, count),))
         return self._messages(count)

@@ -239,6 +239,19 @@ def test_messages_in_reads_of_their_own(size, capacity):
         assert (found, error) == ([(TEXT, message)] * 2, None)
 
 
+@pytest.mark.parametrize("second", range(127, 256))
+def test_a_read_as_long_as_a_byte_that_is_no_length(second):
+    """127 announces a longer length, and above it is the bit that says that there is a mask."""
+    stream = bytes([0x81, second]) + bytes(second)  # found by the fuzzer
+    found, error = pump(FrameReader(1000), stream)
+    if second == 127:
+        assert found == [(TEXT, b"")]
+        assert "continuation of nothing" in str(error)
+    else:
+        assert found == []
+        assert "must not mask" in str(error)
+
+
 def test_a_message_in_a_read_of_its_own_between_fragments():
     chunks = frame(b"x", TEXT, final=False), frame(b"y", TEXT)
     found, error = pump(FrameReader(1000), *chunks)

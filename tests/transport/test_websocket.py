@@ -160,6 +160,41 @@ def test_a_server_that_sends_without_pause_is_read_without_a_hitch(authority, ca
     assert not caplog.records
 
 
+@pytest.mark.parametrize("stop", ["abort", "pause"])
+def test_who_is_stopped_by_what_another_got_in_the_same_turn_is_not_read(context, stop):
+    """Its descriptor may belong to somebody else by then."""
+    got, clients = [], []
+
+    def handler(number):
+        def handle(messages):
+            for _, buffer, start, end in messages:
+                got.append((number, bytes(buffer[start:end])))
+                if got[-1][1] == b"now":
+                    other = clients[1 - number].socket
+                    other.abort("test over") if stop == "abort" else other.pause()
+
+        return handle
+
+    def turns():
+        gevent.sleep(0.05)  # many: nothing is to come, and that cannot be waited for
+
+    with RawServer(after_upgrade(hang), context=context[0]) as server:
+        for number in range(2):
+            clients.append(Client(server, context=context[1], on_messages=handler(number)))
+        turns()
+        for peer in server.peers:
+            peer.send(TEXT, b"warm")
+        with gevent.Timeout(5):
+            while len(got) < 2:
+                gevent.sleep(0.01)
+        for peer in server.peers:
+            peer.send(TEXT, b"now")  # both are readable when the loop looks next
+        turns()
+        assert [text for _, text in got] == [b"warm", b"warm", b"now"]
+        for client in clients:
+            client.socket.abort("test over")
+
+
 def test_sends_text_and_binary_masked(context):
     got = []
 
