@@ -43,6 +43,7 @@ from .reports import Notice, Reports
 from .sockets import Handlers, JoinOrder, Sockets
 from .transport import watchdog
 from .transport.clock import Deadline, waitable
+from .transport.descriptors import make_room
 from .transport.forks import forget_in_child
 from .transport.greenlets import Crew
 from .transport.turns import take_turn
@@ -139,6 +140,7 @@ class Session:
         self._dispatcher.put(
             Notice("joining", (identity.stream_id, identity.uuid, identity.product))
         )
+        make_room()
         self._unwatch = watchdog.watch()
         self._crew.spawn("session", self._run)
 
