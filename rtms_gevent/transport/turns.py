@@ -19,12 +19,15 @@ __all__ = ["take_turn"]
 
 #: Attribute of a hub: its queue.
 _QUEUE = "_rtms_gevent_turns"
+#: libev's lowest priority: after all else that is ready in that turn, and so after the reading.
+#: Else what comes during one step would wait for the next one, too. (libuv knows no priorities.)
+_LAST = -2
 
 
 class _Queue:
     def __init__(self, hub: Hub) -> None:
         self._waiting: deque[Any] = deque()
-        self._timer = hub.loop.timer(0.0)
+        self._timer = hub.loop.timer(0.0, priority=_LAST)
 
     def wait(self, hub: Hub) -> None:
         greenlet = gevent.getcurrent()

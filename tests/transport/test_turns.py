@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gevent
+import gevent.socket
 import pytest
 
 from rtms_gevent.transport.turns import take_turn
@@ -17,6 +18,19 @@ def test_one_passes_in_each_turn_of_the_loop_in_the_order_they_came():
     assert [name for name, _ in passed] == list(range(10))
     turns = [turn for _, turn in passed]
     assert len(set(turns)) == len(turns)
+
+
+def test_what_is_ready_in_the_same_turn_goes_first():
+    order = []
+    sender, receiver = gevent.socket.socketpair()
+    with sender, receiver:
+        sender.send(b"media")
+        watcher = gevent.get_hub().loop.io(receiver.fileno(), 1)
+        watcher.start(lambda: (watcher.stop(), order.append("read")))
+        take_turn()
+        order.append("joined")
+        watcher.close()
+    assert order == ["read", "joined"]
 
 
 @pytest.mark.parametrize("victim", [0, 1, 2])
