@@ -258,7 +258,9 @@ def _certificate_advice(problem: stdlib_ssl.SSLCertVerificationError) -> str:
 class _Bounded:
     """What websocket-client sees of a socket while it shakes hands.
 
-    It reads byte by byte and without end; this reads ahead, and stops at a limit.
+    It reads byte by byte and without end; this reads ahead, and stops at a limit. Where a byte is
+    asked for, it gives all that comes before the end of the line: each call takes 2 us, and so the
+    shortest response 0.25 ms, in which no other socket is read.
     """
 
     def __init__(self, sock: socket.socket | None, limit: int, read_ahead: int) -> None:
@@ -273,6 +275,10 @@ class _Bounded:
             self._buffer = self._sock.recv(max(1, self._read_ahead))
             if self._read_ahead > 1:
                 take_turn()  # many answers may have come at once, and reading one takes a while
+        if size == 1:
+            # Of what it gets, websocket-client only asks whether it is the end of the line.
+            line, _, _ = self._buffer.partition(b"\n")
+            size = max(1, len(line))
         chunk, self._buffer = self._buffer[:size], self._buffer[size:]
         self._left -= len(chunk)
         if self._left < 0:
