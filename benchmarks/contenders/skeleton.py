@@ -13,7 +13,7 @@ from collections.abc import Callable
 import gevent
 from gevent.event import Event
 
-from rtms_gevent.protocol.frames import FrameReader
+from rtms_gevent.protocol.frames import FrameReader, Scratch
 from rtms_gevent.protocol.usual import usual_media
 
 from .handshakes import client_ready, media_request, signaling_request
@@ -28,10 +28,17 @@ _LIMIT = 1024 * 1024
 class Stream:
     """Reads one media socket."""
 
-    def __init__(self, descriptor: int, callback: Callable[..., object], greenlets: bool) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        callback: Callable[..., object],
+        scratch: Scratch,
+        *,
+        greenlets: bool,
+    ) -> None:
         self._descriptor = descriptor
         self._callback = callback
-        self._reader = FrameReader(_LIMIT)
+        self._reader = FrameReader(_LIMIT, scratch=scratch)
         self._decode = usual_media()
         self._waiting = deque()
         self._hub = gevent.get_hub()
@@ -73,7 +80,7 @@ def main() -> None:
     task = Task.from_command_line()
     done = Event()
     meter = Meter(task, on_done=done.set)
-    streams = []
+    streams, scratch = [], Scratch()
     meter.joining()
     for stream in task.ids():
         signaling, media = connect(task), connect(task)
@@ -81,7 +88,8 @@ def main() -> None:
         ask(media, media_request(stream, task.workload.media))
         media.setblocking(False)
         greenlets = bool(task.options.get("greenlets"))
-        streams.append((signaling, media, Stream(media.fileno(), meter.packet, greenlets)))
+        reader = Stream(media.fileno(), meter.packet, scratch, greenlets=greenlets)
+        streams.append((signaling, media, reader))
         send(signaling, client_ready(stream))
         meter.joined()
     done.wait()

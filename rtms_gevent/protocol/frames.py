@@ -18,6 +18,7 @@ __all__ = [
     "CloseFrame",
     "FrameReader",
     "ReceivedMessage",
+    "Scratch",
 ]
 
 #: Opcode, buffer, start, stop.
@@ -25,10 +26,11 @@ ReceivedMessage = tuple[int, "bytearray | bytes", int, int]
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
-#: One buffer per socket: 4 kB keep a thousand audio streams small. It doubles with each read that
-#: fills it, since few big reads cost less, and shrinks again with those that do not need it.
-_CAPACITY = 4 * 1024
+#: Bytes that are received at once, at most: few big reads cost less than many small ones.
 _MOST = 256 * 1024
+#: Bytes of an unfinished frame from which on it gets a buffer of its own. Less is copied out of the
+#: scratch, and into it before the next read.
+_MUCH = 64 * 1024
 #: A limit that no message keeps.
 _NONE = -1
 
@@ -67,31 +69,42 @@ class CloseFrame(NamedTuple):
             raise FrameError("close reason is not UTF-8", 1007) from None
 
 
+class Scratch:
+    """Memory that the readers of one thread receive into, one after the other.
+
+    So it is warm in the processor's cache, and a stream whose messages come whole has no buffer.
+    """
+
+    __slots__ = ("buffer", "view")
+
+    def __init__(self, size: int = _MOST) -> None:
+        """Make one of ``size`` bytes."""
+        self.buffer = bytearray(max(size, _HEADER_SIZE))
+        self.view = memoryview(self.buffer)
+
+
 class FrameReader:
     """Joins frames to messages.
 
-    The transport receives into :meth:`writable`, then lets somebody iterate over :meth:`received`:
-    ``TEXT`` or ``BINARY`` and where the message lies, which is there until the next
-    :meth:`writable`. (A memoryview of it would cost more than all the rest of the parsing.)
+    The transport receives into :meth:`writable`, then lets somebody iterate over :meth:`received`
+    to its end: ``TEXT`` or ``BINARY`` and where the message lies, which is there until the next one
+    is taken. (A memoryview of it would cost more than all the rest of the parsing.) Between the two
+    nobody else may use the scratch; afterwards whoever likes.
 
     Greenlet-safety: one owner; it never switches.
     """
 
     __slots__ = (
         "_buffer",
-        "_capacity",
         "_check_utf8",
         "_checked",
         "_end",
-        "_fitting",
         "_fragmented",
         "_joined",
-        "_least",
         "_limit",
-        "_missing",
         "_most_plain",
-        "_size",
-        "_start",
+        "_rest",
+        "_scratch",
         "_stopped",
         "_utf8",
         "_view",
@@ -104,7 +117,7 @@ class FrameReader:
         *,
         on_control: Callable[[int, bytes], None] = lambda opcode, payload: None,
         check_utf8: bool = False,
-        capacity: int = _CAPACITY,
+        scratch: Scratch | None = None,
     ) -> None:
         """Make a reader.
 
@@ -115,7 +128,7 @@ class FrameReader:
                 turn among the messages has come. May :meth:`stop`, or raise.
             check_utf8: Whether text must be UTF-8, as RFC 6455 wants; it is refused at the first
                 byte that is not. Off where a decoder checks it anyway.
-            capacity: Bytes of the buffer to start with.
+            scratch: Shared with other readers; one of its own by default.
         """
         self._limit = max_message_size
         self.on_control = on_control
@@ -124,66 +137,47 @@ class FrameReader:
         #: Bytes of the largest message that can be handed on as it is: _NONE while fragments are
         #: being joined, where all text is checked, and after the end.
         self._most_plain = _NONE if check_utf8 else max_message_size
-        capacity = max(capacity, _HEADER_SIZE)
-        self._capacity = self._fitting = capacity
-        self._least = 0  # a read of less does not need a buffer of this size
-        self._size = capacity
-        self._buffer = bytearray(capacity)
-        self._view = memoryview(self._buffer)
-        self._start = self._end = 0  # what was received and not yet handed out
-        self._missing = 0  # bytes that the frame in the buffer still lacks
+        self._scratch = scratch or Scratch()
         self._fragmented = 0  # opcode of the message that is being joined, or 0
         self._joined = bytearray()  # its fragments: one buffer, however small they are
         self._utf8 = _Utf8Decoder()  # keeps a character that is cut by the end of a fragment
-        self._checked = 0  # bytes of the frame in the buffer that it has seen
+        self._checked = 0  # bytes of the unfinished frame that it has seen
+        self._empty()
+
+    def _empty(self) -> None:
+        """Receive from the scratch's beginning on."""
+        self._buffer, self._view = self._scratch.buffer, self._scratch.view
+        self._end = 0  # of what lies in the buffer before the next read
+        self._rest = b""  # of an unfinished frame; to be put there first
 
     def writable(self) -> memoryview:
-        """Return where to receive into: at least one byte, and more while a big frame arrives."""
-        if self._end == self._start:
-            self._start = self._end = 0
-            if self._fitting != self._size:
-                self._resize(self._fitting)
-            return self._view
-        size = self._size
-        used = self._end - self._start
-        if self._fitting > size:
-            self._resize(self._fitting)
-        elif self._end == size or self._start > size >> 1:
-            # A view into the buffer may still be held by someone, so it is never resized: a
-            # bigger one replaces it, at most doubled, so that nobody can make us reserve memory
-            # for bytes that never come.
-            if self._start:
-                self._view[:used] = bytes(self._view[self._start : self._end])
-                self._start, self._end = 0, used
-            if used == size:
-                self._resize(used + min(max(self._missing, 1), max(used, self._capacity)))
-        return self._view[self._end :]
+        """Return where to receive into: at least one byte."""
+        if self._rest:
+            self._end = len(self._rest)
+            self._view[: self._end] = self._rest
+        return self._view[self._end :] if self._end else self._view
 
-    def _fit(self, count: int) -> None:
-        """Choose a size of the buffer for peers that send so much at a time."""
-        size = self._size
-        if size > _MOST:  # for one big message
-            self._fitting = _MOST
-        elif self._end + count == size:
-            self._fitting = min(2 * size, _MOST)
-        elif count < size >> 4:
-            self._fitting = max(size >> 1, self._capacity)
+    def _keep(self, begun: memoryview, missing: int) -> None:
+        """Keep what came of a frame, until ``missing`` bytes more have come, or some of them."""
+        size = len(begun)
+        if size < min(_MUCH, len(self._scratch.buffer) // 2):
+            rest = bytes(begun)
+            self._empty()
+            self._rest = rest
+        elif size < len(self._buffer) and self._buffer is not self._scratch.buffer:
+            self._end = size  # nothing came but this frame, which has a buffer that is not yet full
         else:
-            self._fitting = size
-
-    def _resize(self, capacity: int) -> None:
-        used = bytes(self._view[self._start : self._end])
-        self._size = capacity
-        self._buffer = bytearray(capacity)
-        self._view = memoryview(self._buffer)
-        self._view[: len(used)] = used
-        self._start, self._end = 0, len(used)
-        self._least = 0 if capacity == self._capacity else capacity >> 4
+            # At most doubled, so that nobody makes us reserve memory for bytes that never come.
+            self._rest, self._end = b"", size
+            self._buffer = bytearray(size + min(missing, max(size, _HEADER_SIZE)))
+            self._view = memoryview(self._buffer)
+            self._view[:size] = begun
 
     def stop(self) -> None:
         """Let :meth:`received` yield nothing more."""
         self._stopped = True
         self._most_plain = _NONE
+        self._empty()
 
     def received(self, count: int) -> Iterator[ReceivedMessage]:
         """Take ``count`` bytes that were written to :meth:`writable` into account.
@@ -196,7 +190,7 @@ class FrameReader:
         """
         # One whole text message is what a read nearly always brings where streams are paced: 0.35
         # us instead of 0.54.
-        if not self._end and self._least <= count < self._size:
+        if not self._end:
             first, length, extended = _HEADER(self._buffer)
             payload = 2
             if length == 126:
@@ -208,22 +202,20 @@ class FrameReader:
         return self._messages(count)
 
     def _messages(self, count: int) -> Iterator[ReceivedMessage]:
-        if count < self._least or self._end + count == self._size:
-            self._fit(count)
-        self._end = end = self._end + count
-        buffer, start = self._buffer, self._start
+        start, end, missing = 0, self._end + count, 1
+        buffer, view = self._buffer, self._view
         while end - start >= 2 and not self._stopped:
             first, length = buffer[start], buffer[start + 1]
             if length < 126:
                 payload = start + 2
             elif length == 126:
                 if end - start < 4:
-                    return
+                    break
                 length = buffer[start + 2] << 8 | buffer[start + 3]
                 payload = start + 4
             elif length == 127:
                 if end - start < 10:
-                    return
+                    break
                 length = _LONG(buffer, start + 2)[0]
                 payload = start + 10
             else:
@@ -234,20 +226,24 @@ class FrameReader:
             if not plain:
                 self._check(first, length)
                 if self._check_utf8:
-                    self._check_text(first, self._view[payload : min(stop, end)], stop <= end)
+                    self._check_text(first, view[payload : min(stop, end)], stop <= end)
             if stop > end:
-                self._missing = stop - end
-                return
-            self._start = start = stop
+                missing = stop - end
+                break
+            start = stop
             if plain:
                 yield first & 0x0F, buffer, payload, stop
             elif first & 0x08:
                 self.on_control(first & 0x0F, bytes(buffer[payload:stop]))
             else:
-                message = self._join(first, self._view[payload:stop])
+                message = self._join(first, view[payload:stop])
                 if message is not None:
                     opcode, joined = message
                     yield opcode, joined, 0, len(joined)
+        if start == end:
+            self._empty()
+        elif not self._stopped:
+            self._keep(view[start:end], missing)
 
     def _check(self, first: int, length: int) -> None:
         """Apply the rules that an unfragmented message of a fitting size cannot break."""

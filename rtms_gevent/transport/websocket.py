@@ -19,10 +19,11 @@ from collections.abc import Callable, Iterator
 
 from gevent import socket, ssl
 from gevent.event import Event
+from gevent.hub import Hub
 from websocket import ABNF
 
 from ..errors import ConnectionLost, FrameError
-from ..protocol.frames import CLOSE, PING, CloseFrame, FrameReader, ReceivedMessage
+from ..protocol.frames import CLOSE, PING, CloseFrame, FrameReader, ReceivedMessage, Scratch
 from .connect import Opened
 from .forks import forget_in_child
 from .hubs import current_hub
@@ -32,6 +33,8 @@ __all__ = ["Closed", "WebSocket"]
 logger = logging.getLogger(__name__)
 
 _READ, _WRITE = 1, 2
+#: Attribute of a hub: the memory that its sockets receive into.
+_SCRATCH = "_rtms_gevent_scratch"
 #: Bytes that may wait to be sent: only small control messages are, so more means a dead peer.
 _MAX_OUTBOX = 1024 * 1024
 #: Seconds that the peer gets, after the last frame, to close the connection.
@@ -120,8 +123,12 @@ class WebSocket:
         self._sock = opened.sock
         self._on_messages = on_messages
         self._on_closed = on_closed
+        hub = current_hub()
         self._reader = FrameReader(
-            max_message_size, on_control=self._control, check_utf8=check_utf8
+            max_message_size,
+            on_control=self._control,
+            check_utf8=check_utf8,
+            scratch=_scratch_of(hub),
         )
         self._outbox = bytearray()
         self._closing = False  # our close frame was sent
@@ -133,7 +140,7 @@ class WebSocket:
         # A TLS socket may hold bytes that the kernel knows nothing of.
         self._tls = self._sock if isinstance(self._sock, ssl.SSLSocket) else None
         self._fd = self._sock.fileno()
-        self._loop = current_hub().loop
+        self._loop = hub.loop
         self._is_libuv = "libuv" in type(self._loop).__module__
         self._read_watcher = self._loop.io(self._sock.fileno(), _READ)
         self._write_watcher = self._loop.io(self._sock.fileno(), _WRITE)
@@ -432,6 +439,14 @@ class WebSocket:
         self._outbox.clear()
         os.close(self._sock.detach())  # the parent's descriptor stays open, and so the connection
         self.closed.set()
+
+
+def _scratch_of(hub: Hub) -> Scratch:
+    scratch: Scratch | None = getattr(hub, _SCRATCH, None)
+    if scratch is None:
+        scratch = Scratch()
+        setattr(hub, _SCRATCH, scratch)
+    return scratch
 
 
 def _describe(problem: OSError) -> str:

@@ -19,7 +19,16 @@ from rtms_gevent.enums import Product
 from rtms_gevent.errors import FrameError, RemoteProtocolError
 from rtms_gevent.protocol.codec import JsonCodec
 from rtms_gevent.protocol.conversation import Conversation, State
-from rtms_gevent.protocol.frames import BINARY, CLOSE, PING, PONG, TEXT, CloseFrame, FrameReader
+from rtms_gevent.protocol.frames import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    CloseFrame,
+    FrameReader,
+    Scratch,
+)
 from rtms_gevent.protocol.media import MediaConversation
 from rtms_gevent.protocol.messages import EventUpdate, Message, SessionStateUpdate
 from rtms_gevent.protocol.packets import MediaPacket
@@ -41,11 +50,13 @@ _LIMIT = 1000
 
 def frames(data: bytes) -> None:
     source = Source(data)
-    check_utf8, capacity, step = source.flag(), source.choose((1, 2, 13, 64)), 1 + source.byte()
+    check_utf8, size, step = source.flag(), source.choose((1, 2, 13, 64)), 1 + source.byte()
     stream = source.rest()
-    found, error = _read(FrameReader(_LIMIT, check_utf8=check_utf8), stream, len(stream))
-    pieces = FrameReader(_LIMIT, check_utf8=check_utf8, capacity=capacity)
-    again, same_error = _read(pieces, stream, step)
+    whole = FrameReader(_LIMIT, check_utf8=check_utf8, scratch=Scratch(max(1, len(stream))))
+    found, error = _read(whole, stream, len(stream), lambda: None)
+    scratch = Scratch(size)
+    pieces = FrameReader(_LIMIT, check_utf8=check_utf8, scratch=scratch)
+    again, same_error = _read(pieces, stream, step, lambda: _scribble(scratch))
     assert (again, str(same_error)) == (found, str(error)), "cut otherwise, it means something else"
     for opcode, payload in found:
         assert opcode in (TEXT, BINARY, CLOSE, PING, PONG), opcode
@@ -57,7 +68,7 @@ def frames(data: bytes) -> None:
 
 
 def _read(
-    reader: FrameReader, stream: bytes, step: int
+    reader: FrameReader, stream: bytes, step: int, after_read: Callable[[], None]
 ) -> tuple[list[tuple[int, bytes]], FrameError | None]:
     found: list[tuple[int, bytes]] = []
     reader.on_control = lambda opcode, payload: found.append((opcode, payload))
@@ -72,7 +83,13 @@ def _read(
         except FrameError as error:
             _expect(error.close_code in (1002, 1007, 1009), "a close code that was not expected")
             return found, error
+        after_read()
     return found, None
+
+
+def _scribble(scratch: Scratch) -> None:
+    """Use it as other readers do between two reads of one."""
+    scratch.view[:] = b"\xff" * len(scratch.view)
 
 
 def _read_close(payload: bytes) -> None:

@@ -9,10 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtms_gevent.errors import FrameError
-from rtms_gevent.protocol.frames import BINARY, CLOSE, PING, PONG, TEXT, CloseFrame, FrameReader
+from rtms_gevent.protocol.frames import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    CloseFrame,
+    FrameReader,
+    Scratch,
+)
 
 MIB = 1024 * 1024
-CAPACITY, MOST = 4 * 1024, 256 * 1024
+MOST = 256 * 1024
 CONTINUATION = 0
 
 
@@ -44,7 +53,15 @@ def pump(reader, *chunks):
                     found.append((opcode, bytes(buffer[start:stop])))
             except FrameError as error:
                 return found, error
+            scribble(reader)
     return found, None
+
+
+def scribble(reader):
+    """Use the scratch as other readers do between two reads of this one."""
+    view = reader._scratch.view
+    if len(view) <= 4096:  # else it takes too long
+        view[:] = b"\xff" * len(view)
 
 
 def bytewise(stream):
@@ -128,7 +145,7 @@ def test_byte_by_byte(stream, expected):
 @streams
 @pytest.mark.parametrize("capacity", [1, 2, 13, 100])
 def test_through_a_small_buffer(stream, expected, capacity):
-    assert pump(FrameReader(MIB, capacity=capacity), stream) == (expected, None)
+    assert pump(FrameReader(MIB, scratch=Scratch(capacity)), stream) == (expected, None)
 
 
 @st.composite
@@ -158,10 +175,10 @@ def conversations(draw):
     return chunks, expected
 
 
-@given(conversations(), st.sampled_from([1, 64, CAPACITY]))
+@given(conversations(), st.sampled_from([1, 64, 4096]))
 def test_however_it_is_cut(conversation, capacity):
     chunks, expected = conversation
-    assert pump(FrameReader(MIB, capacity=capacity), *chunks) == (expected, None)
+    assert pump(FrameReader(MIB, scratch=Scratch(capacity)), *chunks) == (expected, None)
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
@@ -229,9 +246,9 @@ def test_a_broken_rule_in_a_read_of_its_own(stream, close_code, problem):
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 255, 256, 999, 1000, 1001])
-@pytest.mark.parametrize("capacity", [64, 1004, 1005, CAPACITY])
+@pytest.mark.parametrize("capacity", [64, 1004, 1005, 4096])
 def test_messages_in_reads_of_their_own(size, capacity):
-    reader, message = FrameReader(1000, capacity=capacity), pattern(size)
+    reader, message = FrameReader(1000, scratch=Scratch(capacity)), pattern(size)
     found, error = pump(reader, frame(message, TEXT), frame(message, TEXT))
     if size > 1000:
         assert (found, error.close_code) == ([], 1009)
@@ -260,13 +277,10 @@ def test_a_message_in_a_read_of_its_own_between_fragments():
     assert pump(FrameReader(1000), *chunks) == ([(TEXT, b"xy"), (TEXT, b"z")], None)
 
 
-def test_a_message_that_fills_the_buffer_makes_it_grow_and_small_ones_let_it_shrink():
-    reader = FrameReader(MIB, capacity=64)
-    pump(reader, frame(bytes(62), TEXT))
-    assert len(reader.writable()) == 128
-    for _ in range(2):
-        pump(reader, frame(b"", TEXT))
-    assert len(reader.writable()) == 64
+def test_a_message_that_just_fills_what_is_read_at_once():
+    reader, message = FrameReader(MIB, scratch=Scratch(64)), frame(bytes(62), TEXT)
+    assert len(reader.writable()) == len(message)
+    assert pump(reader, message, message) == ([(TEXT, bytes(62))] * 2, None)
 
 
 def test_nothing_comes_in_a_read_of_its_own_after_the_end():
@@ -370,67 +384,69 @@ def test_a_character_may_be_cut_by_fragments():
 # -- memory ----------------------------------------------------------------------------------------
 
 
+def held(reader):
+    """Bytes that a reader keeps to itself between two reads."""
+    own = 0 if reader._buffer is reader._scratch.buffer else len(reader._buffer)
+    return own + len(reader._rest)
+
+
 def test_what_is_too_long_is_refused_before_it_arrives():
     reader = FrameReader(1000)
     _, error = pump(reader, b"\x82\x7f" + struct.pack("!Q", 2**40))
     assert error.close_code == 1009
-    assert len(reader._buffer) == CAPACITY
+    assert held(reader) == 0
 
 
 def test_announcing_much_reserves_little():
     reader = FrameReader(64 * MIB)
     header = b"\x82\x7f" + struct.pack("!Q", 60 * MIB)
     pump(reader, header, bytes(1000))
-    reader.writable()
-    assert len(reader._buffer) == CAPACITY
+    assert held(reader) == len(header) + 1000
     pump(reader, bytes(MIB))
-    reader.writable()
-    assert len(reader._buffer) <= 3 * MIB
+    assert MIB <= held(reader) <= 3 * MIB
 
 
-@pytest.mark.parametrize("size", [CAPACITY, 300_000, 4 * MIB])
-def test_a_frame_is_given_little_more_room_than_it_needs(size):
-    reader = FrameReader(64 * MIB)
-    found, error = pump(reader, frame(pattern(size)))
-    assert (found, error) == ([(BINARY, pattern(size))], None)
-    assert len(reader._buffer) <= max(2 * size, MOST)
+@pytest.mark.parametrize("size", [1000, 100_000, 300_000, 4 * MIB])
+@pytest.mark.parametrize("read", [1000, MOST])
+def test_an_unfinished_frame_is_given_little_more_room_than_it_needs(size, read):
+    reader, stream = FrameReader(64 * MIB), frame(pattern(size))
+    most, chunks = 0, [stream[at : at + read] for at in range(0, len(stream) - 1, read)]
+    for chunk in [*chunks[:-1], chunks[-1][:-1]]:
+        assert pump(reader, chunk) == ([], None)
+        most = max(most, held(reader))
+    assert most <= len(stream)
+    assert pump(reader, stream[-1:]) == ([(BINARY, pattern(size))], None)
+    assert held(reader) == 0
 
 
-def test_the_buffer_grows_with_full_reads_and_shrinks_with_small_ones():
-    reader = FrameReader(64 * MIB)
-    sizes = []
-    for _ in range(12):
-        sizes.append(len(reader.writable()))
-        pump(reader, frame(b"xy") * (len(reader.writable()) // 4))
-    assert sizes[0] == CAPACITY
-    assert sizes == sorted(sizes)
-    assert len(reader._buffer) == MOST
-    for _ in range(12):
-        assert pump(reader, frame(b"small")) == ([(BINARY, b"small")], None)
-    assert len(reader.writable()) == CAPACITY
-
-
-def test_the_buffer_shrinks_after_a_big_message():
-    reader = FrameReader(64 * MIB)
-    pump(reader, frame(bytes(4 * MIB)))
-    assert len(reader._buffer) > 4 * MIB
-    for _ in range(12):
-        assert pump(reader, frame(b"small")) == ([(BINARY, b"small")], None)
-    assert len(reader.writable()) == CAPACITY
-
-
-def test_a_moderate_buffer_is_kept():
-    reader = FrameReader(64 * MIB)
-    pump(reader, frame(bytes(100_000)))
-    assert len(reader.writable()) > 100_000
-
-
-def test_room_is_made_before_little_is_left():
-    reader = FrameReader(MIB, capacity=100)
-    begun = frame(bytes(50))[:5]
+def test_what_is_left_of_a_read_is_all_that_is_kept():
+    reader, begun = FrameReader(MIB, scratch=Scratch(100)), frame(bytes(50))[:5]
     assert pump(reader, frame(bytes(68)) + begun) == ([(BINARY, bytes(68))], None)
+    assert held(reader) == len(begun)
     assert len(reader.writable()) == 100 - len(begun)
     assert pump(reader, frame(bytes(50))[5:]) == ([(BINARY, bytes(50))], None)
+    assert held(reader) == 0
+
+
+def test_the_end_lets_go_of_what_was_begun():
+    reader = FrameReader(MIB)
+    pump(reader, frame(bytes(300_000))[:-1])
+    assert held(reader) > 0
+    reader.stop()
+    assert held(reader) == 0
+    assert len(reader.writable()) == MOST  # what still comes is read, and thrown away
+
+
+# -- sharing the scratch ---------------------------------------------------------------------------
+
+
+def test_who_gets_nothing_to_read_loses_nothing_to_the_others():
+    scratch = Scratch(100)
+    first, second = (FrameReader(MIB, scratch=scratch) for _ in range(2))
+    pump(first, frame(b"hello")[:4])
+    first.writable()  # the system call was interrupted, or there was nothing
+    assert pump(second, frame(bytes(90))) == ([(BINARY, bytes(90))], None)
+    assert pump(first, frame(b"hello")[4:]) == ([(BINARY, b"hello")], None)
 
 
 def traced_growth(reader, stream):
@@ -493,7 +509,7 @@ def test_payloads_are_not_copied():
 
 
 def test_joined_messages_outlive_writable():
-    reader = FrameReader(MIB, capacity=32)
+    reader = FrameReader(MIB, scratch=Scratch(32))
     stream = frame(b"a", final=False) + frame(b"b", CONTINUATION)
     reader.writable()[: len(stream)] = stream
     kept = list(reader.received(len(stream)))
@@ -502,7 +518,7 @@ def test_joined_messages_outlive_writable():
 
 
 def test_a_buffer_that_is_still_held_hinders_nothing():
-    reader = FrameReader(MIB, capacity=64)
+    reader = FrameReader(MIB, scratch=Scratch(64))
     reader.writable()[:3] = frame(b"x")
     held = [memoryview(buffer) for _, buffer, _, _ in reader.received(3)]
     stream = frame(pattern(500_000)) + frame(b"y") * 50
