@@ -7,7 +7,7 @@ import json
 import subprocess
 from collections.abc import Callable
 
-from .contender import BARE, OFFICIAL, OTHERS, OURS, Contender
+from .contender import BARE, OFFICIAL, OTHERS, OURS, OURS_TUNED, Contender
 from .environments import ROOT
 from .measure import Result, measure, run_script
 from .workload import Workload
@@ -134,6 +134,7 @@ _LIST = (
     Experiment("memory", _TWO, memory(tls=False)),
     Experiment("tls-memory", _TWO, memory(tls=True)),
     Experiment("joining", _TWO, join_late),
+    Experiment("joining-tuned", (OURS_TUNED,), join_late),
     Experiment("signal", (OURS,), send_signal),
     Experiment("import", (OURS, OFFICIAL[0]), import_it),
 )

@@ -1,7 +1,11 @@
-"""This package, as a plain script uses it."""
+"""This package, as a plain script uses it.
+
+With the option ``full_collections``, that is the garbage collector's third threshold.
+"""
 
 from __future__ import annotations
 
+import gc
 import urllib.parse
 
 import gevent
@@ -19,6 +23,8 @@ _TIMEOUT = 60_000
 def main() -> None:
     """Do the task."""
     task = Task.from_command_line()
+    if "full_collections" in task.options:
+        gc.set_threshold(*gc.get_threshold()[:2], int(task.options["full_collections"]))
     done = Event()
     clients = []
 
