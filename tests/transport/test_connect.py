@@ -15,6 +15,7 @@ from support.rawserver import RawServer, hang, server_context, unused_port, upgr
 
 from rtms_gevent.errors import ConfigurationError, ConnectError, TlsError
 from rtms_gevent.protocol.urls import parse_server_urls
+from rtms_gevent.transport import connect
 from rtms_gevent.transport.clock import Deadline
 from rtms_gevent.transport.connect import Proxy, open_connection, tls_context
 
@@ -41,6 +42,23 @@ def test_opens_and_passes_path_and_early_bytes_on():
     assert opened.headers["upgrade"] == "websocket"
     assert server.peers[0].path == "/sig/path?x=1"
     assert b"Origin" not in server.peers[0].request
+
+
+def test_a_long_response_is_read_by_lines(monkeypatch):
+    """Byte by byte it would hold up the hub for milliseconds: counted, not timed."""
+    calls = []
+    recv = connect._Bounded.recv
+    monkeypatch.setattr(connect._Bounded, "recv", lambda *args: (calls.append(1), recv(*args))[1])
+
+    def script(peer):
+        more = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 200) for number in range(10))
+        peer.sock.sendall(upgrade_response(peer.read_request())[:-2] + more + b"\r\n")
+        hang(peer)
+
+    with RawServer(script) as server:
+        opened = dial(server.url("/"))
+    assert opened.headers["x-9"] == "y" * 200
+    assert len(calls) < 50  # two for each line, and a few where a read ends within one
 
 
 @pytest.mark.parametrize(
