@@ -19,7 +19,7 @@ def size():
 
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (min({limit}, hard), hard))
-print(size() < 300)
+print(size() < 300, flush=True)
 """
 
 
