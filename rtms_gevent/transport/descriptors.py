@@ -9,9 +9,7 @@ it is made big once, when the first stream is joined.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import resource
 import sys
 
 __all__ = ["make_room"]
@@ -32,6 +30,9 @@ def make_room() -> None:
     if _done_by == os.getpid() or sys.platform != "linux":
         return
     _done_by = os.getpid()
+    import fcntl  # these two are not on Windows
+    import resource
+
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _MANY if allowed == resource.RLIM_INFINITY else min(allowed, _MANY)
     with contextlib.suppress(OSError):  # all are in use; then the table is as big as it can be
