@@ -4,6 +4,11 @@ import os
 
 import pytest
 from hypothesis import settings
+from support.hanging import (  # noqa: F401 - hooks
+    pytest_configure,
+    pytest_runtest_protocol,
+    pytest_runtest_teardown,
+)
 
 # The same examples on every run, and none refused for being slow on a busy machine.
 settings.register_profile("rtms", derandomize=True, deadline=None)

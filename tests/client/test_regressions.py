@@ -289,10 +289,10 @@ def test_keep_alives_are_answered_while_much_is_worked_off(client):
     assert answered_after[0] < 100
 
 
-def test_leaving_from_a_thread_just_when_the_loop_begins(simulator, meeting, client):
+def test_leaving_from_a_thread_just_when_the_loop_begins(simulator, meeting, client, monkeypatch):
     loop = EventLoop().start()
     loop.add(client)
-    hub = gevent.get_hub()
+    hub, begin = gevent.get_hub(), client._begin
     left, finished = [], Event()
 
     def leave():
@@ -300,14 +300,13 @@ def test_leaving_from_a_thread_just_when_the_loop_begins(simulator, meeting, cli
         left.append(client._is_active)
         hub.loop.run_callback_threadsafe(finished.set)
 
-    def begin_late():
-        begin = client._home.withdraw(client)
+    def begin_late():  # on the loop's hub, which has withdrawn it already
         thread = threading.Thread(target=leave)
         thread.start()
         thread.join(0.05)  # it cannot leave before this thread has begun
         begin()
 
-    loop.spawn(begin_late)
+    monkeypatch.setattr(client, "_begin", begin_late)
     client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
     assert finished.wait(5)
     assert left == [False]
