@@ -13,7 +13,7 @@ CONFTEST = """
 from support import hanging
 from support.hanging import *
 
-hanging.LIMIT = 1
+hanging.MARGIN = 1
 """
 
 IN_THE_HUB = """
@@ -43,11 +43,12 @@ def test_fails(ends_never):
 """
 
 
-def run(folder, code, *options):
+def run(folder, code):
+    (folder / "pytest.ini").write_text("[pytest]\ntimeout = 0.2")
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "test_it.py").write_text(code)
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, str(folder)],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(folder)],
         capture_output=True,
         text=True,
         cwd=folder,
@@ -56,13 +57,13 @@ def run(folder, code, *options):
 
 
 def test_a_time_limit_that_goes_off_in_the_hub_fails_the_test(tmp_path):
-    ended = run(tmp_path, IN_THE_HUB, "--timeout", "0.2")
+    ended = run(tmp_path, IN_THE_HUB)
     assert ended.returncode == pytest.ExitCode.TESTS_FAILED
     assert "Failed: Timeout" in ended.stdout
 
 
 def test_a_fixture_that_hangs_after_a_failure_ends_the_process(tmp_path):
-    ended = run(tmp_path, AFTER_IT_HAS_FAILED, "--timeout", "0.2")
+    ended = run(tmp_path, AFTER_IT_HAS_FAILED)
     assert ended.returncode == 1
     assert "Timeout" in ended.stderr
     assert "in ends_never" in ended.stderr

@@ -12,8 +12,8 @@ import os
 import pytest
 from gevent.hub import Hub
 
-#: Seconds, above pytest-timeout's, after which the process of a test that hangs is ended.
-LIMIT = 90.0
+#: Seconds that pytest-timeout gets to fail a test, before its process is ended.
+MARGIN = 30.0
 
 # What fails in the hub, or in a greenlet that nobody joins, fails the test.
 Hub.SYSTEM_ERROR = (*Hub.SYSTEM_ERROR, pytest.fail.Exception)
@@ -26,14 +26,16 @@ def pytest_configure():
     _stderr = os.dup(2)  # while tests run, 2 is what pytest captures
 
 
-def _watch():
-    """Begin anew to wait: then every thread's stack is printed, and the process ends."""
-    faulthandler.dump_traceback_later(LIMIT, exit=True, file=_stderr)
+def _watch(item):
+    """Begin to wait anew; at the end every thread's stack is printed, and the process ends."""
+    own = item.get_closest_marker("timeout")
+    limit = float(own.args[0] if own else item.config.getini("timeout"))
+    faulthandler.dump_traceback_later(limit + MARGIN, exit=True, file=_stderr)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol():
-    _watch()
+def pytest_runtest_protocol(item):
+    _watch(item)
     try:
         return (yield)
     finally:
@@ -41,6 +43,6 @@ def pytest_runtest_protocol():
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown():
-    _watch()  # a failure has cancelled the one above
+def pytest_runtest_teardown(item):
+    _watch(item)  # a failure has cancelled the one above
     return (yield)
