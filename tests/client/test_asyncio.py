@@ -27,6 +27,13 @@ def zoom():
         yield ready
 
 
+@pytest.fixture
+def lasting_zoom():
+    """The same for whoever leaves: slow enough that the meeting does not end first."""
+    with simulate("short") as ready:
+        yield ready
+
+
 @contextlib.contextmanager
 def simulate(scenario, *options):
     command = [
@@ -105,13 +112,13 @@ def test_a_cancelled_call_costs_no_other_call(zoom):
     run(main())
 
 
-def test_joining_while_it_runs_and_stop(zoom):
+def test_joining_while_it_runs_and_stop(lasting_zoom):
     async def main():
         running = asyncio.ensure_future(rtms.run_async())
         await asyncio.sleep(0)
         client, heard = Client(), asyncio.Event()
         client.on_audio_data(lambda *_: heard.set())
-        join(client, zoom)
+        join(client, lasting_zoom)
         await heard.wait()
         rtms.stop()
         await running
@@ -155,11 +162,11 @@ def test_the_loop_is_never_blocked(zoom):
     run(main())
 
 
-def test_cancellation_leaves_cleanly(zoom):
+def test_cancellation_leaves_cleanly(lasting_zoom):
     async def main():
         client, heard = Client(), asyncio.Event()
         client.on_audio_data(lambda *_: heard.set())
-        join(client, zoom)
+        join(client, lasting_zoom)
         running = asyncio.ensure_future(rtms.run_async())
         await heard.wait()
         running.cancel()
@@ -171,7 +178,7 @@ def test_cancellation_leaves_cleanly(zoom):
     run(main())
 
 
-def test_leave_and_exceptions_in_callbacks(zoom, caplog):
+def test_leave_and_exceptions_in_callbacks(lasting_zoom, caplog):
     async def main():
         client = Client()
 
@@ -183,7 +190,7 @@ def test_leave_and_exceptions_in_callbacks(zoom, caplog):
         def leave(*_):
             client.leave()
 
-        join(client, zoom)
+        join(client, lasting_zoom)
         await rtms.run_async(stop_on_empty=True)
         assert client.wait(0).by_us
         assert client.callback_errors["audio_data"] >= 1

@@ -205,7 +205,7 @@ class TestAddresses:
             resolve(server, kinds),
             pytest.raises(ConnectError, match=text) as caught,
         ):
-            dial("ws://localhost:80", seconds=0.5)
+            dial("ws://localhost:80", seconds=1)
         assert caught.value.step == "tcp"
 
 
