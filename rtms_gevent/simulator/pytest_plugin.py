@@ -2,9 +2,11 @@
 
 ::
 
-    def test_my_bot(rtms_simulator):
+    def test_my_bot(rtms_simulator, monkeypatch):
+        monkeypatch.setenv("ZM_RTMS_ALLOWED_HOSTS", "127.0.0.1")
         meeting = rtms_simulator.meeting
-        bot.join(meeting.payload, rtms_simulator.client_id, rtms_simulator.client_secret)
+        zoom = {"client": rtms_simulator.client_id, "secret": rtms_simulator.client_secret}
+        bot.join(meeting.payload, **zoom)
         assert meeting.wait_ready(5)
         meeting.send_transcript("hello")
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from pathlib import Path
 
 from gevent import subprocess
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "simulator.md"
 
 TESTS = """
 import os
@@ -34,10 +38,19 @@ def test_factory(rtms_simulator_factory):
     assert two.signaling_url.startswith("wss://")
 """
 
+BOT = """
+import rtms_gevent
 
-def test_fixtures(tmp_path):
+bot = rtms_gevent.Client()
+bot.on_transcript_data(print)
+
+
+"""
+
+
+def passes(tmp_path, tests):
     path = tmp_path / "test_user.py"
-    path.write_text(TESTS)
+    path.write_text(tests)
     options = ["-p", "rtms_gevent.simulator.pytest_plugin", "-c", "/dev/null", "-W", "error"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *options, "--rootdir", str(tmp_path), str(path)],
@@ -47,4 +60,17 @@ def test_fixtures(tmp_path):
         timeout=50,
         check=False,
     )
-    assert b"3 passed" in done.stdout, done.stdout.decode()
+    return re.search(r"(\d+) passed in|$", done.stdout.decode())[1], done.stdout.decode()
+
+
+def test_fixtures(tmp_path):
+    passed, output = passes(tmp_path, TESTS)
+    assert passed == "3", output
+
+
+def test_the_documents_example(tmp_path):
+    example = re.search(
+        r"```python\n(def test_my_bot.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL
+    )
+    passed, output = passes(tmp_path, BOT + example[1])
+    assert passed == "1", output
