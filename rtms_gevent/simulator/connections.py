@@ -6,6 +6,7 @@ official SDK was seen to need. Every message is written out by hand here.
 
 from __future__ import annotations
 
+import abc
 import hashlib
 import hmac
 import itertools
@@ -76,7 +77,7 @@ def handshake_signature(client_id: str, client_secret: str, uuid: str, stream_id
     return hmac.new(client_secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
-class Connection:
+class Connection(abc.ABC):
     """What both kinds of socket share.
 
     :meth:`serve` runs in the greenlet of the WSGI server; a second greenlet of its own sends
@@ -317,15 +318,17 @@ class Connection:
                     self._answered.set()
                 return
 
+    @abc.abstractmethod
     def _accept(self, meeting: Meeting, message: dict[str, Any]) -> dict[str, Any]:
         """Take the client in, or raise :class:`Refusal`; return the answer's own fields."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _answer(self, message: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Do what a message asks for that comes after the handshake, and is no keep-alive."""
 
+    @abc.abstractmethod
     def _leave(self, meeting: Meeting) -> None:
-        raise NotImplementedError
+        """Be the meeting's socket no more."""
 
 
 class SignalingConnection(Connection):
