@@ -137,9 +137,8 @@ class Home:
         """
         with self._lock:
             self._waiting[key] = function
-            hub = self.hub
-        if hub is not None:
-            hubs.spawn_on(hub, self.run_waiting, key)
+            if self.hub is not None:  # nor can it end before it was asked
+                hubs.spawn_on(self.hub, self.run_waiting, key)
 
     def withdraw(self, key: object) -> Callable[[], object] | None:
         """Take back what :meth:`submit` got and what has not run yet; return it."""

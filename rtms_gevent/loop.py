@@ -60,7 +60,7 @@ class EventLoop:
         """
         self.name = name or f"rtms-loop-{id(self):x}"
         self._home = Home()
-        self._wake: Any = None  # gevent's async watcher: the one that other threads may touch
+        self._waker: hubs.Waker | None = None
         self._stop_wanted = False
         self._has_run = False
         self._settled = _NativeFlag()
@@ -137,9 +137,9 @@ class EventLoop:
         while the program still sets itself up is not lost. Between two runnings it does nothing.
         """
         self._stop_wanted = True
-        wake = self._wake
-        if wake is not None:
-            wake.send()
+        waker = self._waker
+        if waker is not None:
+            waker.wake()
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the thread of :meth:`start` has ended.
@@ -181,9 +181,8 @@ class EventLoop:
         hub, home, changed, process = gevent.get_hub(), self._home, Event(), os.getpid()
         forget_in_child(self)
         # While it is there the hub has something to wait for, even where no stream lives.
-        self._wake = wake = hub.loop.async_()
-        wake.start(changed.set)
-        undo = [one.watch(wake.send) for one in (home, *others)]
+        self._waker = waker = hubs.Waker(changed.set)
+        undo = [one.watch(waker.wake) for one in (home, *others)]
         is_ours = home.hub is None
         if is_ours:
             home.settle(hub)
@@ -203,20 +202,19 @@ class EventLoop:
             clients = {client for one in ending for client in one.clients}
             gevent.joinall([gevent.spawn(client.leave) for client in clients])
             _see_off_callbacks()
-            self._wake = None
+            self._waker = None
             for forget in undo:
                 forget()
             if is_ours:
                 home.unsettle()
             for one in ending:
                 one.is_ending = False
-            wake.stop()
-            wake.close()
+            waker.close()
 
     def forget(self, is_here: bool) -> None:
         """Note in a forked child that the thread that ran this is not there any more."""
         if not is_here and self.is_running:
-            self._wake = None
+            self._waker = None
             self._home.forget()
             self._settled.set()
             self._ended.set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -16,6 +15,7 @@ from gevent.pool import Group
 
 __all__ = [
     "HubThread",
+    "Waker",
     "answer",
     "current_hub",
     "is_current",
@@ -71,6 +71,35 @@ def _guard(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         logger.exception("%r failed", function)
 
 
+class Waker:
+    """Calls a function in this thread's hub when any thread, or a signal handler, asks for it.
+
+    While one is open its hub has something to wait for. To be closed in the thread that made it,
+    before its hub ends.
+    """
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        """Let :meth:`wake` call ``function``, which must not switch."""
+        # Natively, and again in a signal handler that interrupts the thread which holds it.
+        self._lock = monkey.get_original("_thread", "RLock")()
+        self._watcher = current_hub().loop.async_()
+        self._watcher.start(function)
+        self._is_open = True
+
+    def wake(self) -> None:
+        """Ask for the call; once closed this does nothing. Never waits; safe from any thread."""
+        with self._lock:  # who found it open must not meet a watcher, or a loop, that is gone
+            if self._is_open:
+                self._watcher.send()
+
+    def close(self) -> None:
+        """Call nothing any more."""
+        with self._lock:
+            self._is_open = False
+            self._watcher.stop()
+            self._watcher.close()
+
+
 def wait_done(future: Future[Any]) -> None:
     """Wait for what another thread or process does.
 
@@ -82,25 +111,14 @@ def wait_done(future: Future[Any]) -> None:
     ):
         wait((future,))
         return
-    loop, done = current_hub().loop, Event()
+    done = Event()
     # A hub that has nothing else to wait for, neither stream nor timer, would say that it is over.
-    waiting = loop.async_()
-    waiting.start(_nothing)
-
-    def wake(_: object) -> None:
-        with contextlib.suppress(AttributeError, ValueError):  # the hub has ended meanwhile
-            loop.run_callback_threadsafe(done.set)
-
+    waker = Waker(done.set)
     try:
-        future.add_done_callback(wake)
+        future.add_done_callback(lambda _: waker.wake())
         done.wait()
     finally:
-        waiting.stop()
-        waiting.close()
-
-
-def _nothing() -> None:
-    pass
+        waker.close()
 
 
 def answer(
@@ -139,16 +157,14 @@ class HubThread:
     def _run(self, ready: Callable[[], None]) -> None:
         self.hub = hub = current_hub()
         stopped = Event()
-        self._stop = wake = hub.loop.async_()
-        wake.start(stopped.set)
+        self._stop = Waker(stopped.set)
         ready()
         try:
             stopped.wait()
             self._greenlets.kill(timeout=_LAST_WORDS)
         finally:
             # Before the loop: libuv's would wait for it for ever.
-            wake.stop()
-            wake.close()
+            self._stop.close()
             hub.destroy(destroy_loop=True)
             self._running.release()
 
@@ -172,7 +188,7 @@ class HubThread:
         Waits for that a moment, natively: an interpreter that ends meanwhile might crash in a loop
         that is being destroyed. Who blocks the thread for longer is left behind.
         """
-        self._stop.send()
+        self._stop.wake()
         self._running.acquire(True, 2 * _LAST_WORDS)
 
 

@@ -26,6 +26,7 @@ from rtms_gevent import (
     signals,
 )
 from rtms_gevent.outlets import AsyncioOutlet, Closing, Job
+from rtms_gevent.transport import hubs
 
 
 class Zoom(RawServer):
@@ -349,6 +350,24 @@ def test_nothing_joins_a_loop_that_is_being_stopped(simulator, meeting, client, 
     signals.left.disconnect(join_anew)
     assert not client._is_active
     assert "is being stopped" in caplog.text
+
+
+def test_what_is_asked_for_while_a_loop_ends_runs_when_it_begins_again(monkeypatch):
+    loop, spawn_on, ran = EventLoop().start(), hubs.spawn_on, threading.Event()
+
+    def late(*arguments):
+        loop.stop()
+        loop.join(0.2)  # it cannot end before this was asked
+        spawn_on(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hubs, "spawn_on", late)
+        loop.spawn(ran.set)
+    loop.join()
+    loop.start()
+    assert ran.wait(5)
+    loop.stop()
+    loop.join()
 
 
 def test_a_callback_that_exits_a_loops_thread_is_logged(simulator, meeting, client, caplog):

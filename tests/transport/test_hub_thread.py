@@ -1,4 +1,4 @@
-"""A thread that only lets greenlets run: it ends when it is told to, on both loops."""
+"""Threads with hubs, and what wakes them from outside, on both of gevent's loops."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-CODE = """
+ENDS = """
 import os, time
 from rtms_gevent.transport.hubs import HubThread
 
@@ -33,11 +33,82 @@ print("all gone")
 """
 
 
+LATE = """
+import threading
+import gevent
+from gevent.event import Event
+from rtms_gevent.transport.hubs import Waker
+
+wakers, woken = [], []
+
+def run():
+    event = Event()
+    wakers.append(Waker(event.set))
+    made.set()
+    event.wait()
+    woken.append(True)
+    wakers[0].close()
+    wakers[0].wake()  # the hub is there still
+    gevent.get_hub().destroy(destroy_loop=True)
+
+made, thread = threading.Event(), threading.Thread(target=run)
+thread.start()
+made.wait()
+wakers[0].wake()
+thread.join()
+wakers[0].wake()
+print(woken)
+"""
+
+WHILE_IT_CLOSES = """
+import sys, threading
+from rtms_gevent.transport.hubs import Waker
+
+sys.setswitchinterval(1e-6)
+ended, failed = [], []
+
+def wake():
+    try:
+        while not ended:
+            waker.wake()
+    except BaseException as problem:
+        failed.append(problem)
+
+waker = Waker(lambda: None)
+threads = [threading.Thread(target=wake) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for _ in range(300):
+    old, waker = waker, Waker(lambda: None)
+    old.close()
+ended.append(True)
+for thread in threads:
+    thread.join()
+print(failed)
+"""
+
+
+@pytest.fixture(params=["libev-cext", "libuv"])
+def run(request, monkeypatch):
+    monkeypatch.setenv("GEVENT_LOOP", request.param)
+
+    def run(code):
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
-@pytest.mark.parametrize("loop", ["libev-cext", "libuv"])
-def test_nothing_of_it_is_left(loop, monkeypatch):
-    monkeypatch.setenv("GEVENT_LOOP", loop)
-    done = subprocess.run(
-        [sys.executable, "-c", CODE], capture_output=True, text=True, timeout=30, check=False
-    )
-    assert (done.returncode, done.stdout) == (0, "all gone\n"), done.stderr
+def test_nothing_of_it_is_left(run):
+    assert run(ENDS) == "all gone\n"
+
+
+def test_waking_what_has_ended_does_nothing(run):
+    assert run(LATE) == "[True]\n"
+
+
+def test_waking_while_it_closes(run):
+    assert run(WHILE_IT_CLOSES) == "[]\n"
