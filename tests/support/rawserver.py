@@ -188,6 +188,14 @@ def server_context(certificate):
 
 
 def unused_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """Return a port of 127.0.0.1 on which nobody listens, for refusals or for a server to come.
+
+    Until this process ends nobody gets it by chance: it is bound, though not listened on, in the
+    way that lets a server bind it, too.
+    """
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind(("127.0.0.1", 0))
+    port = sock.getsockname()[1]
+    sock.detach()  # never closed
+    return port
