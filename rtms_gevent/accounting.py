@@ -1,9 +1,9 @@
 """What came, what was delivered, and what is missing: per stream and media type. Pure.
 
 Media that Zoom sent while our socket was down is lost, unless Zoom buffered it and replays it. So
-after each outage the timeline of timestamps is compared with the time that the socket was down;
-what neither came before nor after is a :class:`Gap`. What is replayed although it was delivered
-already is left out, so that nothing is delivered twice or out of order.
+after each outage the timeline of timestamps is compared with the time from the last thing that was
+heard until the socket was open again; what neither came before nor after is a :class:`Gap`. What is
+replayed although it was delivered already is left out (:mod:`.replay`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from .enums import MediaDataType
-from .protocol.packets import TEXTUAL, MediaPacket
+from .protocol.packets import TEXTUAL, MediaPacket, Metadata
+from .replay import Replay, speaker_of
 
 __all__ = ["Arrival", "ClientStats", "Gap", "MediaAccount", "MediaStats"]
 
@@ -22,8 +23,13 @@ __all__ = ["Arrival", "ClientStats", "Gap", "MediaAccount", "MediaStats"]
 _FRAMES = 3
 #: Gaps that are kept, the newest.
 _KEPT = 100
-#: Packets of text that are compared with what comes after an outage.
-_RECENT = 64
+#: Packets of text that are compared with what comes after an outage, and for how many ms then.
+_RECENT, _COMPARED = 64, 5000
+#: Speakers whose timelines are kept. A meeting has fewer; a hostile server must not fill memory.
+_SPEAKERS = 10_000
+#: A timestamp that has gone on so many times as far as time itself, and so many ms more, shows that
+#: the server's clock was set.
+_TIMES_TOO_FAR, _TOO_FAR = 10, 120_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,6 +40,14 @@ class Gap:
     start: int
     end: int
     cause: str  #: what broke, in words
+    #: Whether media flowed until it broke, so that some is missing for sure. Else nobody may have
+    #: spoken: text, a muted speaker, a camera that was off.
+    is_certain: bool = True
+
+    def __str__(self) -> str:
+        verb = "are missing" if self.is_certain else "may be missing"
+        media = self.media_type.name.lower()
+        return f"{self.end - self.start} ms of {media} {verb}: {self.cause}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,7 +56,8 @@ class MediaStats:
 
     received: int = 0  #: packets
     received_bytes: int = 0  #: of payload
-    delivered: int = 0  #: packets for which callback and signal have been called
+    delivered: int = 0  #: packets whose callback has returned, or that had none
+    failed: int = 0  #: packets whose callback has raised
     #: Packets that came and were not delivered, by reason: "inbox" (the callback was too slow, or
     #: we left before), "callback" (its executor did not take or run it, or we left meanwhile),
     #: "duplicate" and "late" (replayed after an outage).
@@ -51,8 +66,16 @@ class MediaStats:
     gaps: tuple[Gap, ...] = ()  #: the newest hundred
 
     @property
+    def waiting(self) -> int:
+        """Packets that wait for the callback, or that it has now.
+
+        So at every moment ``received == delivered + failed + sum(dropped.values()) + waiting``.
+        """
+        return self.received - self.delivered - self.failed - sum(self.dropped.values())
+
+    @property
     def missing_ms(self) -> int:
-        """How many ms all gaps in :attr:`gaps` have together."""
+        """How many ms all gaps in :attr:`gaps` have together, those included that may be none."""
         return sum(gap.end - gap.start for gap in self.gaps)
 
 
@@ -75,45 +98,65 @@ class Arrival(NamedTuple):
 
     wanted: list[MediaPacket]  #: to be delivered
     size: int  #: bytes of their payloads
-    gaps: Sequence[Gap]  #: that they end
+    gaps: Sequence[Gap] = ()  #: that they end
+    remark: str = ""  #: what was found out about the server, for the log
+
+    @classmethod
+    def of(cls, wanted: list[MediaPacket], gaps: Sequence[Gap] = (), remark: str = "") -> Arrival:
+        """Count the bytes."""
+        return cls(wanted, sum(len(packet.data) for packet in wanted), gaps, remark)
 
 
 class MediaAccount:
-    """Keeps the account of one media type. Times are ms since the epoch, ours where not said."""
+    """Keeps the account of one media type.
+
+    Times are ms: timestamps on the media's clock, all others on ours, which must not be set
+    (monotonic).
+    """
 
     __slots__ = (
         "_ahead",
+        "_before",
         "_bytes",
+        "_compared_until",
         "_down",
         "_dropped",
         "_gaps",
-        "_horizon",
-        "_is_settling",
-        "_last",
+        "_latest",
         "_newest",
         "_received",
         "_recent",
+        "_replay",
+        "_speaking",
         "_was_down",
         "frame_ms",
         "is_well",
         "media_type",
     )
 
-    def __init__(self, media_type: MediaDataType) -> None:
+    def __init__(self, media_type: MediaDataType, ahead: float = 0.0) -> None:
+        """Begin an account.
+
+        Args:
+            media_type: What it counts.
+            ahead: How many ms the media's clock is ahead of ours, until a packet tells.
+        """
         self.media_type = media_type
         self.frame_ms = 0.0  #: the time from one packet to the next, where it is known
         self._received = self._bytes = 0
         self._dropped: dict[str, int] = {}
-        self._last: int | None = None
+        self._latest: MediaPacket | None = None
+        self._speaking: Metadata | None = None  # what the latest packet of all had
         self._newest: dict[object, int] = {}  # timestamp of the latest packet, by speaker
-        self._recent: deque[tuple[int, bytes]] = deque(maxlen=_RECENT)
-        self._ahead = 0.0  # how much the media's clock is ahead of ours
-        self._down: tuple[int, str] | None = None  # since when, and why
-        self._was_down: tuple[int, int, str] | None = None  # no packet has come since
-        self._is_settling = False  # what comes may have been delivered before
+        self._recent: deque[tuple[object, int, bytes]] = deque(maxlen=_RECENT)
+        self._ahead = ahead
+        self._down: tuple[float, str] | None = None  # since when, and why
+        self._was_down: tuple[float, float, str] | None = None  # no packet has come since
+        self._before: int | None = None  # timestamp of the latest packet before the outage
+        self._replay: Replay | None = None  # while packets of the past may come
+        self._compared_until: float | None = None  # the same for text
         #: Whether packets need only be counted.
         self.is_well = media_type not in TEXTUAL
-        self._horizon: dict[object, int] = {}
         self._gaps: deque[Gap] = deque(maxlen=_KEPT)
 
     def count(self, packets: list[MediaPacket], is_mixed: bool, now: float) -> int:
@@ -122,13 +165,18 @@ class MediaAccount:
         Returns:
             Bytes of their payloads.
         """
-        size = timestamp = 0
+        size = 0
         for packet in packets:
             size += len(packet[1])
         # Of one speaker, the last packet says it all: 5 % of what a message costs in a flood.
-        for _, _, timestamp, metadata in packets if is_mixed else packets[-1:]:
-            self._newest[metadata.channelId or metadata.userId] = timestamp
-        self._last = timestamp
+        if is_mixed:
+            for _, _, timestamp, metadata in packets:
+                self._newest[metadata.channelId or metadata.userId] = timestamp
+        _, _, timestamp, metadata = self._latest = packet
+        self._newest[metadata.channelId or metadata.userId] = timestamp
+        if metadata is not self._speaking:
+            self._speaking = metadata
+            self._forget_speakers()
         self._received += len(packets)
         self._bytes += size
         self._ahead = timestamp - now
@@ -136,87 +184,178 @@ class MediaAccount:
 
     def settle(self, packets: list[MediaPacket], now: float) -> Arrival:
         """Note packets where something may be missing, or may have been delivered before."""
-        wanted, gaps = [], []
+        wanted: list[MediaPacket] = []
+        gaps: list[Gap] = []
         for packet in packets:
-            _, data, timestamp, metadata = packet
             self._received += 1
-            self._bytes += len(data)
-            speaker: object = metadata.channelId or metadata.userId
-            reason = self._old_news(packet, speaker) if self._is_settling else None
-            if reason is not None:
-                self._dropped[reason] = self._dropped.get(reason, 0) + 1
-                continue
-            wanted.append(packet)
-            self._newest[speaker] = self._last = timestamp
-            if self.media_type in TEXTUAL:
-                self._recent.append((timestamp, data))
-            if self._was_down is None:
-                self._ahead = timestamp - now
-                continue
-            gap = self._end_of_gap(timestamp)
+            self._bytes += len(packet.data)
+            self._sort(packet, now, wanted, gaps)
+        return Arrival.of(wanted, gaps, self._end_of_replay(gaps))
+
+    def _sort(
+        self, packet: MediaPacket, now: float, wanted: list[MediaPacket], gaps: list[Gap]
+    ) -> None:
+        """Append what is wanted now that ``packet`` came, and the gap that this ends."""
+        if self.media_type in TEXTUAL:
+            new = [] if self._is_repetition(packet, now) else [packet]
+        else:
+            new = [packet] if self._replay is None else self._replay.arrived(packet, now)
+        wanted += new
+        for each in new:
+            self._note(each, now, gaps)
+
+    def _note(self, packet: MediaPacket, now: float, gaps: list[Gap]) -> None:
+        """Note a packet that is wanted."""
+        if self._was_down is not None:
+            gap = self._end_of_gap(packet.timestamp, now)
             if gap is not None:
                 gaps.append(gap)
-        return Arrival(wanted, sum(len(packet.data) for packet in wanted), gaps)
+        self._ahead = packet.timestamp - now
+        self._latest = packet
+        self._newest[speaker_of(packet)] = packet.timestamp
+        self._forget_speakers()
 
-    def _old_news(self, packet: MediaPacket, speaker: object) -> str | None:
-        """Return why a packet that came after an outage must not be delivered."""
-        if self.media_type in TEXTUAL:
-            return "duplicate" if (packet.timestamp, packet.data) in self._recent else None
-        if packet.timestamp <= self._horizon.get(speaker, packet.timestamp - 1):
-            return "duplicate"
-        return "late" if packet.timestamp < self._newest.get(speaker, 0) else None
+    def _forget_speakers(self) -> None:
+        """Keep to the limit: those who spoke first go first."""
+        while len(self._newest) > _SPEAKERS:
+            del self._newest[next(iter(self._newest))]
 
-    def went_down(self, now: int, cause: str) -> None:
-        """Note that the socket does not work any more."""
+    def _is_repetition(self, packet: MediaPacket, now: float) -> bool:
+        """Whether a piece of text was delivered before the outage that has just ended."""
+        key = speaker_of(packet), packet.timestamp, packet.data
+        if self._was_down is not None and self._compared_until is None:
+            self._compared_until = now + _COMPARED
+        if self._compared_until is not None:
+            if now > self._compared_until:
+                self._compared_until = None
+            elif key in self._recent:
+                self._drop("duplicate", 1)
+                return True
+        self._recent.append(key)
+        return False
+
+    def _drop(self, reason: str, count: int) -> None:
+        self._dropped[reason] = self._dropped.get(reason, 0) + count
+
+    def _end_of_replay(self, gaps: list[Gap]) -> str:
+        """Look whether all that comes from now on is new; say what was found out until then."""
+        replay = self._replay
+        if replay is None:
+            return ""
+        for reason, count in replay.dropped.items():
+            self._drop(reason, count)
+        remark, dropped = "", sum(replay.dropped.values())
+        if dropped:
+            remark = f"{dropped} packets came again, or too late, after the outage: left out"
+            replay.dropped = {}
+        doubtful, replay.doubtful = replay.doubtful, None
+        if doubtful is not None and doubtful[1] - doubtful[0] > self._tolerance:
+            cause = "packets were taken for a repetition, since they came at once"
+            gap = Gap(self.media_type, *doubtful, cause, is_certain=False)
+            self._gaps.append(gap)
+            gaps.append(gap)
+        if replay.is_over:
+            self._replay, self.is_well = None, self._was_down is None
+            if replay.is_clock_behind:
+                remark = "timestamps have stepped back: the server's clock is another one"
+                latest = self._latest
+                self._newest = {} if latest is None else {speaker_of(latest): latest.timestamp}
+        return remark
+
+    @property
+    def due(self) -> float | None:
+        """When :meth:`release` is to be called, if no packet comes before; None: not at all."""
+        return None if self._replay is None else self._replay.due
+
+    def release(self, now: float) -> Arrival:
+        """Return what waited for packets after it, which have not come in time."""
+        if self._replay is None or self._replay.due is None or now < self._replay.due:
+            return Arrival([], 0)
+        return self._released(self._replay.release(now), now)
+
+    def _released(self, packets: list[MediaPacket], now: float) -> Arrival:
+        gaps: list[Gap] = []
+        for packet in packets:
+            self._note(packet, now, gaps)
+        return Arrival.of(packets, gaps, self._end_of_replay(gaps))
+
+    def went_down(self, since: float, cause: str) -> None:
+        """Note that the socket does not work any more.
+
+        Args:
+            since: When anything was heard on it last. All that was sent before has come.
+            cause: Why, in words.
+        """
         if self._down is None:
-            self._down = now, cause
+            self._down = since, cause
 
-    def came_up(self, now: int) -> None:
-        """Note that it works again."""
-        if self._down is not None:
-            since, cause = self._down
-            if self._was_down is not None:  # two outages without a packet between them are one
-                since = min(since, self._was_down[0])
-            self._down, self._was_down = None, (since, now, cause)
-            self._is_settling, self._horizon = True, dict(self._newest)
-            self.is_well = False
+    def came_up(self, now: float) -> Arrival:
+        """Note that it works again; return what waited meanwhile."""
+        if self._down is None:
+            return Arrival([], 0)
+        held = Arrival([], 0)
+        if self._replay is not None:
+            held = self._released(self._replay.end(), now)
+        since, cause = self._down
+        if self._was_down is None:
+            self._before = max(self._newest.values(), default=None)
+        else:  # two outages without a packet between them are one
+            since = min(since, self._was_down[0])
+        self._down, self._was_down = None, (since, now, cause)
+        if self.media_type not in TEXTUAL:
+            self._replay, self.is_well = Replay(dict(self._newest), self._latest), False
+        return held
 
-    def ended(self, now: int) -> Gap | None:
-        """Note the end of the stream; return a gap that nothing has ended."""
-        if self._down is not None:
-            self.came_up(now)
-        return None if self._was_down is None else self._end_of_gap(None)
+    def ended(self, now: float) -> Arrival:
+        """Note the end of the stream; return what waited, and a gap that nothing has ended."""
+        arrival = self.came_up(now)
+        if self._replay is not None:
+            last = self._released(self._replay.end(), now)
+            arrival = Arrival.of(
+                arrival.wanted + last.wanted,
+                [*arrival.gaps, *last.gaps],
+                arrival.remark or last.remark,
+            )
+        gap = None if self._was_down is None else self._end_of_gap(None, now)
+        return arrival if gap is None else arrival._replace(gaps=[*arrival.gaps, gap])
 
-    def _end_of_gap(self, timestamp: int | None) -> Gap | None:
+    def _end_of_gap(self, timestamp: int | None, now: float) -> Gap | None:
         """Decide what is missing, now that ``timestamp`` came, or nothing will come any more."""
         assert self._was_down is not None
         (since, until, cause), self._was_down = self._was_down, None
-        start, end = since + int(self._ahead), until + int(self._ahead)
-        tolerance = max(_FRAMES * self.frame_ms, 1)
+        start, end = int(since + self._ahead), int(until + self._ahead)
+        tolerance, flowed = self._tolerance, False
         if self.media_type not in TEXTUAL:
-            if self._last_before is not None and start - self._last_before <= tolerance:
-                start = self._last_before
-            if timestamp is not None:
+            before = self._before
+            flowed = before is not None and start - before <= tolerance
+            if before is not None and flowed:
+                start = before
+            if timestamp is not None and self._may_follow(timestamp, start, now - since):
                 # Replayed from where it broke off, or later than the socket came up.
                 end = timestamp
         if end - start <= tolerance:
             return None
-        gap = Gap(self.media_type, start, end, cause)
+        gap = Gap(self.media_type, start, end, cause, flowed)
         self._gaps.append(gap)
         return gap
 
     @property
-    def _last_before(self) -> int | None:
-        """Timestamp of the latest packet from before the outage."""
-        return max(self._horizon.values(), default=None)
+    def _tolerance(self) -> float:
+        """How many ms between two packets are no gap."""
+        return max(_FRAMES * self.frame_ms, 1)
 
-    def stats(self, delivered: int, dropped: Mapping[str, int]) -> MediaStats:
+    def _may_follow(self, timestamp: int, start: int, elapsed: float) -> bool:
+        """Whether the clock that made both timestamps was not set between them."""
+        return 0 < timestamp - start <= _TIMES_TOO_FAR * elapsed + _TOO_FAR
+
+    def stats(self, delivered: int, dropped: Mapping[str, int], failed: int = 0) -> MediaStats:
         """Return the account as it is now, with what the dispatcher knows."""
         return MediaStats(
             self._received,
             self._bytes,
             delivered,
+            failed,
             {**self._dropped, **dropped},
-            self._last,
+            None if self._latest is None else self._latest.timestamp,
             tuple(self._gaps),
         )

@@ -232,7 +232,7 @@ class Channel:
         """Return the seconds (monotonic) until this channel counts as lost; 0 if it does now."""
         if self._socket is None or self._closed is not None or self._socket.is_paused:
             return self._silence
-        return Liveness(self._silence, self._socket.last_heard).left(now)
+        return Liveness(self._silence, self._socket.silent_since).left(now)
 
     def pause(self) -> None:
         """Read nothing until :meth:`resume`, so that TCP makes the server wait."""
@@ -244,9 +244,10 @@ class Channel:
         if self._socket is not None:
             self._socket.resume()
 
-    def unwatched_for(self) -> float:
-        """Return for how many seconds it may have been broken without our knowledge."""
-        return 0.0 if self._socket is None else self._socket.unwatched_for()
+    @property
+    def heard_at(self) -> float | None:
+        """When anything came last, in monotonic seconds; None where it never was open."""
+        return None if self._socket is None else self._socket.last_heard
 
     def close(self, code: int = 1000) -> None:
         """Send a close frame. Never waits."""

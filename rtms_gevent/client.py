@@ -235,7 +235,7 @@ class Client(OfficialNames):
             named = {name: v for name, v in payload.items() if name in _IN_PAYLOAD}
             given = {**given, "meeting_uuid": None, **named, **chosen}
         _refuse_misspelt(fields)
-        if self._is_active:
+        if self._is_active and not self._has_ended:
             raise UsageError("this client is joined already: leave() first, or use another Client")
         order = self._make_order(given, event)
         self._wishes.check()
@@ -288,7 +288,7 @@ class Client(OfficialNames):
             self,
             self._callbacks,
             Outlets(home, self._executor),
-            name=f"rtms {order.identity.stream_id[:12]}",
+            stream=order.stream,
             context=self._context,
             inboxes=self._inboxes,
         )
@@ -330,6 +330,11 @@ class Client(OfficialNames):
     @property
     def _is_active(self) -> bool:
         return self._is_waiting or (self._session is not None and not self._session.over.is_set())
+
+    @property
+    def _has_ended(self) -> bool:
+        """Whether only the end is left to be told, so that another stream may be joined."""
+        return not self._is_waiting and self._session is not None and self._session.has_ended
 
     def wait_joined(self, timeout: float | None = None) -> None:
         """Wait until media may flow. Blocks this greenlet only.
@@ -470,7 +475,11 @@ class Client(OfficialNames):
                 media[kind.name.lower()] = (
                     MediaStats()
                     if account is None
-                    else account.stats(dispatcher.delivered(kind), dispatcher.dropped(kind))
+                    else account.stats(
+                        dispatcher.delivered(kind),
+                        dispatcher.dropped(kind),
+                        dispatcher.failed(kind),
+                    )
                 )
         return ClientStats(
             stream_id=self.stream_id(),

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import gevent
 from blinker import NamedSignal
 
 from . import signals
 from .enums import MediaDataType
 from .errors import ConfigurationError, UsageError
 from .inbox import TURN, Inbox
+from .interrupts import is_ctrl_c
 from .outlets import ASYNC_OUTSIDE, Closing, Context, Job, Outcome, OutletChoice
 from .protocol.packets import MediaPacket
 from .reports import Notice
@@ -71,6 +71,10 @@ _SIGNALS_ONLY = frozenset({"joining", "error", "stream_state", "session_state", 
 #: How many of a notice's arguments the callback gets, where it is not all of them.
 _CALLBACK_ARGUMENTS = {"event_ex": 1}
 
+#: How many failures of a callback are logged with their tracebacks, and how many lie between those
+#: that are mentioned from then on: one that always fails must not fill the disk.
+_TOLD_FAILURES, _FAILURES_APART = 5, 1000
+
 
 class Callbacks:
     """The user's functions by name: one each, a newer one replaces the older."""
@@ -109,6 +113,7 @@ class Delivery:
         "_outlet_failed",
         "_outlets",
         "_sender",
+        "_stream",
         "callback_errors",
         "closing",
     )
@@ -120,6 +125,8 @@ class Delivery:
         outlets: OutletChoice,
         context: Context | None,
         on_joined: Callable[[], None],
+        *,
+        stream: str,
     ) -> None:
         """Deliver nothing yet.
 
@@ -129,11 +136,13 @@ class Delivery:
             outlets: Where callbacks run. Signals are sent from the inbox's greenlet.
             context: Makes what is entered around the user's functions, such as an app context.
             on_joined: Called when the callback for having joined has begun.
+            stream: The stream, as logs name it.
         """
         #: How often each callback raised.
         self.callback_errors: dict[str, int] = {}
         self.closing = Closing()
         self._sender = sender
+        self._stream = stream
         self._callbacks = callbacks
         self._outlets = outlets
         self._context = context
@@ -218,11 +227,17 @@ class Delivery:
                     if result is not None and inspect.iscoroutine(result):
                         result.close()
                         raise UsageError(ASYNC_OUTSIDE)
-                except (Exception, gevent.Timeout, gevent.GreenletExit) as problem:  # noqa: BLE001 - told
+                except BaseException as problem:
+                    inbox.failed += 1
+                    if is_ctrl_c(problem):
+                        raise
                     self._report_failure(name, problem, 1)
+                else:
+                    inbox.delivered += 1
+            else:
+                inbox.delivered += 1
             if signal.receivers:
                 self._guarded(self._send_media, signal, packet)
-            inbox.delivered += 1
             if not items:  # also where the inbox was closed meanwhile
                 return
             now = time.monotonic()
@@ -236,17 +251,24 @@ class Delivery:
         while inbox.items and time.monotonic() <= until:
             count = min(self._outlets.batch(), len(inbox.items))
             packets: list[MediaPacket] = [inbox.take() for _ in range(count)]
-            made = self._on_stage(self._batch, packets, name)
-            inbox.delivered += made
-            inbox.undelivered += count - made
+            outcome = Outcome()
+            try:
+                outcome = self._on_stage(self._batch, packets, name)
+            finally:  # also where this greenlet is killed while it waits
+                failed = min(outcome.made, len(outcome.problems))
+                inbox.delivered += outcome.made - failed
+                inbox.failed += failed
+                inbox.undelivered += count - outcome.made
 
-    def _batch(self, packets: list[MediaPacket], name: str) -> int:
+    def _batch(self, packets: list[MediaPacket], name: str) -> Outcome:
         signal = _MEDIA_SIGNALS[name]
-        made = self._call(name, [(p.data, len(p.data), p.timestamp, p.metadata) for p in packets])
+        outcome = self._call(
+            name, [(p.data, len(p.data), p.timestamp, p.metadata) for p in packets]
+        )
         if signal.receivers:
             for packet in packets:
                 self._guarded(self._send_media, signal, packet)
-        return made
+        return outcome
 
     def _send_media(self, signal: NamedSignal, packet: MediaPacket) -> None:
         with self._surroundings():
@@ -267,7 +289,9 @@ class Delivery:
             return
         try:
             function(*arguments)
-        except Exception:
+        except BaseException as problem:
+            if is_ctrl_c(problem):
+                raise
             logger.exception("the context around receivers of signals failed")
 
     def _call(
@@ -275,38 +299,47 @@ class Delivery:
         name: str,
         calls: Sequence[tuple[object, ...]],
         begun: Callable[[], None] | None = None,
-    ) -> int:
+    ) -> Outcome:
         """Call the function of that name, if there is one, and wait for the end of it.
 
         Returns:
-            How many calls were made; all of them, where there is no function.
+            What became of the calls; all count as made, where there is no function.
         """
         function = self._callbacks.get(name)
         finish: Callable[[], Outcome] | None = None
-        made = len(calls)
+        outcome = Outcome(len(calls))
         try:
             if function is not None:
                 job = Job(function, calls, self._context, self.closing)
                 finish = self._outlets.choose(function).start(job)
         except ConfigurationError as problem:
             self._report_outlet(name, problem, len(calls))
-            made = 0
+            outcome = Outcome(0)
         if begun is not None:
             begun()
         if finish is not None:
             outcome = finish()
-            made = outcome.made
             for failure in outcome.problems:
                 # What an executor lost as a whole counts as so many calls that failed.
-                self._report_failure(name, failure, 1 if made else len(calls))
-        return made
+                self._report_failure(name, failure, 1 if outcome.made else len(calls))
+        return outcome
 
-    def _count_errors(self, name: str, count: int) -> None:
-        self.callback_errors[name] = self.callback_errors.get(name, 0) + count
+    def _count_errors(self, name: str, count: int) -> int:
+        total = self.callback_errors[name] = self.callback_errors.get(name, 0) + count
+        return total
 
     def _report_failure(self, name: str, problem: BaseException, calls: int) -> None:
-        self._count_errors(name, calls)
-        logger.error("callback on_%s failed", name, exc_info=problem)
+        count = self._count_errors(name, calls)
+        if count <= _TOLD_FAILURES:
+            logger.error("stream %s: callback on_%s failed", self._stream, name, exc_info=problem)
+        elif count // _FAILURES_APART != (count - calls) // _FAILURES_APART:
+            logger.error(
+                "stream %s: callback on_%s has failed %d times; %s was the last error",
+                self._stream,
+                name,
+                count,
+                type(problem).__name__,
+            )
         if not self.closing.is_set:
             self._guarded(self.tell, Notice("error", (problem, f"on_{name}")))
 
@@ -315,7 +348,7 @@ class Delivery:
         self._count_errors(name, calls)
         if not self._outlet_failed:
             self._outlet_failed = True
-            logger.error("callback on_%s: %s", name, problem)
+            logger.error("stream %s: callback on_%s: %s", self._stream, name, problem)
             self._guarded(self.tell, Notice("error", (problem, f"on_{name}")))
 
 

@@ -52,7 +52,7 @@ class Dispatcher:
         callbacks: Callbacks,
         outlets: OutletChoice,
         *,
-        name: str,
+        stream: str,
         context: Context | None = None,
         inboxes: Inboxes,
     ) -> None:
@@ -62,15 +62,18 @@ class Dispatcher:
             sender: Sender of the signals: the client.
             callbacks: Looked up at each delivery, so that they can be changed at any time.
             outlets: Where callbacks run. Signals are sent from the inbox's greenlet.
-            name: Begins the names of the delivering greenlets.
+            stream: The stream, as logs and the names of greenlets have it.
             context: Makes what is entered around the user's functions, such as an app context.
             inboxes: How much may wait for each callback.
         """
-        self._delivery = Delivery(sender, callbacks, outlets, context, self.release_media)
+        self._stream = stream
+        self._delivery = Delivery(
+            sender, callbacks, outlets, context, self.release_media, stream=stream
+        )
         #: How often each callback raised.
         self.callback_errors = self._delivery.callback_errors
         self.tell = self._delivery.tell
-        self._crew = crew = Crew(name)
+        self._crew = crew = Crew(f"rtms {stream}")
         #: Told where a callback is too slow; set by the session.
         self.pressure: Pressure | None = None
         self._events = self._make_inbox(
@@ -106,7 +109,7 @@ class Dispatcher:
         what = "events" if kind is None else kind.name.lower()
 
         def tell(dropped: int) -> InboxOverflow:
-            error = InboxOverflow(what, dropped)
+            error = InboxOverflow(what, dropped, self._stream)
             logger.warning("%s", error)
             if inbox is not self._events:
                 self.put(Notice("error", (error, name)))
@@ -143,9 +146,18 @@ class Dispatcher:
         for inbox in self._media.values():
             inbox.release()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether no function is called any more."""
+        return self._delivery.closing.is_set
+
     def delivered(self, kind: MediaDataType) -> int:
-        """Return for how many packets callback and signal have been called."""
+        """Return how many packets' callbacks have returned, or were not there."""
         return self._media[kind].delivered if kind in self._media else 0
+
+    def failed(self, kind: MediaDataType) -> int:
+        """Return how many packets' callbacks have raised."""
+        return self._media[kind].failed if kind in self._media else 0
 
     def dropped(self, kind: MediaDataType) -> dict[str, int]:
         """Return how many packets were not delivered, by reason; see :class:`MediaStats`."""

@@ -275,16 +275,18 @@ class GaveUp(StreamLost):
 class InboxOverflow(StreamLost):
     """A callback is so slow that its inbox is full; what becomes of it is its :class:`Policy`."""
 
-    def __init__(self, media_type: str, dropped: int) -> None:
-        super().__init__(media_type, dropped)
+    def __init__(self, media_type: str, dropped: int, stream: str = "") -> None:
+        super().__init__(media_type, dropped, stream)
         self.media_type = media_type
         self.dropped = dropped  #: packets dropped so far in this inbox
+        self.stream = stream  #: the stream, as logs name it
 
     def __str__(self) -> str:
         what = f"{self.dropped} packets were dropped" if self.dropped else "nothing was dropped"
+        where = f"stream {self.stream}: " if self.stream else ""
         return (
-            f"the inbox for {self.media_type} is full, because the callback is slower than the "
-            f"stream; {what} so far. Make it faster, hand its work to a pool, or set "
+            f"{where}the inbox for {self.media_type} is full, because the callback is slower than "
+            f"the stream; {what} so far. Make it faster, hand its work to a pool, or set "
             "Client(inboxes=...)"
         )
 

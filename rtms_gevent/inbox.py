@@ -43,6 +43,7 @@ class Inbox(Backlog):
         "_on_room",
         "_wake_at_once",
         "delivered",
+        "failed",
         "is_full",
         "name",
         "undelivered",
@@ -66,8 +67,8 @@ class Inbox(Backlog):
             crew: Owns the greenlet.
             name: The greenlet's role: for media the callback's name.
             deliver: Called in the greenlet where something waits, with this inbox. Takes out,
-                delivers, and counts in :attr:`delivered`, until nothing waits or it had its
-                :data:`TURN`. Must not raise.
+                delivers, and counts in :attr:`delivered`, :attr:`failed` or :attr:`undelivered`,
+                until nothing waits or it had its :data:`TURN`. Must not raise.
             limits: How much may wait.
             rules: What goes where it is too much.
             on_dropping: Called once per burst of drops, with the count of all drops so far.
@@ -75,8 +76,9 @@ class Inbox(Backlog):
             on_room: Called in the greenlet when there is room again.
         """
         super().__init__(limits, rules)
-        #: What was taken out, and delivered or not; counted by who delivers.
-        self.delivered = self.undelivered = 0
+        #: What was taken out: whose function has returned, has raised, or was not called. Counted
+        #: by who delivers.
+        self.delivered = self.failed = self.undelivered = 0
         self.is_full = False  #: since ``on_full`` was called, until ``on_room`` is
         self._crew = crew
         self.name = name

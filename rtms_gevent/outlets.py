@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 import gevent
 
 from .errors import ConfigurationError, UsageError
+from .interrupts import is_ctrl_c
 from .transport.hubs import HubThread, wait_done
 
 __all__ = [
@@ -116,9 +117,11 @@ class Job:
                 if inspect.iscoroutine(result):
                     result.close()
                     raise UsageError(ASYNC_OUTSIDE)
-            # A time limit that the user set and did not catch, or a kill of the greenlet, which is
-            # ours and goes on, is the callback's error, too.
-            except (Exception, gevent.Timeout, gevent.GreenletExit) as problem:  # noqa: BLE001 - returned
+            # A time limit that the user set and did not catch, a kill of the greenlet, which is
+            # ours and goes on, or a stray sys.exit() is the callback's error, too.
+            except BaseException as problem:
+                if is_ctrl_c(problem):
+                    raise
                 outcome.problems.append(problem)
         return outcome
 
@@ -140,7 +143,9 @@ class Job:
                 if isinstance(result, Awaitable):
                     await result
             # What the callback awaited may have been cancelled; the other calls are not.
-            except (Exception, asyncio.CancelledError) as problem:  # noqa: BLE001 - returned
+            except BaseException as problem:
+                if is_ctrl_c(problem):
+                    raise
                 outcome.problems.append(problem)
         return outcome
 

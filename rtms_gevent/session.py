@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import gevent
 from gevent.event import AsyncResult, Event
 from gevent.lock import Semaphore
 
-from .accounting import Gap, MediaAccount
+from .accounting import Arrival, MediaAccount
 from .channel import Channel
 from .dispatch import Dispatcher
 from .enums import EventType, MediaDataType, StreamState
@@ -42,7 +43,7 @@ from .reasons import LeaveReason
 from .reports import Notice, Reports
 from .sockets import Handlers, JoinOrder, Sockets
 from .transport import watchdog
-from .transport.clock import Deadline, waitable
+from .transport.clock import A_MOMENT, Deadline, waitable
 from .transport.descriptors import make_room
 from .transport.forks import forget_in_child
 from .transport.greenlets import Crew
@@ -64,6 +65,9 @@ _FAREWELL = 0.5
 #: Seconds after a repair in which Zoom may still tell of the loss that it mended.
 _LATE_NEWS = 3.0
 
+#: Seconds in which a socket breaks that Zoom says is interrupted, if we can see that at all.
+_A_WHILE = 0.5
+
 
 class Session:
     """One stream, from joining to its end.
@@ -77,6 +81,7 @@ class Session:
         self.joined: AsyncResult[bool] = AsyncResult()  #: set, or has the error, once known
         self.over = Event()  #: set when the end was told to the user
         self.end: LeaveReason | None = None  #: set when the end is known
+        self.has_ended = False  #: whether all was delivered, and only the end is left to be told
         #: Messages that could not be used, per socket.
         self.skipped: dict[str, int] = {}
         self._wishes = wishes
@@ -100,6 +105,7 @@ class Session:
             ),
         )
         self._news = Event()  # the supervisor has something to do
+        self._is_looking = False  # for what is broken, since Zoom says that something is
         self._changing_media = Semaphore()
         settings = order.dialling.reconnect
         self._backoff = Backoff(settings.base_delay, settings.max_delay)
@@ -109,6 +115,7 @@ class Session:
         self.accounts = _Accounts()
         #: Where packets go, by media type: made with the first of them.
         self._lanes: dict[MediaDataType, tuple[MediaAccount, Inbox]] = {}
+        self._releasing: set[MediaDataType] = set()  # whose accounts hold packets back
         self.outages = self.outage_ms = 0
         self._cause = ""  # of the outage, in words
 
@@ -166,20 +173,26 @@ class Session:
         else:
             logger.error("stream %s is over: %s", self.order.stream, self.end)
             self._tell_error(self.end.error, "reconnect" if self._was_joined else "join")
-        closing = _now_ms()
-        late = self._sockets.close()
-        for kind in self._on(late) if late else ():
-            self.accounts[kind].went_down(closing, "the server did not finish in time")
-        for account in self.accounts.values():
-            gap = account.ended(_now_ms())
-            if gap is not None:
-                self._tell_gap(gap)
+        self._close()
+        self._settle_accounts()
         self._dispatcher.drain()
+        self.has_ended = True
         self._dispatcher.put(Notice("left", (self.order.identity.stream_id, self.end)))
         self._dispatcher.drain()
         self._dispatcher.close()
         self._unwatch()
         self.over.set()
+
+    def _close(self) -> None:
+        """Close all sockets, and note where the server has not finished."""
+        for key, heard in self._sockets.close().items():
+            for kind in self._on((key,)):
+                self.accounts[kind].went_down(heard * 1000, "the server did not finish in time")
+
+    def _settle_accounts(self) -> None:
+        """Nothing more will come: hand on what was held, and tell of the last gaps."""
+        for kind, account in self.accounts.items():
+            self._file(kind, account.ended(_now_ms()))
 
     @property
     def _was_joined(self) -> bool:
@@ -232,6 +245,12 @@ class Session:
             now = time.monotonic()
             silent = self._sockets.silent(now)
             if silent is not None:
+                # Where this process was stopped (SIGSTOP, a laptop's sleep) what came meanwhile
+                # lies there, unread: let the hub read it before we call the socket dead.
+                gevent.sleep(A_MOMENT)
+                take_turn()
+                silent = self._sockets.silent(time.monotonic())
+            if silent is not None and not self._recovery.is_broken:
                 self._on_lost(silent, ConnectionLost(silent.name, "nothing was heard for too long"))
                 return
             self._news.clear()
@@ -307,10 +326,13 @@ class Session:
                 self.catch_up()
 
     def _media_down(self, keys: Collection[MediaDataType] | None) -> None:
-        """Note that the sockets of ``keys``, or all, do not work any more."""
+        """Note that the sockets of ``keys``, or all, do not work any more.
+
+        What is missing is missing since they were heard last, however late we noticed.
+        """
         for kind in self._on(keys):
-            ago = self._sockets.unwatched_for(kind)
-            self.accounts[kind].went_down(_now_ms() - int(ago * 1000), self._cause)
+            heard = self._sockets.heard_at(kind)
+            self.accounts[kind].went_down(_now_ms() if heard is None else heard * 1000, self._cause)
 
     def _media_up(self, keys: Collection[MediaDataType] | None) -> None:
         """Note that the sockets of ``keys``, or all, work, and how long a frame of each is."""
@@ -320,22 +342,32 @@ class Session:
                 account.frame_ms = _frame_ms(params)
             # One may have broken again while the others were being opened.
             if self.is_open(kind) and not self._recovery.is_lost(self._sockets.key_of(kind)):
-                account.came_up(_now_ms())
+                self._file(kind, account.came_up(_now_ms()))
 
     def _on(self, keys: Collection[MediaDataType] | None) -> list[MediaDataType]:
         """Return the wanted media types that travel on the sockets of ``keys``, or on all."""
         everything = keys is None or MediaDataType.ALL in keys
         return [kind for kind in self._wishes.media if everything or kind in (keys or ())]
 
-    def _tell_gap(self, gap: Gap) -> None:
-        logger.warning(
-            "stream %s: %d ms of %s are missing: %s",
-            self.order.stream,
-            gap.end - gap.start,
-            gap.media_type.name.lower(),
-            gap.cause,
-        )
-        self._dispatcher.put(Notice("media_gap", (gap,)))
+    def _file(self, kind: MediaDataType, arrival: Arrival) -> None:
+        """Tell what an account has found out, and deliver what it wants to be delivered."""
+        self._tell_of(kind, arrival)
+        if arrival.wanted:
+            packets = [self._reports.completed(packet) for packet in arrival.wanted]
+            self._dispatcher.inbox(kind).put(packets, arrival.size)
+
+    def _tell_of(self, kind: MediaDataType, arrival: Arrival) -> None:
+        if arrival.remark:
+            logger.warning(
+                "stream %s, %s: %s", self.order.stream, kind.name.lower(), arrival.remark
+            )
+        for gap in arrival.gaps:
+            logger.warning("stream %s: %s", self.order.stream, gap)
+            notice = Notice("media_gap", (gap,))
+            if self._dispatcher.is_closed:  # we left: only signals are sent
+                self._dispatcher.tell(notice)
+            else:
+                self._dispatcher.put(notice)
 
     def _subscribe_video_again(self, keys: frozenset[MediaDataType]) -> None:
         chosen = self._wishes.video_of
@@ -361,13 +393,13 @@ class Session:
 
     def _on_lost(self, channel: Channel, problem: ConnectionLost) -> None:
         """A socket broke, or fell silent."""
-        if not self.order.dialling.reconnect.enabled:
-            self._finish(LeaveReason.failed(problem))
-            return
         kind = self._sockets.kind_of(channel)
         self._cause = str(problem)
         if kind is not None:
             self._media_down((kind,))
+        if not self.order.dialling.reconnect.enabled:
+            self._finish(LeaveReason.failed(problem))
+            return
         if self._sockets.is_signaling(channel):
             is_news = self._news_of(self._recovery.lost_signaling)
         elif kind is not None:
@@ -382,7 +414,20 @@ class Session:
         if (
             self.order.dialling.reconnect.enabled
             and not self._recovery.is_broken
+            and not self._is_looking
             and time.monotonic() - self._restored_at > _LATE_NEWS
+        ):
+            self._is_looking = True
+            self._crew.spawn("look for broken media", self._look_for_broken_media)
+
+    def _look_for_broken_media(self) -> None:
+        """Leave it to the sockets that break, if any do; else take all of media for broken."""
+        began = time.monotonic()
+        gevent.sleep(_A_WHILE)
+        self._is_looking = False
+        if (
+            not self._recovery.is_broken
+            and self._restored_at < began
             and self._news_of(lambda now: self._recovery.lost_media(self._sockets.media, now))
         ):
             self._interrupted("media", None)
@@ -521,16 +566,32 @@ class Session:
         if lane is None:
             lane = self._lanes[kind] = self.accounts[kind], self._dispatcher.inbox(kind)
         account, inbox = lane
-        now = time.time() * 1000
+        now = time.monotonic() * 1000
         if account.is_well:
             size = account.count(packets, is_mixed, now)
         else:
-            packets, size, gaps = account.settle(packets, now)
-            for gap in gaps:
-                self._tell_gap(gap)
+            arrival = account.settle(packets, now)
+            self._tell_of(kind, arrival)
+            if account.due is not None and kind not in self._releasing:
+                self._releasing.add(kind)
+                self._crew.spawn("release", self._release, kind)
+            packets, size = arrival.wanted, arrival.size
+            if not packets:
+                return
+            is_mixed = True
         if is_mixed or metadata.channelId or not metadata.userName:
             packets = [self._reports.completed(packet) for packet in packets]
         inbox.put(packets, size, at_once)  # by position: keywords take a longer way
+
+    def _release(self, kind: MediaDataType) -> None:
+        """Hand on what an account holds, when it is due."""
+        account = self.accounts[kind]
+        try:
+            while account.due is not None:
+                gevent.sleep(waitable((account.due - _now_ms()) / 1000))
+                self._file(kind, account.release(_now_ms()))
+        finally:
+            self._releasing.discard(kind)
 
     def _on_media(self, channel: Channel, message: Message) -> None:
         if isinstance(message, StreamStateUpdate):
@@ -610,6 +671,7 @@ class Session:
             self._finish(LeaveReason.left())
             self._sockets.abort()
             if not self.over.is_set():
+                self._settle_accounts()
                 self._unwatch()
                 self.over.set()
                 assert self.end is not None
@@ -645,7 +707,8 @@ class _Accounts(dict[MediaDataType, MediaAccount]):
     """Makes an account when it is asked for first: most streams have one media type of five."""
 
     def __missing__(self, kind: MediaDataType) -> MediaAccount:
-        account = self[kind] = MediaAccount(kind)
+        # Zoom's clock is that of the world, until a packet tells how far it is from that.
+        account = self[kind] = MediaAccount(kind, time.time() * 1000 - _now_ms())
         return account
 
 
@@ -657,8 +720,8 @@ def _names(kinds: frozenset[MediaDataType]) -> str:
     return ", ".join(sorted(kind.name.lower() for kind in kinds))
 
 
-def _now_ms() -> int:
-    return int(time.time() * 1000)
+def _now_ms() -> float:
+    return time.monotonic() * 1000
 
 
 def _frame_ms(params: Mapping[str, Any]) -> float:

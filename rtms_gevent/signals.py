@@ -17,6 +17,8 @@ from typing import Any
 
 from blinker import NamedSignal, Namespace
 
+from .interrupts import is_ctrl_c
+
 __all__ = [
     "active_speaker_event",
     "audio_data",
@@ -174,13 +176,13 @@ webhook_received = _signals.signal(
 
 
 def emit(signal: NamedSignal, sender: object, **arguments: Any) -> None:
-    """Call every receiver of ``signal``, whatever the others do. Raises only what ends programs."""
+    """Call every receiver of ``signal``, whatever the others do. Raises nothing but a Ctrl-C."""
     if not signal.receivers or signal.is_muted:
         return
     for receiver in list(signal.receivers_for(sender)):
         try:
             receiver(sender, **arguments)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException:  # gevent's Timeout and GreenletExit are no Exceptions
+        except BaseException as problem:
+            if is_ctrl_c(problem):
+                raise
             logger.exception("receiver %r of signal %s failed", receiver, signal.name)

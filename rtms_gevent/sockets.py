@@ -199,13 +199,15 @@ class Sockets:
         waited_for: list[Any] = [self._ending, self._signaling_lost, *openers]
         try:
             # The last two of them are not waited for: neither need come.
-            for done in itertools.islice(gevent.iwait(waited_for), len(openers)):
-                if done is self._ending:
-                    return
-                if done is self._signaling_lost:
-                    raise self._signaling_lost.get()
-                if isinstance(done.value, JoinError):
-                    raise done.value
+            # Closed at once, or what it has left at the ending would stay there.
+            with gevent.iwait(waited_for) as ready:
+                for done in itertools.islice(ready, len(openers)):
+                    if done is self._ending:
+                        return
+                    if done is self._signaling_lost:
+                        raise self._signaling_lost.get()
+                    if isinstance(done.value, JoinError):
+                        raise done.value
         finally:
             gevent.killall(openers, block=False)
         self.tell(ClientReady(stream_id=self.order.identity.stream_id))
@@ -376,10 +378,10 @@ class Sockets:
         if channel is not None and not self._is_paused(key):
             channel.resume()
 
-    def unwatched_for(self, kind: MediaDataType) -> float:
-        """Return for how many seconds the socket of ``kind`` may have been broken unnoticed."""
+    def heard_at(self, kind: MediaDataType) -> float | None:
+        """Return when anything came on the socket of ``kind`` last, in monotonic seconds."""
         channel = self._media.get(self.key_of(kind))
-        return 0.0 if channel is None else channel.unwatched_for()
+        return None if channel is None else channel.heard_at
 
     def _is_paused(self, key: MediaDataType) -> bool:
         return any(self.key_of(kind) is key for kind in self._paused)
@@ -406,7 +408,7 @@ class Sockets:
 
     # -- closing -----------------------------------------------------------------------------------
 
-    def close(self, patience: float | None = None) -> list[MediaDataType]:
+    def close(self, patience: float | None = None) -> dict[MediaDataType, float]:
         """Close all sockets, and make ready to :meth:`connect` again. Waits for answers.
 
         What the server has sent before its own close frame is still handed on.
@@ -415,13 +417,18 @@ class Sockets:
             patience: Seconds to wait at most, if that is less than ``Timeouts.close``.
 
         Returns:
-            The media sockets (as :attr:`media` has them) whose end was not reached in time.
+            The media sockets (as :attr:`media` has them) whose end was not reached in time, and
+            when anything came on them last, in monotonic seconds.
         """
         media, channels = self._media, self._all
         self._media = {}
         self._signaling = self._signaling_channel()
         late = self._close(channels, patience)
-        return [kind for kind, channel in media.items() if channel in late]
+        return {
+            kind: channel.heard_at
+            for kind, channel in media.items()
+            if channel in late and channel.heard_at is not None
+        }
 
     def abort(self) -> None:
         """Close what is not closed yet, at once."""

@@ -23,7 +23,7 @@ def together(account, packets, now):
     """Let packets arrive, as a session does."""
     if account.is_well:
         is_mixed = any(packet.metadata != packets[0].metadata for packet in packets)
-        return Arrival(packets, account.count(packets, is_mixed, now), ())
+        return Arrival(packets, account.count(packets, is_mixed, now))
     return account.settle(packets, now)
 
 
@@ -59,6 +59,7 @@ def test_counts():
 
 def test_packets_that_come_together_count_as_if_they_came_one_by_one():
     one, other = MediaAccount(AUDIO), MediaAccount(AUDIO)
+    one.frame_ms = other.frame_ms = 20
     alike = [packet(time, 7, bytes(time)) for time in range(0, 100, 20)]
     mixed = [packet(time, user, bytes(time)) for time in range(100, 200, 20) for user in (7, 8)]
     for packets in (alike, mixed):
@@ -70,9 +71,10 @@ def test_packets_that_come_together_count_as_if_they_came_one_by_one():
     for account in (one, other):
         outage(account, 110, 2000)
     packets = [packet(time, user) for time in (60, 80, 2100, 100, 2120) for user in (7, 8)]
-    wanted, size, gaps = together(one, packets, OURS + 2100)
+    wanted, size, gaps, remark = together(one, packets, OURS + 2100)
     assert wanted == [item for item in packets if together(other, [item], OURS + 2100).wanted]
     assert (size, len(gaps)) == (4, 1)
+    assert "6 packets came again" in remark
     assert one.stats(0, {}) == other.stats(0, {})
 
 
@@ -142,6 +144,35 @@ def test_nobody_spoke_before_the_outage():
     assert (gap.start, gap.end) == (T + 5000, T + 7000)
 
 
+@pytest.mark.parametrize(
+    ("heard", "start", "is_certain"),
+    [
+        (100, 100, True),  # the last packet was the last thing that came
+        (130, 100, True),  # another medium's packet came on the same socket
+        (4990, 4990, False),  # nobody spoke: a keep-alive came, and all before it had come
+    ],
+)
+def test_a_gap_begins_where_the_socket_was_heard_last(heard, start, is_certain):
+    """However late we noticed that it was dead."""
+    account = live()
+    outage(account, heard, 70_000)
+    _, gap = arrived(account, packet(70_020), OURS + 70_030)
+    assert (gap.start, gap.end, gap.is_certain) == (T + start, T + 70_020, is_certain)
+    assert ("are missing" if is_certain else "may be missing") in str(gap)
+
+
+@pytest.mark.parametrize("step", [-3_600_000, -1500, -100, 3_600_000])
+def test_a_clock_that_is_set_during_an_outage_neither_hides_nor_stretches_the_gap(step):
+    account = live()
+    outage(account, 100, 1100)
+    gaps = []
+    for time in range(1120, 3000, 20):
+        gaps += together(account, [packet(time + step)], OURS + time).gaps
+    ((start, end),) = [(gap.start, gap.end) for gap in gaps]
+    assert start == T + 100
+    assert 900 <= end - start <= 1100
+
+
 def test_two_outages_without_a_packet_between_them_are_one_gap():
     account = live()
     outage(account, 110, 1000, "first")
@@ -153,10 +184,54 @@ def test_two_outages_without_a_packet_between_them_are_one_gap():
 def test_the_end_of_the_stream_ends_a_gap():
     account = live()
     account.went_down(OURS + 110, "it broke")
-    gap = account.ended(OURS + 3000)
+    (gap,) = account.ended(OURS + 3000).gaps
     assert (gap.start, gap.end) == (T + 100, T + 3000)
-    assert account.ended(OURS + 4000) is None
-    assert live().ended(OURS + 200) is None
+    assert account.ended(OURS + 4000).gaps == ()
+    assert live().ended(OURS + 200).gaps == ()
+
+
+def test_what_was_held_is_not_lost_at_the_end():
+    account = live()
+    outage(account, 110, 130)
+    assert arrived(account, packet(90), OURS + 140) == (False, None)
+    assert account.stats(6, {}).waiting == 1
+    assert account.ended(OURS + 150).wanted == [packet(90)]
+
+
+def test_what_was_held_is_not_lost_in_the_next_outage():
+    account = live()
+    outage(account, 110, 130)
+    assert arrived(account, packet(90), OURS + 140) == (False, None)
+    account.went_down(OURS + 150, "again")
+    assert account.came_up(OURS + 160).wanted == [packet(90)]
+
+
+def test_only_for_a_while_packets_are_looked_at():
+    account = live()
+    outage(account, 110, 130)
+    assert not account.is_well
+    arrived(account, packet(140), OURS + 140)
+    assert not account.is_well
+    arrived(account, packet(5160), OURS + 5160)
+    assert account.is_well
+
+
+def test_repeated_text_is_no_repetition_for_ever():
+    account = live(CHAT)
+    outage(account, 110, 2000)
+    assert arrived(account, packet(2010, kind=CHAT), OURS + 2010)[0]
+    assert not arrived(account, packet(100, kind=CHAT), OURS + 2010)[0]
+    assert arrived(account, packet(100, kind=CHAT), OURS + 8000)[0]
+
+
+def test_speakers_without_end_take_no_memory_without_end():
+    account = MediaAccount(AUDIO)
+    for user in range(30_000):
+        arrived(account, packet(user, user), OURS)
+    outage(account, 0, 1)
+    for user in range(30_000, 60_000):
+        arrived(account, packet(user, user), OURS)
+    assert len(account._newest) <= 10_000
 
 
 def test_text_may_be_missing_wherever_the_socket_was_down():
@@ -195,11 +270,9 @@ def test_each_packet_is_delivered_once_in_order_or_lies_in_a_gap(steps):
     delivered, gaps, sent, buffered = [], [], [], []
 
     def arrive(time):
-        wanted, gap = arrived(account, packet(time), OURS + clock)
-        if wanted:
-            delivered.append(time)
-        if gap is not None:
-            gaps.append(gap)
+        arrival = together(account, [packet(time)], OURS + clock)
+        delivered.extend(item.timestamp - T for item in arrival.wanted)
+        gaps.extend(arrival.gaps)
 
     arrive(0)
     for length, is_down, replays in steps:
@@ -218,8 +291,9 @@ def test_each_packet_is_delivered_once_in_order_or_lies_in_a_gap(steps):
                 for time in buffered:
                     arrive(time)
             buffered.clear()
-    gap = account.ended(OURS + clock)
-    gaps += [gap] if gap else []
+    last = account.ended(OURS + clock)
+    delivered += [item.timestamp - T for item in last.wanted]
+    gaps += last.gaps
     assert delivered == sorted(set(delivered))
     slack = 3 * 20
     for time in set(sent) - set(delivered):

@@ -13,7 +13,17 @@ PACKAGE = pathlib.Path(rtms_gevent.__file__).parent
 
 #: Modules and subpackages from the ground up; each may import from its own row and those above it.
 LAYERS = (
-    {"_version", "aliases", "config", "enums", "errors", "explanations", "logs", "signals"},
+    {
+        "_version",
+        "aliases",
+        "config",
+        "enums",
+        "errors",
+        "explanations",
+        "interrupts",
+        "logs",
+        "signals",
+    },
     {"protocol"},
     {"transport"},
     {
@@ -26,6 +36,7 @@ LAYERS = (
         "inbox",
         "outlets",
         "reasons",
+        "replay",
         "reports",
         "wishes",
     },

@@ -13,12 +13,15 @@ from gevent.event import Event
 from gevent.hub import Hub
 from gevent.pool import Group
 
+from ..interrupts import is_ctrl_c
+
 __all__ = [
     "HubThread",
     "Waker",
     "answer",
     "current_hub",
     "is_current",
+    "isolate",
     "may_wait",
     "spawn_on",
     "start_native_thread",
@@ -36,6 +39,17 @@ _LAST_WORDS = 1.0
 def current_hub() -> Hub:
     """Return this native thread's hub; makes one where there is none."""
     return gevent.get_hub()
+
+
+def isolate(hub: Hub) -> None:
+    """Let nothing that a greenlet raises end ``hub``, which has a thread of ours to itself.
+
+    By default gevent raises SystemExit and KeyboardInterrupt of any greenlet in the thread's main
+    one. That ends a program as one expects, where it is the main thread's; here it would end all
+    streams of a thread, and the process would go on without them.
+    """
+    hub.SYSTEM_ERROR = ()
+    hub.NOT_ERROR = (gevent.GreenletExit,)
 
 
 def is_current(hub: Hub) -> bool:
@@ -67,7 +81,11 @@ def _spawn_guarded(function: Callable[..., object], arguments: tuple[Any, ...]) 
 def _guard(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
     try:
         function(*arguments)
-    except Exception:
+    except gevent.GreenletExit:  # killed, as at the end of a hub
+        raise
+    except BaseException as problem:  # such as a stray sys.exit(), which would end the hub
+        if is_ctrl_c(problem):
+            raise
         logger.exception("%r failed", function)
 
 
@@ -156,6 +174,7 @@ class HubThread:
 
     def _run(self, ready: Callable[[], None]) -> None:
         self.hub = hub = current_hub()
+        isolate(hub)
         stopped = Event()
         self._stop = Waker(stopped.set)
         ready()

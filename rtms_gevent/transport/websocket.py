@@ -44,8 +44,6 @@ _MOST_READS = 8
 _NO_CLOSE_FRAME = "the connection was closed without a close frame"
 #: Seconds between reads below which a peer counts as one that sends much.
 _BUSY = 0.002
-#: Seconds after a pause in which an end that we learn of may have come during the pause.
-_CATCHING_UP = 5.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,7 +82,6 @@ class WebSocket:
         "_over",
         "_parting_timer",
         "_paused",
-        "_paused_at",
         "_read_watcher",
         "_reader",
         "_resumed_at",
@@ -119,7 +116,7 @@ class WebSocket:
         self.name = name
         #: Set when the connection is gone, too: a second after ``on_closed`` was called, at most.
         self.closed = Event()
-        self.last_heard = time.monotonic()  #: when anything arrived last
+        self.last_heard = time.monotonic()  #: when anything arrived last; monotonic
         self._sock = opened.sock
         self._on_messages = on_messages
         self._on_closed = on_closed
@@ -133,8 +130,7 @@ class WebSocket:
         self._outbox = bytearray()
         self._closing = False  # our close frame was sent
         self._paused = False
-        #: When it was paused last, and when not any more; monotonic.
-        self._paused_at = self._resumed_at = float("-inf")
+        self._resumed_at = float("-inf")  # when it was paused no more; monotonic
         self._over: Closed | None = None  # once nothing is handed over any more
         self._sock.setblocking(False)
         # A TLS socket may hold bytes that the kernel knows nothing of.
@@ -169,14 +165,13 @@ class WebSocket:
         """
         if self._over is None and not self._closing:
             self._paused = True
-            self._paused_at = time.monotonic()
             self._read_watcher.stop()
 
     def resume(self) -> None:
         """Read on, from the hub."""
         if self._paused:
             self._paused = False
-            self._resumed_at = self.last_heard = time.monotonic()
+            self._resumed_at = time.monotonic()
             self._loop.run_callback(self._read_on)
 
     def _read_on(self) -> None:
@@ -197,14 +192,10 @@ class WebSocket:
         """Whether we have stopped reading."""
         return self._paused
 
-    def unwatched_for(self) -> float:
-        """Return for how many seconds the connection may have been broken without our knowledge.
-
-        That is since we paused, where we do so still or have just caught up; else 0.
-        """
-        now = time.monotonic()
-        just_now = self._paused or now - self._resumed_at < _CATCHING_UP
-        return now - self._paused_at if just_now else 0.0
+    @property
+    def silent_since(self) -> float:
+        """Since when the peer says nothing, though we listen; monotonic."""
+        return max(self.last_heard, self._resumed_at)
 
     def _readable_libuv(self, events: int, readable: Callable[[], None]) -> None:
         if events < 0:

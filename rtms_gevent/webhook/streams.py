@@ -15,6 +15,7 @@ from typing import TypeVar, overload
 from .. import signals
 from ..client import Client
 from ..errors import ConfigurationError
+from ..interrupts import is_ctrl_c
 from ..loop import run_soon
 from .events import WebhookEvent, WebhookKind
 
@@ -271,7 +272,9 @@ class Streams:
         """Call a function; where it raises, log it, send ``signals.error`` and return False."""
         try:
             return function(*arguments)
-        except Exception as error:
+        except BaseException as error:
+            if is_ctrl_c(error):
+                raise
             logger.exception("%s failed", where)
             signals.emit(signals.error, client or self, error=error, where=where)
             return False
