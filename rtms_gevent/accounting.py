@@ -91,6 +91,8 @@ class ClientStats:
     callback_errors: Mapping[str, int]  #: how often each callback raised
     outages: int  #: how often something broke and was mended
     outage_ms: int  #: how long that took together
+    #: Participants, channels and sessions that are not known any more, since far too many came.
+    forgotten: int = 0
 
 
 class Arrival(NamedTuple):

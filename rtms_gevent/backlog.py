@@ -24,6 +24,9 @@ class DropRules:
     source: Callable[[Any], object] = lambda item: None
 
 
+#: Sources that are known to need a new beginning; only a hostile server has more.
+_MOST_SOURCES = 10_000
+
 #: For items that have no size and do not need each other.
 ANY = DropRules()
 
@@ -55,7 +58,7 @@ class Backlog:
         self._most_items, self._most_bytes = limits.packets, limits.size
         self._may_drop = limits.when_full is Policy.DROP_OLDEST
         self._rules = rules
-        self._broken: set[object] = set()  # sources that must begin anew
+        self._broken: dict[object, None] = {}  # sources that must begin anew, oldest first
 
     def add(self, new: Sequence[Any], size: int) -> bool:
         """Add items that have so many bytes together; return whether they fitted."""
@@ -86,7 +89,9 @@ class Backlog:
         while len(items) > 1 and self.is_too_full:
             item = self.take()
             self.dropped += 1
-            self._broken.add(self._rules.source(item))
+            self._broken[self._rules.source(item)] = None
+            if len(self._broken) > _MOST_SOURCES:
+                del self._broken[next(iter(self._broken))]
         kept, self.size = self._keep(items)
         items.clear()
         items.extend(kept)
@@ -102,7 +107,7 @@ class Backlog:
         if source not in self._broken:
             return True
         if self._rules.begins_anew(item):
-            self._broken.discard(source)
+            del self._broken[source]
             return True
         return False
 

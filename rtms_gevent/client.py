@@ -490,6 +490,7 @@ class Client(OfficialNames):
             callback_errors=self.callback_errors,
             outages=0 if session is None else session.outages,
             outage_ms=0 if session is None else session.outage_ms,
+            forgotten=0 if session is None else session.forgotten,
         )
 
     def stream_id(self) -> str:

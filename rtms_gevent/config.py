@@ -167,8 +167,8 @@ class Inboxes:
     deskshare: InboxLimits = InboxLimits(packets=20_000)
     transcript: InboxLimits = InboxLimits(packets=100_000, when_full=Policy.BLOCK)
     chat: InboxLimits = InboxLimits(packets=100_000, when_full=Policy.BLOCK)
-    #: Only :attr:`Policy.FAIL` will do here; payloads are not measured.
-    events: InboxLimits = InboxLimits(packets=100_000, when_full=Policy.FAIL)
+    #: Only :attr:`Policy.FAIL` will do here; ``size`` is what the messages take in memory, about.
+    events: InboxLimits = InboxLimits(packets=100_000, size=24 * 1024 * 1024, when_full=Policy.FAIL)
 
     def __post_init__(self) -> None:
         if self.events.when_full is not Policy.FAIL:

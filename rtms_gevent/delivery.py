@@ -166,7 +166,8 @@ class Delivery:
         """Deliver the notices in ``inbox``, for a turn."""
         until = time.monotonic() + TURN
         while inbox.items:
-            self._on_stage(self._notice, inbox.take())
+            notice, _ = inbox.take()
+            self._on_stage(self._notice, notice)
             inbox.delivered += 1
             if time.monotonic() > until:
                 return

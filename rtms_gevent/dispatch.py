@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from .backlog import ANY, DropRules
+from .backlog import DropRules
 from .config import Inboxes, InboxLimits, Policy
 from .delivery import MEDIA_NAMES, Callbacks, Delivery
 from .enums import MediaDataType
@@ -128,7 +128,7 @@ class Dispatcher:
             if self.pressure is not None and kind is not None:
                 self.pressure.resume(kind)
 
-        rules = ANY if kind is None else _PICTURES if kind in _PICTURE_TYPES else _PACKETS
+        rules = _NOTICES if kind is None else _PICTURES if kind in _PICTURE_TYPES else _PACKETS
         inbox = Inbox(
             crew, name, deliver, limits, rules, on_dropping=tell, on_full=full, on_room=room
         )
@@ -136,9 +136,9 @@ class Dispatcher:
 
     # -- filing: never switches --------------------------------------------------------------------
 
-    def put(self, notice: Notice) -> None:
-        """File a notice."""
-        self._events.put((notice,))
+    def put(self, notice: Notice, size: int = 0) -> None:
+        """File a notice, which takes about ``size`` bytes while it waits."""
+        self._events.put(((notice, size),), size)
 
     def release_media(self) -> None:
         """Let media flow."""
@@ -203,6 +203,7 @@ def _size(packet: MediaPacket) -> int:
     return len(packet.data)
 
 
+_NOTICES = DropRules(size=lambda item: item[1])
 _PACKETS = DropRules(size=_size)
 _PICTURES = DropRules(
     size=_size,

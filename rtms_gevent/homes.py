@@ -18,16 +18,28 @@ import gevent
 from gevent import monkey
 from gevent.hub import Hub
 
+from . import hosts
 from .errors import NotJoinedError, UsageError
 from .outlets import BATCH, AsyncioOutlet, ExecutorOutlet, InlineOutlet, Outlet, is_async
-from .transport import hubs
+from .transport import greenlets, hubs
+from .transport.clock import Deadline
 from .transport.hubs import HubThread
 from .transport.turns import take_turn
 
 if TYPE_CHECKING:
     from .client import Client
 
-__all__ = ["Home", "Outlets", "all_clients", "choose", "default", "drive", "home_of", "if_driven"]
+__all__ = [
+    "Home",
+    "Outlets",
+    "all_clients",
+    "choose",
+    "default",
+    "drive",
+    "home_of",
+    "if_driven",
+    "see_off_callbacks",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -62,17 +74,28 @@ def _leave_here() -> None:
     """
     if not hubs.may_wait():
         return
-    clients = [
-        client
-        for home in list(_all)
-        if home.hub is not None and hubs.is_current(home.hub)
-        for client in home.clients
-    ]
+    here = [one for one in list(_all) if one.hub is not None and hubs.is_current(one.hub)]
+    if not here:
+        return
+    clients = [client for home in here for client in home.clients]
+    parting = Deadline(hosts.graceful_seconds(_FAREWELL))
     leaving = [gevent.spawn(client.leave) for client in clients]
     gevent.joinall(leaving, timeout=_FAREWELL)
     late = sum(not greenlet.dead for greenlet in leaving)
     if late:
         logger.warning("%d streams could not be left within %g s", late, _FAREWELL)
+    see_off_callbacks(parting)
+
+
+def see_off_callbacks(deadline: Deadline) -> None:
+    """Let functions of the user that run on this hub come to their end, or kill them then."""
+    for name, count in greenlets.see_off(deadline.left() or 0.0).items():
+        logger.warning(
+            "%s: functions that had not come to their end %g s after leaving were killed: %d",
+            name,
+            deadline.seconds or 0.0,
+            count,
+        )
 
 
 class Home:

@@ -18,14 +18,14 @@ import gevent
 from gevent import monkey
 from gevent.event import Event
 
-from . import homes
+from . import homes, hosts
 from .accounting import ClientStats
 from .client import Client
 from .errors import ConfigurationError, UsageError
-from .homes import Home
+from .homes import Home, see_off_callbacks
 from .logs import configure_from_environment
 from .outlets import AsyncioOutlet, ExecutorOutlet
-from .transport import greenlets, hubs
+from .transport import hubs
 from .transport.clock import Deadline
 from .transport.forks import forget_in_child
 
@@ -33,8 +33,13 @@ __all__ = ["EventLoop", "EventLoopPool", "call_at_stop", "run", "run_async", "ru
 
 logger = logging.getLogger(__name__)
 
+_native_sleep = monkey.get_original("time", "sleep")
+
 #: Seconds that callbacks get to come to their end when a loop ends.
 _PATIENCE = 5.0
+
+#: Seconds before a loop that died begins anew.
+_BETWEEN_DEATHS = 0.1
 
 #: Seconds that loops in threads get to leave their streams when the interpreter ends.
 _FAREWELL = 10.0
@@ -63,6 +68,7 @@ class EventLoop:
         self._waker: hubs.Waker | None = None
         self._stop_wanted = False
         self._has_run = False
+        self._parting = Deadline(_PATIENCE)  # what functions get at the end
         self._settled = _NativeFlag()
         self._ended = _NativeFlag()
         self._ended.set()
@@ -201,7 +207,8 @@ class EventLoop:
                 one.is_ending = True
             clients = {client for one in ending for client in one.clients}
             gevent.joinall([gevent.spawn(client.leave) for client in clients])
-            _see_off_callbacks()
+            self._parting = Deadline(hosts.graceful_seconds(_PATIENCE))
+            see_off_callbacks(self._parting)
             self._waker = None
             for forget in undo:
                 forget()
@@ -233,26 +240,38 @@ class EventLoop:
             self._home.set_stage(stage)
 
         def run() -> None:
-            try:
-                self._drive(is_done, serving=serving)
-            except BaseException:  # also sys.exit() in a callback, of which a thread says nothing
-                logger.exception("%r has ended", self)
-            finally:
-                # A thread's hub does not go with it by itself, and would leak descriptors. Only
-                # then has the loop ended: who waits for that may end the process at once.
-                gevent.get_hub().destroy(destroy_loop=True)
-                if stage is not None:
-                    self._home.stage = None
-                    stage.stop()
-                self._settled.set()
-                self._ended.set()
-                at_end()
+            while not self._drive_own_hub(is_done, serving):
+                _native_sleep(_BETWEEN_DEATHS)
+            # Only now has the loop ended: who waits for that may end the process at once.
+            if stage is not None:
+                self._home.stage = None
+                stage.stop(self._parting.left() or 0.0)
+            self._settled.set()
+            self._ended.set()
+            at_end()
 
         _stop_at_exit(self)
         self._settled.clear()
         hubs.start_native_thread(run)
         # Calls from other threads need the hub. It is there within a moment, whoever waits.
         self._settled.wait_here()
+
+    def _drive_own_hub(self, is_done: Callable[[], bool], serving: bool) -> bool:
+        """Drive a new hub of this thread to its end; tell whether that was meant.
+
+        If not, another hub is to take over: who starts streams here goes on to do so.
+        """
+        hubs.isolate(gevent.get_hub())
+        try:
+            self._drive(is_done, serving=serving)
+        except BaseException:
+            logger.exception("%r has died, and its streams were left: it begins anew", self)
+            return self._stop_wanted
+        else:
+            return True
+        finally:
+            # A thread's hub does not go with it by itself, and would leak descriptors.
+            gevent.get_hub().destroy(destroy_loop=True)
 
     async def _run_beside_asyncio(self, is_done: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
@@ -274,16 +293,6 @@ class EventLoop:
             self._home.asyncio = None
 
 
-def _see_off_callbacks() -> None:
-    for name, count in greenlets.see_off(_PATIENCE).items():
-        logger.warning(
-            "%s: callbacks that had not come to their end %g s after leaving were killed: %d",
-            name,
-            _PATIENCE,
-            count,
-        )
-
-
 _in_threads: weakref.WeakSet[EventLoop] = weakref.WeakSet()
 _stops_at_exit = False
 
@@ -301,7 +310,8 @@ def _stop_all() -> None:
     running = [loop for loop in list(_in_threads) if loop.is_running]
     for loop in running:
         loop.stop()
-    deadline = Deadline(_FAREWELL)
+    # Leaving comes first, and takes a while itself.
+    deadline = Deadline(hosts.graceful_seconds(_FAREWELL - _PATIENCE) + _FAREWELL - _PATIENCE)
     for loop in running:
         # Natively: no thread may be started any more, not even one of gevent's to wait in.
         loop._ended._wait(deadline.left())

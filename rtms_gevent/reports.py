@@ -8,8 +8,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
+from sys import getsizeof
 from typing import Any, NamedTuple
 
+from .bounded import BoundedTable, footprint
 from .enums import ContactCenterEventType, EventType, MediaDataType, SessionState
 from .protocol.messages import EventUpdate, SessionStateUpdate
 from .protocol.packets import MediaPacket, Metadata
@@ -68,11 +70,16 @@ class Reports:
     def __init__(self, stream_id: str, uuid: str) -> None:
         self._stream_id = stream_id
         self._uuid = uuid
-        self._names: dict[int, str] = {}
-        self._channels: dict[str, ChannelParticipant] = {}
-        self._sessions: set[str] = set()
+        self._names: BoundedTable[int, str] = BoundedTable()
+        self._channels: BoundedTable[str, ChannelParticipant] = BoundedTable()
+        self._sessions: BoundedTable[str, None] = BoundedTable()
         self._speaker = ""
         self._completed: tuple[Metadata, Metadata] | None = None
+
+    @property
+    def forgotten(self) -> int:
+        """How many participants, channels and sessions are not known any more: too many came."""
+        return self._names.forgotten + self._channels.forgotten + self._sessions.forgotten
 
     def of_event(self, update: EventUpdate) -> Iterator[Notice]:
         """Yield what an event means; ``event_ex`` always comes, known event or not."""
@@ -115,9 +122,9 @@ class Reports:
             name = person.name or self._names.get(person.id, "")
             people.append({"user_id": person.id, "user_name": name})
             if joins and person.id:  # ids that are no numbers cannot be told apart
-                self._names[person.id] = name
+                self._names.remember(person.id, name, getsizeof(name))
             elif not joins:
-                self._names.pop(person.id, None)
+                self._names.forget(person.id)
             op = USER_JOIN if joins else USER_LEAVE
             yield Notice("user_update", (op, Participant(person.id, name)))
         yield Notice("participant_event", ("join" if joins else "leave", timestamp, people))
@@ -132,9 +139,9 @@ class Reports:
         if op is None or (op == SESSION_EVENT_ADD) is known:
             return
         if op == SESSION_EVENT_ADD:
-            self._sessions.add(update.session_id)
+            self._sessions.remember(update.session_id, None, getsizeof(update.session_id))
         elif op == SESSION_EVENT_STOP:
-            self._sessions.discard(update.session_id)
+            self._sessions.forget(update.session_id)
         paused = op == SESSION_EVENT_PAUSE
         session = Session(
             sessionId=update.session_id,
@@ -183,11 +190,12 @@ class Reports:
         known = self._channels.get(who.channel_id)
         # An event that names nobody, such as a hold, must not make us forget who it is.
         if who.channel_id and (who.display_name or known is None):
-            self._channels[who.channel_id] = who
+            size = footprint(dataclasses.asdict(who))
+            self._channels.remember(who.channel_id, who, size)
 
     def _forget_channel(self, update: EventUpdate) -> None:
         if update.channel is not None and update.event_type in (
             ContactCenterEventType.CONSUMER_END,
             ContactCenterEventType.USER_END,
         ):
-            self._channels.pop(update.channel.channel_id, None)
+            self._channels.forget(update.channel.channel_id)

@@ -15,6 +15,7 @@ from gevent.event import AsyncResult, Event
 from gevent.lock import Semaphore
 
 from .accounting import Arrival, MediaAccount
+from .bounded import footprint
 from .channel import Channel
 from .dispatch import Dispatcher
 from .enums import EventType, MediaDataType, StreamState
@@ -137,6 +138,11 @@ class Session:
     def negotiated(self) -> dict[str, object]:
         """What the server really sends, per media type."""
         return self._sockets.negotiated
+
+    @property
+    def forgotten(self) -> int:
+        """How many participants, channels and sessions are not known any more: too many came."""
+        return self._reports.forgotten
 
     # -- the supervisor ----------------------------------------------------------------------------
 
@@ -544,8 +550,10 @@ class Session:
             notices = iter((Notice("video_subscribed", arguments),))
         else:
             notices = iter((Notice("other_message", (message, channel.name)),))
+        size = footprint(message.raw)
         for notice in notices:
-            self._dispatcher.put(notice)
+            self._dispatcher.put(notice, size)
+            size = 0  # they share it
 
     def _on_stream_state(self, channel: Channel, message: StreamStateUpdate) -> None:
         if message.stream_id and message.stream_id != self.order.identity.stream_id:
@@ -597,7 +605,8 @@ class Session:
         if isinstance(message, StreamStateUpdate):
             self._on_stream_state(channel, message)
         else:
-            self._dispatcher.put(Notice("other_message", (message, channel.name)))
+            notice = Notice("other_message", (message, channel.name))
+            self._dispatcher.put(notice, footprint(message.raw))
 
     def _on_skipped(self, channel: Channel, problem: RemoteProtocolError) -> None:
         count = self.skipped[channel.name] = self.skipped.get(channel.name, 0) + 1

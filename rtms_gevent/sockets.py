@@ -47,7 +47,7 @@ from .protocol.signaling import SignalingConversation
 from .protocol.urls import Endpoint, parse_server_urls
 from .transport.clock import Deadline
 from .transport.greenlets import Crew
-from .wishes import Wishes
+from .wishes import PARAMS, Wishes
 
 __all__ = ["Handlers", "JoinOrder", "Sockets"]
 
@@ -266,7 +266,11 @@ class Sockets:
             return problem
         except Exception as problem:  # noqa: BLE001 - logged there
             return self.unexpected(problem)
-        self.negotiated.update(answer.media_params)
+        # Nothing that nobody asked for: a hostile server could send ever new names.
+        names = {item.name.lower() for item in PARAMS}
+        self.negotiated.update(
+            (name, params) for name, params in answer.media_params.items() if name in names
+        )
         if self._is_paused(kind):
             channel.pause()
         return None

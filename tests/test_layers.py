@@ -20,6 +20,7 @@ LAYERS = (
         "enums",
         "errors",
         "explanations",
+        "hosts",
         "interrupts",
         "logs",
         "signals",
@@ -29,6 +30,7 @@ LAYERS = (
     {
         "accounting",
         "backlog",
+        "bounded",
         "callbacks",
         "channel",
         "delivery",

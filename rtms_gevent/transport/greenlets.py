@@ -11,7 +11,7 @@ import gevent
 from gevent.pool import Group
 
 from .clock import Deadline
-from .hubs import current_hub
+from .hubs import current_hub, spawned
 
 __all__ = ["Crew", "see_off"]
 
@@ -87,15 +87,16 @@ class Crew:
 
 
 def see_off(patience: float) -> dict[str, int]:
-    """Wait for the greenlets of this hub's dismissed crews, and kill those that last too long.
+    """Wait for what this hub still runs for the user, and kill what lasts too long.
 
-    To be called before the hub ends, which would leave them in the middle of things.
+    That are the greenlets of dismissed crews, and those that :func:`.hubs.spawn_on` has started. To
+    be called before the hub ends, which would leave them in the middle of things.
 
     Args:
         patience: Seconds to wait for all of them together.
 
     Returns:
-        How many were killed, by the crew's name.
+        How many were killed, by the crew's name; "spawned" for the others.
     """
     crews = list(getattr(current_hub(), _DISMISSED, ()))
     deadline, killed = Deadline(patience), {}
@@ -103,7 +104,13 @@ def see_off(patience: float) -> dict[str, int]:
         late = crew.wait(deadline.left())
         if late:
             killed[crew.name] = late
+    others = [one for one in spawned() if one is not gevent.getcurrent()]
+    gevent.joinall(others, timeout=deadline.left())
+    late = sum(not one.dead for one in others)
+    if late:
+        killed["spawned"] = late
     farewell = Deadline(_LAST_WORDS)
+    gevent.killall(others, timeout=farewell.left())
     for crew in crews:
         for name in crew.stop(farewell.left()):
             logger.error("greenlet %s was killed, and goes on", name)

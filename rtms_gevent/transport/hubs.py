@@ -24,6 +24,7 @@ __all__ = [
     "isolate",
     "may_wait",
     "spawn_on",
+    "spawned",
     "start_native_thread",
     "wait_done",
 ]
@@ -34,6 +35,8 @@ _Result = TypeVar("_Result")
 
 #: Seconds that killed greenlets get for their ``finally``.
 _LAST_WORDS = 1.0
+#: Attribute of a hub: see :func:`spawned`.
+_SPAWNED = "_rtms_gevent_spawned"
 
 
 def current_hub() -> Hub:
@@ -75,7 +78,17 @@ def spawn_on(hub: Hub, function: Callable[..., object], *arguments: Any) -> None
 
 
 def _spawn_guarded(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-    gevent.spawn(_guard, function, arguments)
+    spawned().spawn(_guard, function, arguments)
+
+
+def spawned() -> Group:
+    """Return the greenlets of this hub that :func:`spawn_on` has started, and that still run."""
+    hub = current_hub()
+    group: Group | None = getattr(hub, _SPAWNED, None)
+    if group is None:
+        group = Group()
+        setattr(hub, _SPAWNED, group)
+    return group
 
 
 def _guard(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
@@ -165,6 +178,7 @@ class HubThread:
     def __init__(self) -> None:
         """Start it."""
         self._greenlets = Group()
+        self._patience = 0.0
         allocate_lock = monkey.get_original("_thread", "allocate_lock")
         self._running, ready = allocate_lock(), allocate_lock()
         self._running.acquire()
@@ -180,6 +194,7 @@ class HubThread:
         ready()
         try:
             stopped.wait()
+            self._greenlets.join(timeout=self._patience)
             self._greenlets.kill(timeout=_LAST_WORDS)
         finally:
             # Before the loop: libuv's would wait for it for ever.
@@ -201,14 +216,18 @@ class HubThread:
     def _start(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         self._greenlets.spawn(function, *arguments)
 
-    def stop(self) -> None:
+    def stop(self, patience: float = 0.0) -> None:
         """Kill what still runs, and end the thread. To be called once.
 
-        Waits for that a moment, natively: an interpreter that ends meanwhile might crash in a loop
-        that is being destroyed. Who blocks the thread for longer is left behind.
+        Waits for that, natively: an interpreter that ends meanwhile might crash in a loop that is
+        being destroyed. Who blocks the thread for longer is left behind.
+
+        Args:
+            patience: Seconds that what runs gets to come to its end by itself.
         """
+        self._patience = patience
         self._stop.wake()
-        self._running.acquire(True, 2 * _LAST_WORDS)
+        self._running.acquire(True, patience + 2 * _LAST_WORDS)
 
 
 def start_native_thread(function: Callable[[], None]) -> None:

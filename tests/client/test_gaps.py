@@ -87,7 +87,6 @@ class TestWhereAGapBegins:
             began = int(time.time() * 1000)
             send(meeting, began)
             recorder.wait_for("audio_data")
-            (socket,) = meeting.connections("audio")
             heard = client._session._sockets.heard_at
             kind = client._wishes.media[0]
             packet_at = heard(kind)

@@ -370,19 +370,6 @@ def test_what_is_asked_for_while_a_loop_ends_runs_when_it_begins_again(monkeypat
     loop.join()
 
 
-def test_a_callback_that_exits_a_loops_thread_is_logged(simulator, meeting, client, caplog):
-    @client.on_join_confirm
-    def exits(_):
-        raise SystemExit(3)
-
-    loop = EventLoop(name="short").start()
-    loop.add(client)
-    client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
-    wait_until(lambda: not loop.is_running)
-    wait_until(lambda: "short" in caplog.text)
-    assert "SystemExit: 3" in caplog.text
-
-
 def test_a_closed_asyncio_loop_gives_an_error_and_no_warning():
     loop = asyncio.new_event_loop()
     loop.close()

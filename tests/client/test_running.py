@@ -154,7 +154,7 @@ class TestCallbacksUnderWayAtTheEnd:
         assert told == ["begun", "finally"]
         (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
         assert warning.getMessage() == (
-            f"rtms {client.stream_id()[:12]}: callbacks that had not come to their end 0.01 s "
+            f"rtms {client.stream_id()[:12]}: functions that had not come to their end 0.01 s "
             "after leaving were killed: 1"
         )
 

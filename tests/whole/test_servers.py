@@ -36,14 +36,16 @@ SERVERS = {
 class Server:
     """A server in a process of its own, watched without blocking our hub."""
 
-    def __init__(self, command, directory=HERE, *, ready="/seen", **environment):
+    may_fail = False  #: whether what it serves may log a traceback
+
+    def __init__(self, command, directory=HERE, *, ready="/seen", graceful=3, **environment):
         self.port = unused_port()
         self._ready = ready
         name, *options = command
         where = (
             ["--port", str(self.port)]
             if name == "flask"
-            else ["--bind", f"127.0.0.1:{self.port}", "--graceful-timeout", "3"]
+            else ["--bind", f"127.0.0.1:{self.port}", "--graceful-timeout", str(graceful)]
         )
         self.process = gsubprocess.Popen(
             [sys.executable, "-m", name, *options, *where],
@@ -89,7 +91,7 @@ class Server:
         self.process.terminate()
         with gevent.Timeout(20):
             self.output, _ = self.process.communicate()
-        assert b"Traceback" not in self.output, self.output.decode()
+        assert self.may_fail or b"Traceback" not in self.output, self.output.decode()
 
 
 @pytest.mark.parametrize("name", SERVERS)
@@ -146,6 +148,50 @@ def test_a_worker_that_ends_leaves_its_streams(name):
         for connection in connections:
             assert connection.ended.wait(10)
             assert connection._socket.peer_close_code == 1000
+
+
+@pytest.mark.parametrize("name", ["gunicorn gevent", "gunicorn gthread", "gunicorn sync"])
+@pytest.mark.parametrize("graceful", [30, 3], ids=["in time", "too late"])
+def test_functions_that_run_when_a_worker_ends_come_to_their_end(name, graceful, tmp_path):
+    """As requests do: they have gunicorn's graceful_timeout, and then still their ``finally``."""
+    diary = tmp_path / "diary"
+    diary.touch()
+    with (
+        Server(
+            [word.replace("shop:", "slow_shop:") for word in SERVERS[name]],
+            ready="/",
+            graceful=graceful,
+            DIARY=str(diary),
+            ZM_RTMS_CLIENT="simulated-client",
+            ZM_RTMS_SECRET="simulated-secret",
+        ) as server,
+        Simulator(
+            "empty",
+            client_secret="simulated-secret",
+            webhook_url=f"http://127.0.0.1:{server.port}/rtms/webhook",
+            webhook_secret="hook",
+        ) as simulator,
+    ):
+        meetings = [simulator.meeting, simulator.add_meeting()]
+        for meeting in meetings:
+            assert meeting.start() == 200
+            assert meeting.wait_ready(10)
+        for meeting in meetings:
+            assert meeting.send_transcript("a word", 5, "Ana")
+        meetings[1].stop(6)
+        begun = {"callback begun", "stopped begun"}
+        wait_until(lambda: begun <= set(diary.read_text().splitlines()), 10)
+        connections = meetings[0].connections("all_sockets")
+        server.process.terminate()
+        for connection in connections:
+            assert connection.ended.wait(10)
+        if graceful == 30:
+            (tmp_path / "diary.go").touch()
+        server.may_fail = graceful == 3  # the log says where they were
+    entries = diary.read_text().splitlines()
+    assert entries.count("callback finally") == 2
+    assert entries.count("stopped finally") == 1
+    assert entries.count("callback done") == (2 if graceful == 30 else 0)
 
 
 def test_a_forged_webhook_starts_nothing():
