@@ -109,6 +109,14 @@ class Arrival(NamedTuple):
         return cls(wanted, sum(len(packet.data) for packet in wanted), gaps, remark)
 
 
+class _Outage(NamedTuple):
+    """Why media may be missing, and from when on, on our clock."""
+
+    heard: float  #: when anything came last
+    since: float  #: from when on it may be missing
+    cause: str
+
+
 class MediaAccount:
     """Keeps the account of one media type.
 
@@ -152,8 +160,8 @@ class MediaAccount:
         self._newest: dict[object, int] = {}  # timestamp of the latest packet, by speaker
         self._recent: deque[tuple[object, int, bytes]] = deque(maxlen=_RECENT)
         self._ahead = ahead
-        self._down: tuple[float, str] | None = None  # since when, and why
-        self._was_down: tuple[float, float, str] | None = None  # no packet has come since
+        self._down: _Outage | None = None  # the socket does not work
+        self._was_down: tuple[_Outage, float] | None = None  # until when; no packet has come since
         self._before: int | None = None  # timestamp of the latest packet before the outage
         self._replay: Replay | None = None  # while packets of the past may come
         self._compared_until: float | None = None  # the same for text
@@ -281,15 +289,17 @@ class MediaAccount:
             self._note(packet, now, gaps)
         return Arrival.of(packets, gaps, self._end_of_replay(gaps))
 
-    def went_down(self, since: float, cause: str) -> None:
-        """Note that the socket does not work any more.
+    def went_down(self, heard: float, cause: str, since: float | None = None) -> None:
+        """Note that the socket does not work any more; of several causes the first counts.
 
         Args:
-            since: When anything was heard on it last. All that was sent before has come.
-            cause: Why, in words.
+            heard: When anything came last.
+            cause: Why it does not, in words.
+            since: From when on media may be missing, where that is earlier: a keep-alive that came
+                shows that all before it came, unless the server says that media was interrupted.
         """
         if self._down is None:
-            self._down = since, cause
+            self._down = _Outage(heard, heard if since is None else min(since, heard), cause)
 
     def came_up(self, now: float) -> Arrival:
         """Note that it works again; return what waited meanwhile."""
@@ -298,12 +308,13 @@ class MediaAccount:
         held = Arrival([], 0)
         if self._replay is not None:
             held = self._released(self._replay.end(), now)
-        since, cause = self._down
+        outage, self._down = self._down, None
         if self._was_down is None:
             self._before = max(self._newest.values(), default=None)
         else:  # two outages without a packet between them are one
-            since = min(since, self._was_down[0])
-        self._down, self._was_down = None, (since, now, cause)
+            first, _ = self._was_down
+            outage = _Outage(first.heard, min(first.since, outage.since), outage.cause)
+        self._was_down = outage, now
         if self.media_type not in TEXTUAL:
             self._replay, self.is_well = Replay(dict(self._newest), self._latest), False
         return held
@@ -324,20 +335,20 @@ class MediaAccount:
     def _end_of_gap(self, timestamp: int | None, now: float) -> Gap | None:
         """Decide what is missing, now that ``timestamp`` came, or nothing will come any more."""
         assert self._was_down is not None
-        (since, until, cause), self._was_down = self._was_down, None
-        start, end = int(since + self._ahead), int(until + self._ahead)
+        (outage, until), self._was_down = self._was_down, None
+        start, end = int(outage.since + self._ahead), int(until + self._ahead)
         tolerance, flowed = self._tolerance, False
         if self.media_type not in TEXTUAL:
             before = self._before
-            flowed = before is not None and start - before <= tolerance
-            if before is not None and flowed:
-                start = before
-            if timestamp is not None and self._may_follow(timestamp, start, now - since):
+            if before is not None:
+                flowed = outage.heard + self._ahead - before <= tolerance
+                start = before if flowed else max(start, before)
+            if timestamp is not None and self._may_follow(timestamp, start, now - outage.heard):
                 # Replayed from where it broke off, or later than the socket came up.
                 end = timestamp
         if end - start <= tolerance:
             return None
-        gap = Gap(self.media_type, start, end, cause, flowed)
+        gap = Gap(self.media_type, start, end, outage.cause, flowed)
         self._gaps.append(gap)
         return gap
 

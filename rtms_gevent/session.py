@@ -102,6 +102,7 @@ class Session:
                 self._on_packets,
                 self._on_skipped,
                 self._on_lost,
+                self._on_opened,
                 self._tell_error,
             ),
         )
@@ -234,7 +235,6 @@ class Session:
             )
         identity = self.order.identity
         self._dispatcher.put(Notice("joined", (identity.stream_id, identity.uuid)))
-        self._media_up(None)
         self._whole_since = time.monotonic()
         self.joined.set(True)
         self.catch_up()
@@ -293,7 +293,7 @@ class Session:
 
     def _attempt(self, step: Attempt) -> None:
         self._recovery.began(step)
-        self._media_down(step.media)
+        self._media_down(step.media, zoom_says_so=True)  # what broke by itself is down already
         settings = self.order.dialling.reconnect
         deadline = Deadline(min(step.left, step.number * settings.attempt_timeout))
         try:
@@ -321,7 +321,6 @@ class Session:
         self._restored_at = time.monotonic()
         if step.media is None:
             self._whole_since = self._restored_at
-        self._media_up(step.media)
         outage = self._recovery.restored(step, self._restored_at)
         if outage is not None:
             logger.info("stream %s is whole again after %.1f s", self.order.stream, outage)
@@ -331,24 +330,32 @@ class Session:
             if step.media is None:
                 self.catch_up()
 
-    def _media_down(self, keys: Collection[MediaDataType] | None) -> None:
+    def _media_down(
+        self, keys: Collection[MediaDataType] | None, *, zoom_says_so: bool = False
+    ) -> None:
         """Note that the sockets of ``keys``, or all, do not work any more.
 
-        What is missing is missing since they were heard last, however late we noticed.
+        What is missing is missing since they were heard last, however late we noticed. Where we
+        notice nothing, since it is Zoom that says so, it may have been missing for as long as Zoom
+        waits for us.
         """
+        window = self.order.dialling.reconnect.media_window if zoom_says_so else 0.0
+        # Without signaling Zoom need not send media, though it may still ask for keep-alives.
+        limit = self._sockets.signaling_heard_at if keys is None else None
         for kind in self._on(keys):
             heard = self._sockets.heard_at(kind)
-            self.accounts[kind].went_down(_now_ms() if heard is None else heard * 1000, self._cause)
+            heard = time.monotonic() if heard is None else heard
+            if limit is not None:
+                heard = min(heard, limit)
+            self.accounts[kind].went_down(heard * 1000, self._cause, (heard - window) * 1000)
 
-    def _media_up(self, keys: Collection[MediaDataType] | None) -> None:
-        """Note that the sockets of ``keys``, or all, work, and how long a frame of each is."""
-        for kind in self._on(keys):
+    def _on_opened(self, key: MediaDataType) -> None:
+        """A media socket is open, and nothing has come on it yet."""
+        for kind in self._on((key,)):
             account, params = self.accounts[kind], self._sockets.negotiated.get(kind.name.lower())
             if isinstance(params, Mapping):
                 account.frame_ms = _frame_ms(params)
-            # One may have broken again while the others were being opened.
-            if self.is_open(kind) and not self._recovery.is_lost(self._sockets.key_of(kind)):
-                self._file(kind, account.came_up(_now_ms()))
+            self._file(kind, account.came_up(_now_ms()))
 
     def _on(self, keys: Collection[MediaDataType] | None) -> list[MediaDataType]:
         """Return the wanted media types that travel on the sockets of ``keys``, or on all."""
@@ -403,6 +410,8 @@ class Session:
         self._cause = str(problem)
         if kind is not None:
             self._media_down((kind,))
+        elif self._sockets.is_signaling(channel) and self._was_joined:
+            self._media_down(None)
         if not self.order.dialling.reconnect.enabled:
             self._finish(LeaveReason.failed(problem))
             return
@@ -530,8 +539,6 @@ class Session:
             logger.error("stream %s: %s", self.order.stream, problem)
             self._sockets.close_media((self._sockets.key_of(kind),))  # can be asked for again
             self._tell_error(problem, where)
-        else:
-            self._media_up((kind,))
 
     # -- in the hub --------------------------------------------------------------------------------
 

@@ -84,6 +84,8 @@ class Handlers:
     packets: Callable[[list[MediaPacket], bool, bool], None]
     skipped: Callable[[Channel, RemoteProtocolError], None]
     lost: Callable[[Channel, ConnectionLost], None]
+    #: A media socket was opened, and nothing can have come on it yet.
+    opened: Callable[[MediaDataType], None]
     #: Something could not be opened that the stream can go on without; and where.
     problem: Callable[[RtmsError, str], None]
 
@@ -273,6 +275,7 @@ class Sockets:
         )
         if self._is_paused(kind):
             channel.pause()
+        self._handlers.opened(kind)
         return None
 
     def unexpected(self, problem: Exception) -> JoinError:
@@ -386,6 +389,11 @@ class Sockets:
         """Return when anything came on the socket of ``kind`` last, in monotonic seconds."""
         channel = self._media.get(self.key_of(kind))
         return None if channel is None else channel.heard_at
+
+    @property
+    def signaling_heard_at(self) -> float | None:
+        """When anything came on the signaling socket last, in monotonic seconds."""
+        return self._signaling.heard_at
 
     def _is_paused(self, key: MediaDataType) -> bool:
         return any(self.key_of(kind) is key for kind in self._paused)

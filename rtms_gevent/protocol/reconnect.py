@@ -136,10 +136,6 @@ class Recovery:
         """Whether everything is to be rebuilt, or being rebuilt."""
         return self._signaling_since is not None
 
-    def is_lost(self, kind: MediaDataType) -> bool:
-        """Whether this media socket is broken, and not under repair."""
-        return self._signaling or kind in self._media
-
     # -- losses: each returns whether it was news --------------------------------------------------
 
     def lost_signaling(self, now: float) -> bool:

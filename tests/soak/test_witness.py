@@ -100,6 +100,22 @@ def test_an_outage_of_other_media_explains_nothing(witness, simulator):
     assert "1 to 5 are missing without an outage" in verdict(witness, simulator).problems
 
 
+def test_what_no_gap_tells_of_is_found(witness, simulator):
+    join(witness, simulator)
+    send(simulator, 2)
+    wait_until(lambda: len(witness._moments["audio"]) == 2)
+    witness.client.on_media_gap(lambda gap: None)  # who should have written it down
+    simulator.meeting.reset_sockets("audio")
+    wait_until(lambda: not simulator.meeting.connections("audio"))
+    send(simulator, 5)
+    wait_until(lambda: witness.outages and witness.outages[0].end)
+    later = witness._timestamps["audio"][-1] + 5000
+    wait_until(lambda: simulator.meeting.send_audio(b"x", timestamp=later))
+    wait_until(lambda: len(witness._moments["audio"]) == 3)
+    (problem,) = verdict(witness, simulator).problems
+    assert "no gap says so" in problem
+
+
 def test_an_outage_explains_only_the_end_of_what_a_socket_took(witness, simulator):
     """Also where something was down, what came before it on the same socket must have come."""
     deliver = witness.client._callbacks.get("audio_data")

@@ -20,6 +20,8 @@ MEDIA = {
         MediaDataType.CHAT,
     )
 }
+#: ms of media that may be missing without being told: three frames, of the slowest.
+SLACK = 400
 #: What breaks all media when it breaks.
 EVERYTHING = ("signaling", "media", "unified")
 
@@ -59,11 +61,14 @@ class Witness:
         self._moment = 0
         self._sequences = {media: array.array("L") for media in MEDIA}
         self._moments = {media: array.array("L") for media in MEDIA}
+        self._timestamps = {media: array.array("Q") for media in MEDIA}
+        self._gaps = defaultdict(list)
         self._unstamped = 0
         for media in MEDIA:
             getattr(client, f"on_{media}_data")(self._media_callback(media))
         client.on_interrupted(self._interrupted)
         client.on_reconnected(self._reconnected)
+        client.on_media_gap(lambda gap: self._gaps[gap.media_type.name.lower()].append(gap))
         client.on_leave(self.ends.append)
 
     def _next(self):
@@ -72,6 +77,7 @@ class Witness:
 
     def _media_callback(self, media):
         sequences, moments = self._sequences[media], self._moments[media]
+        timestamps = self._timestamps[media]
 
         def callback(data, size, timestamp, metadata):
             stamp = metadata.extra.get("simulator")
@@ -80,6 +86,7 @@ class Witness:
                 return
             sequences.append(stamp["sequence"])
             moments.append(self._next())
+            timestamps.append(timestamp)
 
         return callback
 
@@ -123,6 +130,21 @@ class Witness:
             verdict.missing += last - first + 1
             if not any(outage.explains(media, after, before) for outage in self.outages):
                 verdict.problems.append(f"{first} to {last} are missing without an outage")
+            if place and not self._is_told(media, place):
+                verdict.problems.append(f"{first} to {last} are missing, and no gap says so")
+
+    def _is_told(self, media, place):
+        """Tell whether a gap covers what is missing behind the delivery that is the n-th."""
+        timestamps = self._timestamps[media]
+        before = timestamps[place - 1]
+        if place == len(timestamps):  # until the end of the stream
+            return any(gap.end > before for gap in self._gaps[media])
+        after, slack = timestamps[place], SLACK
+        if media in ("transcript", "chat"):  # between two of these mostly nothing was sent
+            slack = after - before
+        return after - before <= SLACK or any(
+            gap.start <= before + slack and gap.end >= after - slack for gap in self._gaps[media]
+        )
 
     def _judge_sockets(self, media, sent, verdict):
         """Of what one socket took, only the end may be missing, since TCP keeps the order."""
