@@ -344,7 +344,8 @@ class Session:
         limit = self._sockets.signaling_heard_at if keys is None else None
         for kind in self._on(keys):
             heard = self._sockets.heard_at(kind)
-            heard = time.monotonic() if heard is None else heard
+            if heard is None:  # it is not open: down already, or not offered
+                continue
             if limit is not None:
                 heard = min(heard, limit)
             self.accounts[kind].went_down(heard * 1000, self._cause, (heard - window) * 1000)

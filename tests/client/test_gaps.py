@@ -147,6 +147,18 @@ class TestNoFalseGap:
             assert script.finish("\n")[0] == "over"
 
 
+    def test_media_that_is_not_offered(self, join, meeting, client):
+        recorder = Recorder(client, "audio_data", "transcript_data", *HOOKS)
+        del meeting.media_urls["transcript"]
+        meeting.media_urls.pop("all", None)
+        join()
+        meeting.reset_sockets("signaling")
+        recorder.wait_for("reconnected")
+        meeting.stop()
+        recorder.wait_for("leave")
+        assert [gap.media_type.name for (gap,) in recorder.of("media_gap")] in ([], ["AUDIO"])
+
+
 class TestReplays:
     def failed_over(self, meeting, client, recorder):
         started = {**meeting.started_event}
