@@ -20,7 +20,7 @@ import gevent
 from gevent.event import Event
 
 from ..enums import DataOption, MediaDataType, MessageType, Product, StatusCode, known
-from .negotiation import MEDIA_KEYS, Refusal, negotiate
+from .negotiation import MEDIA_KEYS, Refusal, negotiate, reason_text
 from .options import Options
 from .wire import Wire
 
@@ -39,8 +39,10 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-#: Real seconds that a client has for its first message, and to close after a refusal.
+#: Real seconds that a client has for its first message.
 HANDSHAKE_PATIENCE = 15.0
+#: Real seconds that a client has to read a refusal, before its socket is closed.
+REFUSAL_PATIENCE = 0.5
 #: Keep-alives that may stay unanswered.
 MAX_UNANSWERED = 3
 
@@ -235,28 +237,31 @@ class Connection(abc.ABC):
             bar = meeting.handshakes.meet(self.role)
             if bar is not None:
                 if bar.status is None:
-                    self._wait_for_close()  # and say nothing
+                    self._wait_for_close(HANDSHAKE_PATIENCE)  # and say nothing
                     return False
                 raise Refusal(bar.status, "simulated")
             fields = self._accept(meeting, message)
         except Refusal as refusal:
             status = known(StatusCode, refusal.status)
             name = status.name if isinstance(status, StatusCode) else status
-            logger.info("%s handshake refused: %s", self.role, name)
-            self.send({**answer, "status_code": refusal.status, "reason": refusal.reason})
-            self._wait_for_close()
+            logger.info("%s handshake refused: %s (%.200s)", self.role, name, refusal.detail)
+            reason = reason_text(refusal.status)
+            self.send({**answer, "status_code": refusal.status, "reason": reason})
+            self._wait_for_close(REFUSAL_PATIENCE)
             return False
         self.meeting = meeting
         meeting.received.append(message)
         self.send({**answer, "status_code": StatusCode.OK, "reason": "", **fields})
         return True
 
-    def _wait_for_close(self) -> None:
-        """Let the client read the refusal, if any, and close; or it gets a close frame."""
-        with patience(HANDSHAKE_PATIENCE):
+    def _wait_for_close(self, seconds: float) -> None:
+        """Let the client close the socket; or it gets a close frame, as it does from Zoom."""
+        with patience(seconds):
             for _ in self._messages():
                 pass
         self.close(1000, "handshake refused")
+        while self._socket.receive() is not None:
+            pass  # until the client has closed, too, or has had its time
 
     def _identify(self, message: dict[str, Any]) -> Meeting:
         if message.get("msg_type") != self.request:
@@ -429,7 +434,7 @@ class SignalingConnection(Connection):
                 "msg_type": MessageType.STREAM_CLOSE_RESP,
                 "rtms_stream_id": message.get("rtms_stream_id"),
                 "status_code": status,
-                "reason": status.name,
+                "reason": reason_text(status),
                 "timestamp": milliseconds(),
             }
         )
@@ -457,8 +462,10 @@ class SignalingConnection(Connection):
             {
                 "msg_type": MessageType.VIDEO_SUBSCRIPTION_RESP,
                 "user_id": user_id,
+                "subscribe": subscribe,
+                "sequence": message.get("sequence", 0),
                 "status_code": status,
-                "reason": status.name,
+                "reason": reason_text(status),
                 "timestamp": milliseconds(),
             }
         )

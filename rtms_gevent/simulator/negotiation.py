@@ -11,9 +11,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ..enums import Codec, ContentType, DataOption, MediaDataType, StatusCode, TranscriptLanguage
+from ..enums import (
+    Codec,
+    ContentType,
+    DataOption,
+    MediaDataType,
+    StatusCode,
+    TranscriptLanguage,
+    known,
+)
 
-__all__ = ["DEFAULTS", "MEDIA_KEYS", "Refusal", "negotiate"]
+__all__ = ["DEFAULTS", "MEDIA_KEYS", "Refusal", "negotiate", "reason_text"]
 
 #: Name of each media type in URLs, scenario files and ``media_params``.
 MEDIA_KEYS = {
@@ -75,13 +83,25 @@ AUDIO_MATRIX = {
 }
 
 
-class Refusal(Exception):
-    """The handshake is answered with ``status`` and ``reason``."""
+def reason_text(status: int) -> str:
+    """Return the ``reason`` of an answer: the status's name in words, as Zoom writes it.
 
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(status, reason)
+    Clients look for the words rather than the number, whose meaning has changed: Zoom's samples
+    for "duplicate signal request". Source: zoom/rtms-samples, their signaling handlers.
+    """
+    member = known(StatusCode, status)
+    if not isinstance(member, StatusCode):
+        return f"status {status}"
+    return "OK" if member is StatusCode.OK else member.name.replace("_", " ").lower()
+
+
+class Refusal(Exception):
+    """The handshake is answered with ``status``; ``detail`` is for our own log."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(status, detail)
         self.status = status
-        self.reason = reason
+        self.detail = detail
 
 
 def negotiate(

@@ -330,6 +330,26 @@ def test_only_the_video_that_was_asked_for_is_sent(simulator):
         assert got == [11, 12]
 
 
+def test_the_answer_says_what_was_asked_for(simulator):
+    """Clients take an answer without ``subscribe`` for a subscription."""
+    with RawClient(simulator, media=("video",), params={"video": {"data_opt": 4}}) as client:
+        client.sync()
+        for subscribe in (True, False):
+            client.signaling.send(
+                {"msg_type": 28, "user_id": 11, "subscribe": subscribe, "sequence": 5}
+            )
+            answer = client.signaling.receive()
+            del answer["timestamp"]
+            assert answer == {
+                "msg_type": 29,
+                "user_id": 11,
+                "subscribe": subscribe,
+                "sequence": 5,
+                "status_code": 0,
+                "reason": "OK",
+            }
+
+
 def test_asking_for_one_video_needs_the_data_option(simulator):
     with RawClient(simulator, media=("video",)) as client:
         client.sync()

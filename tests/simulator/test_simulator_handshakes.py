@@ -116,6 +116,31 @@ def test_each_product_is_known_by_its_own_key_and_by_the_official_sdks(simulator
             assert socket.receive()["status_code"] == 0
 
 
+def test_a_refusal_says_why_in_zooms_words(simulator):
+    """Clients look for the words, since the numbers have changed."""
+    with RawClient(simulator):
+        assert signal(simulator)["reason"] == "duplicate signal request"
+    assert signal(simulator, signature="0" * 64)["reason"] == "invalid signature"
+    simulator.meeting.faults.refuse("signaling", 4711)
+    assert signal(simulator)["reason"] == "status 4711"
+
+
+def test_the_log_says_what_was_wrong_in_a_refusal(simulator, caplog):
+    caplog.set_level("INFO", "rtms_gevent.simulator")
+    with RawClient(simulator, media=(), ready=False) as client:
+        client.open_media("audio", {"send_rate": 30})
+        assert client.media_answer["reason"] == "invalid media audio send rate"
+    assert "INVALID_MEDIA_AUDIO_SEND_RATE (send_rate 30 is not allowed here)" in caplog.text
+
+
+def test_a_socket_that_was_refused_is_closed_soon(simulator):
+    """Clients that wait for that to try again must not wait for long."""
+    with RawSocket(simulator.signaling_url) as socket:
+        socket.send({"msg_type": 1})
+        assert socket.receive()["status_code"] == 4
+        assert socket.close_code() == 1000
+
+
 def test_a_socket_that_was_refused_is_closed_when_the_client_closes(simulator):
     with RawSocket(simulator.signaling_url) as socket:
         socket.send({"msg_type": 1})
