@@ -31,6 +31,7 @@ __all__ = [
     "persons",
     "picture",
     "product",
+    "second_client",
     "seconds",
     "size",
     "sockets",
@@ -173,6 +174,7 @@ def one_of(names: Iterable[str]) -> Check:
 sockets = one_of(("signaling", "media", "all", "all_sockets", *MEDIA_KEYS.values()))
 media = one_of(MEDIA_KEYS.values())
 certificate = one_of(("good", "self_signed", "expired", "other_host"))
+second_client = one_of(("refused", "evicts"))
 
 
 def close_code(known: Known, value: Any) -> int:

@@ -350,7 +350,7 @@ class SignalingConnection(Connection):
         self.video_of: int | None = None  #: participant whose video was asked for
 
     def _accept(self, meeting: Meeting, message: dict[str, Any]) -> dict[str, Any]:
-        if meeting.signaling is not None:
+        if meeting.signaling is not None and meeting.scenario.second_client != "evicts":
             raise Refusal(StatusCode.DUPLICATE_SIGNAL_REQUEST, "a client is connected already")
         meeting.attach_signaling(self, buffer_data=message.get("buffer_data") is not False)
         return {"media_server": {"server_urls": meeting.media_urls}}

@@ -572,10 +572,15 @@ class Meeting:
         """
         self._wants_start = buffer_data
         self._attach(connection)
+        evicted, self.signaling = self.signaling, connection
         stale, self.media = self.media, []
-        for media in stale:
-            media.reset()  # of a client that was lost
-        self.signaling = connection
+        if evicted is not None:
+            self._ready.clear()
+            for old in (evicted, *stale):  # apart from us: a client may read nothing for long
+                self._crew.spawn(old.close, 1000, "another client has joined")
+        else:
+            for media in stale:
+                media.reset()  # of a client that was lost
         self._close_window("signaling")
 
     def _attach(self, connection: Connection) -> None:
@@ -584,9 +589,10 @@ class Meeting:
 
     def detach_signaling(self, connection: SignalingConnection) -> None:
         """The signaling socket is gone; a client that was lost may come back within a window."""
-        if self.signaling is connection:
-            self.signaling = None
-            self._ready.clear()
+        if self.signaling is not connection:
+            return  # another client has its place
+        self.signaling = None
+        self._ready.clear()
         if self.is_over:
             return
         is_coming_back = self._has_been_interrupted or (

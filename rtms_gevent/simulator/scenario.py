@@ -70,6 +70,9 @@ class Scenario:
     stop_reason: int = StopReason.MEETING_ENDED
     #: scenario seconds of audio that are kept for a client whose socket is gone
     buffer_audio: float = 0.0
+    #: what becomes of a client that joins while another is there: it is "refused", or it "evicts"
+    #: the other; Zoom's own documents say both
+    second_client: str = "refused"
     #: what is wrong from the beginning, before a client has come
     faults: tuple[Step, ...] = ()
     library: Library = dataclasses.field(default_factory=lambda: Library(()))
@@ -176,6 +179,7 @@ class _Parser:
                 "duration",
                 "stop_reason",
                 "buffer_audio",
+                "second_client",
                 "participants",
                 "faults",
                 "timeline",
@@ -201,6 +205,9 @@ class _Parser:
                 steps=tuple(steps),
                 buffer_audio=self._field(
                     "buffer_audio", data.get("buffer_audio", 0), checks.seconds
+                ),
+                second_client=self._field(
+                    "second_client", data.get("second_client", "refused"), checks.second_client
                 ),
                 duration=None
                 if duration is None

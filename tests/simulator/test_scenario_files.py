@@ -178,6 +178,7 @@ def step(**fields):
         ({"duration": -1}, "duration must be a number of seconds"),
         ({"duration": True}, "duration must be a number of seconds"),
         ({"stop_reason": "host"}, "stop_reason must be a whole number"),
+        ({"second_client": "evict"}, "second_client must be one of refused, evicts"),
         ({"participants": []}, "participants must be an object"),
         ({"participants": {"ann": 1}}, "participants.ann must be an object"),
         ({"participants": {"ann": {"nmae": "A"}}}, "participants.ann.nmae is not known"),

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from rtms_gevent.simulator import Scenario
 from rtms_gevent.simulator.negotiation import Refusal, negotiate
 
 from .raw import RawClient, RawSocket, sign
@@ -81,6 +82,25 @@ def test_a_second_client_is_refused_and_the_first_stays(simulator):
         assert first.media["audio"].receive()["content"]["length"] == 10
     simulator.meeting.stop()
     assert signal(simulator)["status_code"] == 2
+
+
+def test_a_second_client_may_evict_the_first(simulate):
+    scenario = Scenario.parse({"second_client": "evicts"}, name="evicts")
+    simulator = simulate(scenario, signaling_window=0.01, media_window=0.01)
+    meeting = simulator.meeting
+    with RawClient(simulator, media=("audio", "chat")) as first:
+        evicted = [meeting.signaling, *meeting.media]
+        with RawClient(simulator) as second:
+            for socket in first.opened:
+                assert socket.close_code() == 1000
+                socket.ws.send_close(1000)
+            assert all(connection.ended.wait(5) for connection in evicted)
+            # That the first is gone is no loss: nothing is interrupted, no window runs out.
+            second.sync()
+            assert not [one for one in second.before_sync if one["msg_type"] == 6]
+            assert not meeting.finished.wait(0.05)
+            assert meeting.send_audio(b"for the second")
+            assert second.media["audio"].receive()["content"]["length"] == 14
 
 
 def test_the_place_is_free_again_when_the_first_client_is_gone(simulator):
