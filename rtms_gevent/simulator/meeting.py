@@ -47,6 +47,9 @@ logger = logging.getLogger(__name__)
 #: Real seconds that clients have to close their sockets after the stream has ended.
 END_PATIENCE = 2.0
 
+#: The account that all meetings belong to.
+ACCOUNT_ID = "simulated-account"
+
 #: Client messages that are kept for tests.
 KEPT_MESSAGES = 10_000
 
@@ -88,6 +91,8 @@ class Meeting:
         self.stream_id = secrets.token_hex(16)
         self.session_id = str(uuid.uuid4())
         self.operator_id = secrets.token_urlsafe(12)
+        #: the meeting's (webinar's) number, as people know it
+        self.meeting_id = str(secrets.randbelow(9 * 10**10) + 10**10)
         self.server_urls = f"{base_url}/signaling"
         #: media types that the app's scopes allow
         self.offered: frozenset[MediaDataType] = scenario.media
@@ -151,7 +156,7 @@ class Meeting:
 
     @property
     def payload(self) -> dict[str, Any]:
-        """The payload of the start webhook, as ``client.join`` takes it."""
+        """What names the stream in the start webhook, as ``client.join`` takes it: flat."""
         payload = {
             self.product.value: self.uuid,
             "operator_id": self.operator_id,
@@ -164,8 +169,22 @@ class Meeting:
 
     @property
     def started_event(self) -> dict[str, Any]:
-        """The whole start webhook."""
-        return self._webhook("started", self._started_ts, self.payload)
+        """The whole start webhook.
+
+        Source of what it has since May 2026 (``account_id``, ``object``): zoom/skills, their
+        reference of webhooks. There all lies in ``object``, while real traffic is flat. Clients
+        look in either place, so that all is in both.
+        """
+        payload: dict[str, Any] = self.payload
+        if self.product is Product.VIDEO_SDK:
+            payload["account_id"] = ACCOUNT_ID
+        elif self.product in (Product.MEETING, Product.WEBINAR):
+            numbers = {"meeting_id": self.meeting_id}
+            if self.product is Product.WEBINAR:
+                numbers["webinar_id"] = self.meeting_id
+            inner = {**payload, **numbers, "is_original_host": True}
+            payload |= {"account_id": ACCOUNT_ID, "object": inner}
+        return self._webhook("started", self._started_ts, payload)
 
     def _webhook(self, what: str, event_ts: int, payload: dict[str, Any]) -> dict[str, Any]:
         name = f"{WEBHOOK_NAMES[self.product]}_{what}"

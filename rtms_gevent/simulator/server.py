@@ -257,7 +257,7 @@ class Simulator:
             product: instead of the scenario's: a :class:`~rtms_gevent.enums.Product`, or
                 "meeting", "webinar", "video_sdk", "contact_center", "phone".
             same_as: a meeting of which this is another stream, as when its host changes: its
-                ``uuid`` is the same.
+                ``uuid`` and its number are the same.
         """
         if self._server is None:
             raise ConfigurationError("start the simulator first, or use it in a with statement")
@@ -273,7 +273,7 @@ class Simulator:
             self.present_certificate,
         )
         if same_as is not None:
-            meeting.uuid = same_as.uuid
+            meeting.uuid, meeting.meeting_id = same_as.uuid, same_as.meeting_id
         # Those that are over refuse clients anyway, and a process may play on for days.
         self._meetings = {
             stream_id: known

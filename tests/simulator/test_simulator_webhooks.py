@@ -57,11 +57,16 @@ def test_started_and_stopped(simulate, receiver):
     started = receiver.posts.get(timeout=5)
     assert started == meeting.started_event
     assert started["event"] == "meeting.rtms_started"
-    assert started["payload"] == {
+    flat = {
         "meeting_uuid": meeting.uuid,
         "operator_id": meeting.operator_id,
         "rtms_stream_id": meeting.stream_id,
         "server_urls": simulator.signaling_url,
+    }
+    assert started["payload"] == {
+        **flat,
+        "account_id": "simulated-account",
+        "object": {**flat, "meeting_id": meeting.meeting_id, "is_original_host": True},
     }
     meeting.stop(1)
     stopped = receiver.posts.get(timeout=5)
@@ -71,6 +76,30 @@ def test_started_and_stopped(simulate, receiver):
         "rtms_stream_id": meeting.stream_id,
         "stop_reason": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("product", "account", "numbers"),
+    [
+        ("webinar", "simulated-account", {"meeting_id", "webinar_id"}),
+        ("video_sdk", "simulated-account", set()),
+        ("contact_center", None, set()),
+        ("phone", None, set()),
+    ],
+)
+def test_what_start_webhooks_have_since_may_2026(simulator, product, account, numbers):
+    payload = simulator.add_meeting(product=product).started_event["payload"]
+    assert payload.get("account_id") == account
+    inner = payload.get("object", {})
+    assert {name for name in inner if name.endswith("_id") and name not in payload} == numbers
+    assert ("is_original_host" in inner) == bool(numbers)
+
+
+def test_another_stream_of_a_meeting_has_its_number(simulator):
+    again = simulator.add_meeting(same_as=simulator.meeting)
+    told = again.started_event["payload"]["object"]
+    assert told["meeting_id"] == simulator.meeting.meeting_id
+    assert told["meeting_uuid"] == simulator.meeting.uuid
 
 
 @pytest.mark.parametrize(
