@@ -476,8 +476,13 @@ class Meeting:
         self.events_sent.append(event)
         return True
 
-    def set_session_state(self, state: int, reason: int = StopReason.UNDEFINED) -> bool:
-        """Tell the client a new state of the session; pausing also pauses the scenario's media."""
+    def set_session_state(self, state: int, reason: int | None = None) -> bool:
+        """Tell the client a new state of the session; pausing also pauses the scenario's media.
+
+        Args:
+            state: a :class:`~rtms_gevent.enums.SessionState`, or any other number.
+            reason: a :class:`~rtms_gevent.enums.StopReason`; None sends one with a stop only.
+        """
         return self._change_session_state(state, reason)
 
     def set_stream_state(self, state: int, reason: int = StopReason.UNDEFINED) -> bool:
@@ -554,17 +559,19 @@ class Meeting:
                 {"event_type": int(EventType.FIRST_PACKET_TIMESTAMP), "timestamp": timestamp}
             )
 
-    def _change_session_state(self, state: int, reason: int) -> bool:
+    def _change_session_state(self, state: int, reason: int | None = None) -> bool:
         self.session_state = known(SessionState, state)
-        return self._tell(
-            {
-                "msg_type": MessageType.SESSION_STATE_UPDATE,
-                "rtms_session_id": self.session_id,
-                "state": int(state),
-                "stop_reason": int(reason),
-                "timestamp": milliseconds(),
-            }
-        )
+        message = {
+            "msg_type": MessageType.SESSION_STATE_UPDATE,
+            "rtms_session_id": self.session_id,
+            "state": int(state),
+            "timestamp": milliseconds(),
+        }
+        if reason is None and state == SessionState.STOPPED:
+            reason = StopReason.UNDEFINED
+        if reason is not None:
+            message["stop_reason"] = int(reason)
+        return self._tell(message)
 
     def _change_stream_state(self, state: int, reason: int) -> bool:
         self.stream_state = known(StreamState, state)
@@ -663,7 +670,7 @@ class Meeting:
         assert self.signaling is not None
         if not self.signaling.is_ready:
             self.signaling.is_ready = True
-            self._change_session_state(SessionState.STARTED, StopReason.UNDEFINED)
+            self._change_session_state(SessionState.STARTED)
         if self.stream_state != StreamState.ACTIVE:
             self._change_stream_state(StreamState.ACTIVE, StopReason.UNDEFINED)
         if self._player is None:

@@ -217,7 +217,7 @@ class Player:
         self._meeting.send_event(step.fields["event"])
 
     def _session(self, step: Step) -> None:
-        self._meeting.set_session_state(step.fields["state"], step.fields.get("reason", 0))
+        self._meeting.set_session_state(step.fields["state"], step.fields.get("reason"))
 
     def _stream(self, step: Step) -> None:
         self._meeting.set_stream_state(step.fields["state"], step.fields.get("reason", 0))

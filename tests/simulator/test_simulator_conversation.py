@@ -235,6 +235,16 @@ def test_session_states_are_told(simulator):
         assert (message["msg_type"], message["state"]) == (9, 3)
 
 
+def test_only_a_stop_has_a_stop_reason(simulator):
+    with RawClient(simulator) as client:
+        client.sync()
+        assert "stop_reason" not in client.before_sync[0]
+        simulator.meeting.set_session_state(3)
+        assert "stop_reason" not in client.signaling.receive()
+        simulator.meeting.set_session_state(5)
+        assert client.signaling.receive()["stop_reason"] == 0
+
+
 def test_stopping_tells_why_and_closes(simulator):
     meeting = simulator.meeting
     with RawClient(simulator) as client:
