@@ -125,7 +125,11 @@ class EventType(enum.IntEnum):
 
 
 class ContactCenterEventType(enum.IntEnum):
-    """Numbers of ``event_type`` in Contact Center voice engagements."""
+    """Numbers of ``event_type`` in Contact Center voice engagements, beside 1 to 7 of meetings.
+
+    30 to 34 are in use, too, for what happens in IVR flows. Their names are not public, so that
+    they come as plain integers.
+    """
 
     UNDEFINED = 0
     CONSUMER_ANSWERED = 8

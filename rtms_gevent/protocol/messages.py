@@ -447,8 +447,14 @@ class EventUpdate(Message):
         )
 
 
+#: Event numbers that mean the same in Contact Center as in meetings: above all the interruption of
+#: media. Source: https://developers.zoom.us/docs/rtms/event-reference/contact-center-events/, where
+#: Contact Center's own begin with 8.
+_UNIVERSAL_EVENTS = range(1, 8)
+
+
 def _event_type(number: int, product: Product) -> EventType | ContactCenterEventType | int:
-    if product is Product.CONTACT_CENTER:
+    if product is Product.CONTACT_CENTER and number not in _UNIVERSAL_EVENTS:
         return known(ContactCenterEventType, number)
     if product is Product.PHONE:
         return number  # phone has event codes of its own; what a type would mean is not published

@@ -590,7 +590,11 @@ def test_the_interpreter_is_empty_as_in_the_official_sdk():
         (Product.CONTACT_CENTER, 14, ContactCenterEventType.MONITOR_STARTED),
         (Product.CONTACT_CENTER, 29, ContactCenterEventType.CONFERENCE_PARTICIPANT_LEFT),
         (Product.CONTACT_CENTER, 30, 30),
-        (Product.CONTACT_CENTER, 2, 2),
+        (Product.CONTACT_CENTER, 34, 34),
+        (Product.CONTACT_CENTER, 35, 35),
+        (Product.CONTACT_CENTER, 0, ContactCenterEventType.UNDEFINED),
+        (Product.CONTACT_CENTER, 1, EventType.FIRST_PACKET_TIMESTAMP),
+        (Product.CONTACT_CENTER, 7, EventType.MEDIA_CONNECTION_INTERRUPTED),
         (Product.PHONE, 8, 8),
     ],
 )
