@@ -485,14 +485,10 @@ class MediaConnection(Connection):
     def __init__(self, role: str, *args: Any) -> None:
         super().__init__(role, *args)
         self.is_ready = False  #: the client's client-ready came after this handshake
+        self.is_unified = False  #: it carries more than one media type, or was asked for all
         self.has_carried = False  #: some media was sent on it
         self.media_types: frozenset[MediaDataType] = frozenset()
         self.params: dict[str, dict[str, Any]] = {}
-
-    @property
-    def is_unified(self) -> bool:
-        """Whether the socket carries every media type."""
-        return self.role == "all"
 
     def drain(self) -> None:
         """Wait until the client has read the media that was sent to it, or is gone.
@@ -514,18 +510,19 @@ class MediaConnection(Connection):
         self._refuse_duplicates(meeting, media_types)
         self.params = negotiate(media_types, message.get("media_params"))
         self.media_types = media_types
+        self.is_unified = len(media_types) > 1 or message.get("media_type") == MediaDataType.ALL
         meeting.attach_media(self)
         return {"payload_encrypted": False, "media_params": self.params}
 
     def _media_types(self, meeting: Meeting, wanted: object) -> frozenset[MediaDataType]:
         if not isinstance(wanted, int) or isinstance(wanted, bool):
             raise Refusal(StatusCode.INVALID_MEDIA_TYPE, "media_type must be a number")
-        if self.is_unified and wanted == MediaDataType.ALL:
+        if self.role == "all" and wanted == MediaDataType.ALL:
             return meeting.offered
         asked = frozenset(kind for kind in MEDIA_KEYS if kind & wanted)
         if sum(asked) != wanted or not asked:
             raise Refusal(StatusCode.MEDIA_TYPE_INVALID_VALUE, f"no media_type is {wanted}")
-        if not self.is_unified and {MEDIA_KEYS[kind] for kind in asked} != {self.role}:
+        if self.role != "all" and {MEDIA_KEYS[kind] for kind in asked} != {self.role}:
             raise Refusal(
                 StatusCode.MEDIA_TYPE_INVALID_VALUE, f"this address serves {self.role} only"
             )

@@ -61,8 +61,8 @@ _MESSAGES = {
     MediaDataType.CHAT: MessageType.MEDIA_DATA_CHAT,
 }
 
-#: All that phone calls have.
-_PHONE_MEDIA = frozenset({MediaDataType.AUDIO, MediaDataType.TRANSCRIPT})
+#: All that phone calls and Contact Center's engagements have.
+_VOICE_MEDIA = frozenset({MediaDataType.AUDIO, MediaDataType.TRANSCRIPT})
 
 #: Sent without a subscription.
 _AUTOMATIC = frozenset({EventType.FIRST_PACKET_TIMESTAMP, EventType.MEDIA_CONNECTION_INTERRUPTED})
@@ -96,8 +96,8 @@ class Meeting:
         self.server_urls = f"{base_url}/signaling"
         #: media types that the app's scopes allow
         self.offered: frozenset[MediaDataType] = scenario.media
-        if self.product is Product.PHONE:
-            self.offered &= _PHONE_MEDIA
+        if self.product in (Product.PHONE, Product.CONTACT_CENTER):
+            self.offered &= _VOICE_MEDIA
         #: every event object that was sent, in order
         self.events_sent: list[dict[str, Any]] = []
         #: the latest messages from clients, in order
@@ -149,7 +149,10 @@ class Meeting:
         return {kind: lane.sent for kind, lane in self.lanes.items()}
 
     def _make_media_urls(self) -> dict[str, str]:
-        names = (*(MEDIA_KEYS[kind] for kind in sorted(self.offered)), "all")
+        named = self.offered
+        if self.product is Product.CONTACT_CENTER:
+            named &= {MediaDataType.AUDIO}  # as in its event reference; "all" serves the rest, too
+        names = (*(MEDIA_KEYS[kind] for kind in sorted(named)), "all")
         return {name: f"{self._base_url}/media/{name}/{self.keys[-1]}" for name in names}
 
     # -- what webhooks say -------------------------------------------------------------------------
@@ -462,8 +465,8 @@ class Meeting:
         """
         event = dict(event)
         number = event.get("event_type", event.get("event_code"))
-        time_field = "event_ts" if self.product is Product.CONTACT_CENTER else "timestamp"
-        event.setdefault(time_field, milliseconds())
+        of_engagement = self.product is Product.CONTACT_CENTER and number not in range(8)
+        event.setdefault("event_ts" if of_engagement else "timestamp", milliseconds())
         if self.product is Product.PHONE and "event_type" in event:
             event["event_code"] = event.pop("event_type")
         signaling = self.signaling

@@ -97,24 +97,36 @@ def camera(is_on: bool, *user_ids: int) -> dict[str, Any]:
 
 # -- Contact Center voice, whose numbers mean something else ---------------------------------------
 
+# Source: https://developers.zoom.us/docs/rtms/event-reference/contact-center-events/ and, for the
+# other spelling, the event reference before it, which Zoom's samples still read.
+_SPELLINGS = ("participant_info", "paticipant_info")
+
+_QUEUE = {"queue_id": "simulated-queue", "queue_name": "Simulated Queue"}
+
 
 def answered(person: Person, consumer: Person) -> dict[str, Any]:
     """Return the event of somebody who takes part in an engagement from now on."""
     kind = ContactCenterEventType
     number = kind.CONSUMER_ANSWERED if person == consumer else kind.USER_ANSWERED
-    return {"event_type": int(number), "participant_info": _participant_info(person)}
+    return {"event_type": int(number), **_participant_info(person, consumer)}
 
 
 def hung_up(person: Person, consumer: Person) -> dict[str, Any]:
     """Return the event of somebody who takes part in an engagement no more."""
     kind = ContactCenterEventType
     number = kind.CONSUMER_END if person == consumer else kind.USER_END
-    return {"event_type": int(number), "participant_info": _participant_info(person)}
+    return {"event_type": int(number), **_participant_info(person, consumer)}
 
 
-def _participant_info(person: Person) -> dict[str, Any]:
-    return {
+def _participant_info(person: Person, consumer: Person) -> dict[str, Any]:
+    """Return who it is, under both of Zoom's spellings."""
+    info = {
         "channel_id": person.channel_id,
+        "participant_mode": "caller" if person == consumer else "callee",
+        **_QUEUE,
         "user_id": str(person.user_id),
         "display_name": person.name,
     }
+    if person == consumer:
+        info["phone_number"] = person.phone_number
+    return dict.fromkeys(_SPELLINGS, info)

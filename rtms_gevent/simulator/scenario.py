@@ -31,6 +31,9 @@ MAX_FILE = 4 * 1024 * 1024
 #: User ids count up from here, in steps as Zoom's do.
 FIRST_USER_ID, USER_ID_STEP = 16778240, 1024
 
+#: Of consumers who have none of their own; nobody's.
+PHONE_NUMBER = "+18005550100"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Person:
@@ -40,6 +43,7 @@ class Person:
     user_id: int
     name: str
     channel_id: str  #: instead of the user id, in Contact Center and phone
+    phone_number: str = PHONE_NUMBER  #: of a consumer, in Contact Center
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -231,7 +235,9 @@ class _Parser:
         entry = f"participants.{key}"
         if not isinstance(fields, dict):
             raise self._wrong(entry, "must be an object")
-        self._refuse_unknown(entry, fields, ("name", "user_id", "channel_id", "voice"))
+        self._refuse_unknown(
+            entry, fields, ("name", "user_id", "channel_id", "phone_number", "voice")
+        )
         user_id = fields.get("user_id", FIRST_USER_ID + number * USER_ID_STEP)
         user_id = self._field(f"{entry}.user_id", user_id, checks.whole)
         if not 0 < user_id < 2**31:
@@ -243,6 +249,9 @@ class _Parser:
             user_id,
             self._field(f"{entry}.name", fields.get("name", key), checks.text),
             self._field(f"{entry}.channel_id", fields.get("channel_id", str(user_id)), checks.text),
+            self._field(
+                f"{entry}.phone_number", fields.get("phone_number", PHONE_NUMBER), checks.text
+            ),
         )
 
     def _parse_steps(

@@ -234,6 +234,57 @@ class TestEvents:
         assert (metadata.channelId, metadata.userName) == ("ch-1", "Agent Ann")
         assert metadata.channel.user_id == "a1"
 
+    def test_contact_center_events_without_a_public_name(self, simulator, join, client):
+        """Zoom numbers them up to 34: they come as they are, and hurt nothing."""
+        meeting = simulator.add_meeting(product=Product.CONTACT_CENTER)
+        numbers = range(30, 35)
+        client.subscribe_event(numbers)
+        recorder = Recorder(client, "audio_data", "event_ex")
+        updates = []
+
+        def keep(sender, update, **extra):
+            updates.append(update)
+
+        with signals.event_ex.connected_to(keep, sender=client):
+            join(meeting=meeting)
+            wait_until(lambda: meeting.signaling.subscriptions >= set(numbers))
+            who = {"channel_id": "ch-1", "display_name": "Caller Cal"}
+            meeting.send_event({"event_type": 8, "participant_info": who}, to_all=True)
+            for number in numbers:
+                event = {
+                    "event_type": number,
+                    "event_ts": 1738392033699,
+                    "paticipant_info": {"channel_id": "ch-1"},
+                    "dtmf": "5",
+                }
+                assert meeting.send_event(event)
+            told = [json.loads(text) for (text,) in recorder.wait_for("event_ex", 6)[1:]]
+            wait_until(lambda: len(updates) == 6)
+        assert [event["event_type"] for event in told] == list(numbers)
+        assert all(event["dtmf"] == "5" for event in told)
+        assert [type(update.event_type) for update in updates[1:]] == [int] * 5
+        assert {update.timestamp for update in updates[1:]} == {1738392033699}
+        meeting.send_audio(b"x", channel_id="ch-1")
+        assert recorder.wait_for("audio_data")[0][3].userName == "Caller Cal"
+        assert client.skipped == {}
+
+    def test_contact_center_interruptions_are_told(self, simulator, join, client):
+        meeting = simulator.add_meeting(product=Product.CONTACT_CENTER)
+        recorder = Recorder(client, "audio_data", "media_connection_interrupted")
+        join(meeting=meeting)
+        meeting.send_event({"event_type": 7, "timestamp": 1738392033699})
+        assert recorder.wait_for("media_connection_interrupted") == [(1738392033699,)]
+
+    def test_contact_center_audio_and_transcript(self, simulator, join, client):
+        """Only the former has an address of its own."""
+        meeting = simulator.add_meeting(product=Product.CONTACT_CENTER)
+        recorder = Recorder(client, "audio_data", "transcript_data")
+        join(meeting=meeting)
+        meeting.send_audio(b"x", channel_id="ch-1")
+        meeting.send_transcript("hello", 5)
+        assert recorder.wait_for("audio_data")[0][0] == b"x"
+        assert recorder.wait_for("transcript_data")[0][0] == b"hello"
+
 
 class TestIsolation:
     def test_a_slow_video_callback_does_not_delay_audio_or_events(self, join, meeting, client):

@@ -253,9 +253,26 @@ def test_a_late_subscriber_learns_who_is_on_the_line(simulate):
         (message,) = client.before_sync
         assert message["event"]["participant_info"] == {
             "channel_id": "2",
+            "participant_mode": "callee",
+            "queue_id": "simulated-queue",
+            "queue_name": "Simulated Queue",
             "user_id": "2",
             "display_name": "bob",
         }
+
+
+def test_a_consumer_has_a_phone_number_and_both_spellings_say_so(simulate):
+    """Zoom's documents spell the object either way, and its samples read the older one."""
+    people = {"ann": {"user_id": 1, "phone_number": "+49301234567"}, "bob": {"user_id": 2}}
+    steps = [{"at": 0, "do": "join", "who": ["ann", "bob"]}]
+    simulator = simulate(scenario(steps, product="contact_center", participants=people))
+    listener = play(simulator, media=("audio",), events=(8, 10))
+    consumer, agent = (event for event in listener.events() if event["event_type"] != 1)
+    for event in (consumer, agent):
+        assert event["paticipant_info"] == event["participant_info"]
+    assert consumer["participant_info"]["participant_mode"] == "caller"
+    assert consumer["participant_info"]["phone_number"] == "+49301234567"
+    assert "phone_number" not in agent["participant_info"]
 
 
 def test_events_of_media_that_is_not_offered_stay_away(simulate):

@@ -269,6 +269,31 @@ def test_media_that_is_not_offered(simulate, tmp_path, name, media_type, status)
         assert client.open_media("all", media_type=media_type)["status_code"] == status
 
 
+@pytest.mark.parametrize(
+    ("product", "names"),
+    [("contact_center", {"audio", "all"}), ("phone", {"audio", "transcript", "all"})],
+)
+def test_calls_have_audio_and_transcript_only(simulator, product, names):
+    meeting = simulator.add_meeting(product=product)
+    with RawClient(simulator, meeting, media=(), ready=False) as client:
+        assert set(client.answer["media_server"]["server_urls"]) == names
+        answer = client.open_media("all")
+        assert set(answer["media_params"]) == {"audio", "transcript"}
+
+
+def test_the_transcript_of_a_contact_center_comes_from_the_address_of_all(simulator):
+    """In either order, since clients open their sockets at the same time."""
+    for order in (("audio", "all"), ("all", "audio")):
+        meeting = simulator.add_meeting(product="contact_center")
+        with RawClient(simulator, meeting, media=(), ready=False) as client:
+            for name in order:
+                answer = client.open_media(name, media_type={"audio": 1, "all": 8}[name])
+                assert answer["status_code"] == 0
+            client.ready()
+            assert meeting.send_transcript("hello")
+            assert client.media["all"].receive()["content"]["data"] == "hello"
+
+
 def test_media_needs_a_signaling_socket_of_the_same_meeting(simulator):
     other = simulator.add_meeting()
     with RawClient(simulator, media=(), ready=False) as client:
