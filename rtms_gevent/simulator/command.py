@@ -14,6 +14,7 @@ import gevent
 from gevent.event import Event
 
 from ..errors import ConfigurationError
+from .options import BINARY
 
 if TYPE_CHECKING:
     from .scenario import Scenario
@@ -43,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--stamp", action="store_true", help="number all media, as chaos always does"
+    )
+    parser.add_argument(
+        "--binary",
+        nargs="?",
+        const="all",
+        default=False,
+        choices=BINARY,
+        help="send binary frames, as Zoom may: for media, for all other messages, or for all (all)",
     )
     parser.add_argument("--webhook", metavar="URL", help="post signed webhooks there")
     parser.add_argument("--webhook-secret", metavar="SECRET", help="what signs them (random)")
@@ -75,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
             webhook_secret=arguments.webhook_secret,
             speed=arguments.speed,
             stamp=arguments.stamp or arguments.scenario == "chaos",
+            binary=arguments.binary,
         ) as simulator:
             meeting = simulator.meeting
             meetings = [meeting, *map(simulator.add_meeting, scenarios[1:])]

@@ -22,6 +22,7 @@ from gevent.event import Event
 from ..enums import DataOption, MediaDataType, MessageType, Product, StatusCode, known
 from .negotiation import MEDIA_KEYS, Refusal, negotiate, reason_text
 from .options import Options
+from .websocket import Encoded
 from .wire import Wire
 
 if TYPE_CHECKING:
@@ -48,6 +49,16 @@ MAX_UNANSWERED = 3
 
 #: Finds the meeting of a stream id.
 Find = Callable[[object], "Meeting | None"]
+
+_MEDIA_MESSAGES = frozenset(
+    {
+        MessageType.MEDIA_DATA_AUDIO,
+        MessageType.MEDIA_DATA_VIDEO,
+        MessageType.MEDIA_DATA_SHARE,
+        MessageType.MEDIA_DATA_TRANSCRIPT,
+        MessageType.MEDIA_DATA_CHAT,
+    }
+)
 
 _NOT_OFFERED = {
     MediaDataType.AUDIO: StatusCode.MEDIA_TYPE_AUDIO_NOT_SUPPORT,
@@ -101,7 +112,7 @@ class Connection(abc.ABC):
         self.role = role  #: "signaling", or the media type in the socket's URL
         self.address = address  #: the rest of the URL's path: which of our servers it is
         self.number = 0  #: counts the sockets of a meeting, from 1 on
-        self.wire = Wire(socket, binary=options.binary, frame=options.fragment)
+        self.wire = Wire(socket, frame=options.fragment)
         self._socket = socket
         self._find = find
         self._options = options
@@ -121,12 +132,14 @@ class Connection(abc.ABC):
 
     def send(self, message: dict[str, Any] | bytes) -> bool:
         """Send one message; return False where the socket is gone."""
+        is_media = False
         if isinstance(message, bytes):
             payload = message
         else:
             # What is echoed may hold half a surrogate pair, which has no UTF-8.
             payload = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
-        return self.wire.send(payload)
+            is_media = message.get("msg_type") in _MEDIA_MESSAGES
+        return self.wire.send(Encoded(payload, self._options.is_binary(is_media=is_media)))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Send a close frame; the socket ends when the client answers, or soon after."""

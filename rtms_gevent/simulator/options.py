@@ -6,7 +6,10 @@ import dataclasses
 
 from ..errors import ConfigurationError
 
-__all__ = ["Options"]
+__all__ = ["BINARY", "Options"]
+
+#: What can be sent in binary frames.
+BINARY = ("all", "media", "messages")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +30,8 @@ class Options:
     signaling_window: float = 60.0
     #: Real seconds that a lost media socket may take to come back.
     media_window: float = 65.0
-    #: Send JSON in binary frames.
-    binary: bool = False
+    #: What is sent in binary frames: "media", "messages" (all that is no media), or "all".
+    binary: bool | str = False
     #: Split messages into frames of so many bytes.
     fragment: int | None = None
     #: Keep every payload that was sent.
@@ -47,6 +50,14 @@ class Options:
             or self.fragment < 1
         ):
             raise ConfigurationError(f"fragment must be a whole number above 0: {self.fragment!r}")
+        if not isinstance(self.binary, bool) and self.binary not in BINARY:
+            raise ConfigurationError(
+                f"binary must be true, false or one of {', '.join(BINARY)}, not {self.binary!r}"
+            )
         for name in ("client_id", "client_secret"):
             if not getattr(self, name):
                 raise ConfigurationError(f"{name} must not be empty")
+
+    def is_binary(self, *, is_media: bool) -> bool:
+        """Whether a message travels in binary frames."""
+        return self.binary in (True, "all", "media" if is_media else "messages")

@@ -63,7 +63,8 @@ class Simulator:
         keep_alive: real seconds between two keep-alives.
         record: keep every payload in ``meeting.sent``.
         stamp: add ``"simulator": {"sequence": n, "sent_ns": ns}`` to all media.
-        binary: send JSON in binary frames, as Zoom sometimes does.
+        binary: send JSON in binary frames, as Zoom may: True or "all", "media" for media only,
+            "messages" for all others only.
         fragment: split messages into frames of so many bytes.
         signaling_window: real seconds that a lost signaling socket may take to come back.
         media_window: real seconds that a lost media socket may take to come back.
@@ -88,7 +89,7 @@ class Simulator:
         keep_alive: float = 10.0,
         record: bool = False,
         stamp: bool = False,
-        binary: bool = False,
+        binary: bool | str = False,
         fragment: int | None = None,
         signaling_window: float = 60.0,
         media_window: float = 65.0,

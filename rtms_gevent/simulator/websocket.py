@@ -14,7 +14,7 @@ import os
 import socket as stdlib_socket
 import struct
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent
 from gevent.lock import RLock
@@ -28,7 +28,7 @@ try:
 except ImportError as error:
     raise MissingExtra("the simulator", "simulator") from error
 
-__all__ = ["Handler", "ServerWebSocket"]
+__all__ = ["Encoded", "Handler", "ServerWebSocket"]
 
 #: Bytes of the largest message that a client may send; the largest real one is under 2 kB.
 MAX_CLIENT_MESSAGE = 1024 * 1024
@@ -39,6 +39,13 @@ _MOMENT = 1e-6
 
 #: Seconds that a client has to answer our close frame before the socket is taken away.
 CLOSE_PATIENCE = 2.0
+
+
+class Encoded(NamedTuple):
+    """A message as it is sent."""
+
+    payload: bytes
+    is_binary: bool  #: its frames say so
 
 
 class ServerWebSocket(WebSocket):  # type: ignore[misc]  # the library has no types
@@ -57,21 +64,23 @@ class ServerWebSocket(WebSocket):  # type: ignore[misc]  # the library has no ty
         self._patience: gevent.Greenlet[..., None] | None = None
 
     def send_messages(
-        self, payloads: Iterable[bytes], *, binary: bool, frame: int | None, write: int | None
+        self, messages: Iterable[Encoded], *, frame: int | None, write: int | None
     ) -> None:
         """Send messages back to back.
 
         Args:
-            payloads: The messages, encoded.
-            binary: Whether the frames say so.
+            messages: What to send.
             frame: Bytes of the largest frame; None does not split messages.
             write: Bytes of the largest TCP write; None writes everything at once.
 
         Raises:
             OSError: the socket is closed or broken.
         """
-        opcode = self.OPCODE_BINARY if binary else self.OPCODE_TEXT
-        self._write(b"".join(_frames(payload, opcode, frame) for payload in payloads), write)
+        frames = (
+            _frames(payload, self.OPCODE_BINARY if is_binary else self.OPCODE_TEXT, frame)
+            for payload, is_binary in messages
+        )
+        self._write(b"".join(frames), write)
 
     def send_frame(self, message: bytes, opcode: int) -> None:
         """Send a control frame; the library calls this for pongs."""

@@ -8,7 +8,7 @@ import time
 
 import gevent
 
-from .websocket import ServerWebSocket
+from .websocket import Encoded, ServerWebSocket
 
 __all__ = ["Shape", "Wire"]
 
@@ -32,12 +32,11 @@ class Wire:
     Greenlet-safety: any greenlet of one hub.
     """
 
-    def __init__(self, socket: ServerWebSocket, *, binary: bool, frame: int | None) -> None:
+    def __init__(self, socket: ServerWebSocket, *, frame: int | None) -> None:
         self._socket = socket
-        self._binary = binary
         self._shape = Shape(frame=frame)
         self._stalled_until = 0.0  # monotonic
-        self._waiting: collections.deque[tuple[float, bytes]] = collections.deque()
+        self._waiting: collections.deque[tuple[float, Encoded]] = collections.deque()
         self._writer: gevent.Greenlet[..., None] | None = None
 
     def reshape(self, shape: Shape) -> None:
@@ -56,16 +55,16 @@ class Wire:
             shape.delay or shape.merge or self._stalled_until > time.monotonic()
         )
 
-    def send(self, payload: bytes) -> bool:
+    def send(self, message: Encoded) -> bool:
         """Send one message; return False where the socket is gone.
 
         True means that it was written, or will be unless the socket breaks.
         """
         if self._is_direct:
-            return self._write([payload])
+            return self._write([message])
         if self._socket.closed:
             return False
-        self._waiting.append((time.monotonic() + self._shape.delay, payload))
+        self._waiting.append((time.monotonic() + self._shape.delay, message))
         if self._writer is None:
             self._writer = gevent.spawn(self._run)
         return True
@@ -88,19 +87,17 @@ class Wire:
             self._waiting.clear()
             self._writer = None
 
-    def _take(self, now: float) -> list[bytes]:
+    def _take(self, now: float) -> list[Encoded]:
         """Return what is due: one message, or all of them where they are merged."""
         taken = [self._waiting.popleft()[1]]
         while self._shape.merge and self._waiting and self._waiting[0][0] <= now:
             taken.append(self._waiting.popleft()[1])
         return taken
 
-    def _write(self, payloads: list[bytes]) -> bool:
+    def _write(self, messages: list[Encoded]) -> bool:
         shape = self._shape
         try:
-            self._socket.send_messages(
-                payloads, binary=self._binary, frame=shape.frame, write=shape.write
-            )
+            self._socket.send_messages(messages, frame=shape.frame, write=shape.write)
         except OSError:
             return False
         return True

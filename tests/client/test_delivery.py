@@ -212,6 +212,19 @@ class TestEvents:
         with pytest.raises(ConfigurationError, match="user_id"):
             client.subscribe_video("22")
 
+    @pytest.mark.parametrize("binary", ["all", "media", "messages"])
+    def test_binary_frames(self, client, binary):
+        recorder = Recorder(client, "audio_data", "event_ex")
+        with Simulator("empty", binary=binary) as simulator:
+            meeting = simulator.meeting
+            client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
+            client.wait_joined(10)
+            assert meeting.wait_ready(5)
+            meeting.send_audio(b"x")
+            assert recorder.wait_for("audio_data")[0][0] == b"x"
+            recorder.wait_for("event_ex")  # the first packet
+            client.leave()
+
     def test_contact_center_channels(self, simulator, join, client):
         meeting = simulator.add_meeting(product=Product.CONTACT_CENTER)
         recorder = Recorder(client, "audio_data", "event_ex", "user_update", "participant_video")

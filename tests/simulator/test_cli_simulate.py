@@ -17,7 +17,7 @@ from support.recorder import wait_until
 
 from rtms_gevent import cli
 
-from .raw import RawSocket
+from .raw import BINARY, TEXT, RawSocket
 
 
 def start(*arguments):
@@ -95,6 +95,20 @@ def test_simulate_with_tls_and_a_webhook():
     assert b"signaling handshake refused: INVALID_PAYLOAD" in errors
 
 
+@pytest.mark.parametrize(
+    ("option", "opcode"),
+    [([], TEXT), (["--binary"], BINARY), (["--binary", "media"], TEXT)],
+)
+def test_simulate_in_binary_frames(option, opcode):
+    process = start("--scenario", "empty", *option)
+    with gevent.Timeout(20):
+        ready = json.loads(process.stdout.readline())
+    with RawSocket(ready["signaling_url"]) as socket:
+        socket.send({"msg_type": 1})
+        assert socket.frame()[0] == opcode
+    assert finish(process)[0] == 0
+
+
 def test_simulate_chaos_in_several_streams():
     process = start("--scenario", "chaos", "--seed", "7", "--streams", "3", "--duration", "20")
     with gevent.Timeout(20):
@@ -150,7 +164,10 @@ def test_bad_arguments_give_one_line_and_exit_code_2(capsys, arguments, problem)
     assert captured.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["simulate", "--port", "x"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["dance"], ["simulate", "--port", "x"], ["simulate", "--binary", "text"]],
+)
 def test_usage_errors(capsys, arguments):
     with pytest.raises(SystemExit) as ended:
         cli.main(arguments)

@@ -16,12 +16,30 @@ from gevent import socket
 from .raw import BINARY, CLOSE, TEXT, RawClient, RawSocket, sign
 
 
-@pytest.mark.parametrize(("binary", "opcode"), [(False, TEXT), (True, BINARY)])
-def test_json_travels_in_text_or_in_binary_frames(simulate, binary, opcode):
+@pytest.mark.parametrize(
+    ("binary", "media", "others"),
+    [
+        (False, TEXT, TEXT),
+        (True, BINARY, BINARY),
+        ("all", BINARY, BINARY),
+        ("media", BINARY, TEXT),
+        ("messages", TEXT, BINARY),
+    ],
+)
+def test_json_travels_in_text_or_in_binary_frames(simulate, binary, media, others):
     simulator = simulate(binary=binary)
     with RawClient(simulator) as client:
+        client.sync()
         simulator.meeting.send_audio(b"x")
-        assert client.media["audio"].frame()[:2] == (opcode, 1)
+        assert client.media["audio"].frame()[:2] == (media, 1)
+        simulator.meeting.set_session_state(3)
+        assert client.signaling.frame()[:2] == (others, 1)  # the first packet
+        assert client.signaling.frame()[:2] == (others, 1)
+        simulator.meeting.faults.merge("audio", 0.001)
+        client.media["audio"].send({"msg_type": 99})
+        assert client.media["audio"].frame()[:2] == (others, 1)
+        simulator.meeting.send_audio(b"y")
+        assert client.media["audio"].frame()[:2] == (media, 1)
 
 
 @pytest.mark.parametrize("fragment", [1, 7, 100])

@@ -189,7 +189,7 @@ def test_wrong_urls(simulate, url):
 @pytest.mark.parametrize(
     "options",
     [{"speed": 0}, {"speed": "1"}, {"keep_alive": -1}, {"media_window": True}, {"fragment": 0},
-     {"fragment": 1.5}, {"client_id": ""}, {"port": 99999}],
+     {"fragment": 1.5}, {"client_id": ""}, {"port": 99999}, {"binary": "text"}, {"binary": []}],
 )  # fmt: skip
 def test_wrong_options(simulate, options):
     with pytest.raises(ConfigurationError):
