@@ -53,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=BINARY,
         help="send binary frames, as Zoom may: for media, for all other messages, or for all (all)",
     )
+    parser.add_argument(
+        "--lenient",
+        action="store_true",
+        help="take what clients were seen to send, though Zoom's documents forbid it, and log it",
+    )
     parser.add_argument("--webhook", metavar="URL", help="post signed webhooks there")
     parser.add_argument("--webhook-secret", metavar="SECRET", help="what signs them (random)")
     parser.add_argument(
@@ -85,6 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
             speed=arguments.speed,
             stamp=arguments.stamp or arguments.scenario == "chaos",
             binary=arguments.binary,
+            lenient=arguments.lenient,
         ) as simulator:
             meeting = simulator.meeting
             meetings = [meeting, *map(simulator.add_meeting, scenarios[1:])]

@@ -7,6 +7,7 @@ official SDK was seen to need. Every message is written out by hand here.
 from __future__ import annotations
 
 import abc
+import functools
 import hashlib
 import hmac
 import itertools
@@ -521,7 +522,8 @@ class MediaConnection(Connection):
             )
         media_types = self._media_types(meeting, message.get("media_type"))
         self._refuse_duplicates(meeting, media_types)
-        self.params = negotiate(media_types, message.get("media_params"))
+        tolerates = functools.partial(self._tolerates, meeting)
+        self.params = negotiate(media_types, message.get("media_params"), tolerates)
         self.media_types = media_types
         self.is_unified = len(media_types) > 1 or message.get("media_type") == MediaDataType.ALL
         meeting.attach_media(self)
@@ -530,7 +532,10 @@ class MediaConnection(Connection):
     def _media_types(self, meeting: Meeting, wanted: object) -> frozenset[MediaDataType]:
         if not isinstance(wanted, int) or isinstance(wanted, bool):
             raise Refusal(StatusCode.INVALID_MEDIA_TYPE, "media_type must be a number")
-        if self.role == "all" and wanted == MediaDataType.ALL:
+        if wanted == MediaDataType.ALL and (
+            self.role == "all"
+            or self._tolerates(meeting, f"media_type 32 (all) at the address of {self.role}")
+        ):
             return meeting.offered
         asked = frozenset(kind for kind in MEDIA_KEYS if kind & wanted)
         if sum(asked) != wanted or not asked:
@@ -542,6 +547,13 @@ class MediaConnection(Connection):
         for kind in sorted(asked - meeting.offered):
             raise Refusal(_NOT_OFFERED[kind], f"the meeting offers no {MEDIA_KEYS[kind]}")
         return asked
+
+    def _tolerates(self, meeting: Meeting, what: str) -> bool:
+        """Take what breaks Zoom's rules where the simulator is lenient, and say what it was."""
+        if self._options.lenient:
+            meeting.tolerated[what] += 1
+            logger.warning("taken because the simulator is lenient: %s", what)
+        return self._options.lenient
 
     def _refuse_duplicates(self, meeting: Meeting, media_types: frozenset[MediaDataType]) -> None:
         if any(other.is_unified for other in meeting.media):

@@ -102,6 +102,8 @@ class Meeting:
         self.events_sent: list[dict[str, Any]] = []
         #: the latest messages from clients, in order
         self.received: collections.deque[dict[str, Any]] = collections.deque(maxlen=KEPT_MESSAGES)
+        #: what was taken only because the simulator is lenient, and how often
+        self.tolerated: collections.Counter[str] = collections.Counter()
         self.room = Room()
         self.session_state: int = SessionState.INITIALIZE
         self.stream_state: int = StreamState.INACTIVE

@@ -9,6 +9,7 @@ at 5 fps), which are not those of the official SDK.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from ..enums import (
@@ -82,6 +83,12 @@ AUDIO_MATRIX = {
     (ContentType.RAW_AUDIO, Codec.G722): _G722,
 }
 
+#: What Zoom's samples sent until March 2026, when they were changed.
+_OLD_SAMPLES = (ContentType.RTP, Codec.L16)
+
+#: Told what breaks Zoom's rules, says whether it is taken all the same.
+Tolerates = Callable[[str], bool]
+
 
 def reason_text(status: int) -> str:
     """Return the ``reason`` of an answer: the status's name in words, as Zoom writes it.
@@ -104,14 +111,21 @@ class Refusal(Exception):
         self.detail = detail
 
 
+def _tolerates_nothing(what: str) -> bool:
+    return False
+
+
 def negotiate(
-    media_types: frozenset[MediaDataType], media_params: object
+    media_types: frozenset[MediaDataType],
+    media_params: object,
+    tolerates: Tolerates = _tolerates_nothing,
 ) -> dict[str, dict[str, Any]]:
     """Return the effective ``media_params`` for the media types of one socket.
 
     Args:
         media_types: what flows on the socket.
         media_params: as the client sent it; None where it sent none.
+        tolerates: asked about what clients were seen to send against the rules.
 
     Raises:
         Refusal: with the status code of what is wrong.
@@ -129,7 +143,7 @@ def negotiate(
         if not isinstance(wanted, dict):
             raise Refusal(_MALFORMED[media_type], f"media_params.{key} must be an object")
         params = {**DEFAULTS[media_type], **wanted}
-        _CHECKS[media_type](params)
+        _CHECKS[media_type](params, tolerates)
         effective[key] = {name: params[name] for name in (*DEFAULTS[media_type], *wanted)}
     return effective
 
@@ -152,12 +166,15 @@ def _require(params: dict[str, Any], name: str, allowed: Any, status: StatusCode
         raise Refusal(status, f"{name} {params[name]!r} is not allowed here")
 
 
-def _check_audio(params: dict[str, Any]) -> None:
+def _check_audio(params: dict[str, Any], tolerates: Tolerates) -> None:
     status = StatusCode
     _require(params, "content_type", (1, 2), status.INVALID_MEDIA_AUDIO_CONTENT_TYPE)
     _require(params, "data_opt", (1, 2), status.INVALID_MEDIA_AUDIO_DATA_OPT)
     _require(params, "codec", (1, 2, 3, 4), status.INVALID_MEDIA_AUDIO_CODEC)
-    row = AUDIO_MATRIX.get((params["content_type"], params["codec"]))
+    combination = params["content_type"], params["codec"]
+    row = AUDIO_MATRIX.get(combination)
+    if combination == _OLD_SAMPLES and tolerates("content_type 1 (RTP) with codec 1 (L16)"):
+        row = AUDIO_MATRIX[ContentType.RAW_AUDIO, Codec.L16]
     if row is None:
         raise Refusal(
             status.INVALID_MEDIA_AUDIO_CODEC,
@@ -170,7 +187,7 @@ def _check_audio(params: dict[str, Any]) -> None:
     _require(params, "send_rate", row.send_rates, status.INVALID_MEDIA_AUDIO_SEND_RATE)
 
 
-def _check_video(params: dict[str, Any]) -> None:
+def _check_video(params: dict[str, Any], tolerates: Tolerates) -> None:
     status = StatusCode
     _require(params, "content_type", (1, 3), status.INVALID_MEDIA_VIDEO_CONTENT_TYPE)
     _require(params, "codec", (5, 6, 7), status.INVALID_MEDIA_VIDEO_CODEC)
@@ -190,7 +207,7 @@ def _check_video(params: dict[str, Any]) -> None:
         )
 
 
-def _check_deskshare(params: dict[str, Any]) -> None:
+def _check_deskshare(params: dict[str, Any], tolerates: Tolerates) -> None:
     status = StatusCode
     _require(params, "content_type", (1, 3), status.INVALID_MEDIA_DESKSHARE_CONTENT_TYPE)
     _require(params, "codec", (5, 6, 7), status.INVALID_MEDIA_DESKSHARE_CODEC)
@@ -206,7 +223,7 @@ def _check_deskshare(params: dict[str, Any]) -> None:
         )
 
 
-def _check_transcript(params: dict[str, Any]) -> None:
+def _check_transcript(params: dict[str, Any], tolerates: Tolerates) -> None:
     status = StatusCode
     _require(params, "content_type", (5,), status.INVALID_MEDIA_TRANSCRIPT_CONTENT_TYPE)
     _require(
@@ -219,7 +236,7 @@ def _check_transcript(params: dict[str, Any]) -> None:
         raise Refusal(status.INVALID_MEDIA_TRANSCRIPT_PARAMS, "enable_lid must be true or false")
 
 
-def _check_chat(params: dict[str, Any]) -> None:
+def _check_chat(params: dict[str, Any], tolerates: Tolerates) -> None:
     _require(params, "content_type", (5,), StatusCode.INVALID_MEDIA_CHAT_CONTENT_TYPE)
 
 

@@ -32,6 +32,8 @@ class Options:
     media_window: float = 65.0
     #: What is sent in binary frames: "media", "messages" (all that is no media), or "all".
     binary: bool | str = False
+    #: Take what clients were seen to send, though Zoom's documents forbid it.
+    lenient: bool = False
     #: Split messages into frames of so many bytes.
     fragment: int | None = None
     #: Keep every payload that was sent.

@@ -65,6 +65,8 @@ class Simulator:
         stamp: add ``"simulator": {"sequence": n, "sent_ns": ns}`` to all media.
         binary: send JSON in binary frames, as Zoom may: True or "all", "media" for media only,
             "messages" for all others only.
+        lenient: take what clients were seen to send, though Zoom's documents forbid it, and note it
+            in :attr:`Meeting.tolerated`.
         fragment: split messages into frames of so many bytes.
         signaling_window: real seconds that a lost signaling socket may take to come back.
         media_window: real seconds that a lost media socket may take to come back.
@@ -90,6 +92,7 @@ class Simulator:
         record: bool = False,
         stamp: bool = False,
         binary: bool | str = False,
+        lenient: bool = False,
         fragment: int | None = None,
         signaling_window: float = 60.0,
         media_window: float = 65.0,
@@ -105,6 +108,7 @@ class Simulator:
             record=record,
             stamp=stamp,
             binary=binary,
+            lenient=lenient,
             fragment=fragment,
             signaling_window=signaling_window,
             media_window=media_window,

@@ -109,6 +109,24 @@ def test_simulate_in_binary_frames(option, opcode):
     assert finish(process)[0] == 0
 
 
+def test_simulate_says_what_it_takes_though_it_should_not():
+    process = start("--scenario", "empty", "--client-secret", "s3cret", "--lenient")
+    with gevent.Timeout(20):
+        ready = json.loads(process.stdout.readline())
+    ids = {name: ready[name] for name in ("meeting_uuid", "rtms_stream_id")}
+    text = ",".join((ready["client_id"], *ids.values()))
+    ids["signature"] = hmac.new(b"s3cret", text.encode(), hashlib.sha256).hexdigest()
+    with RawSocket(ready["signaling_url"]) as signaling:
+        signaling.send({"msg_type": 1, **ids})
+        urls = signaling.receive()["media_server"]["server_urls"]
+        with RawSocket(urls["audio"]) as media:
+            media.send({"msg_type": 3, "media_type": 32, **ids})
+            assert media.receive()["status_code"] == 0
+            code, _, errors = finish(process)
+    assert code == 0
+    assert b"media_type 32 (all) at the address of audio" in errors
+
+
 def test_simulate_chaos_in_several_streams():
     process = start("--scenario", "chaos", "--seed", "7", "--streams", "3", "--duration", "20")
     with gevent.Timeout(20):

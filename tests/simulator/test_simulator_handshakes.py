@@ -301,6 +301,56 @@ def test_media_needs_a_signaling_socket_of_the_same_meeting(simulator):
         assert client.open_media("audio")["status_code"] == 2
 
 
+# -- what clients were seen to send, though it is against the rules --------------------------------
+
+RTP_L16 = {"audio": {"content_type": 1, "codec": 1, "send_rate": 100}}
+
+
+def test_the_lenient_simulator_takes_l16_as_rtp(simulate, caplog):
+    simulator = simulate(lenient=True)
+    with RawClient(simulator, params=RTP_L16) as client:
+        assert client.media_answer["media_params"]["audio"]["content_type"] == 1
+        assert simulator.meeting.send_audio(b"x")
+        assert client.media["audio"].receive()["content"]["length"] == 1
+        what = "content_type 1 (RTP) with codec 1 (L16)"
+        assert simulator.meeting.tolerated == {what: 1}
+        assert f"taken because the simulator is lenient: {what}" in caplog.text
+
+
+def test_the_lenient_simulator_sends_everything_to_any_address(simulate, caplog):
+    simulator = simulate(lenient=True)
+    with RawClient(simulator, media=(), ready=False) as client:
+        assert client.open_media("audio", media_type=32)["status_code"] == 0
+        client.ready()
+        assert simulator.meeting.send_transcript("hello")
+        assert client.media["audio"].receive()["content"]["data"] == "hello"
+        assert client.open_media("video")["status_code"] == 15  # the other is a unified one
+        what = "media_type 32 (all) at the address of audio"
+        assert simulator.meeting.tolerated == {what: 1}
+        assert f"taken because the simulator is lenient: {what}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "params", "status"),
+    [
+        ("audio", 1, {"content_type": 1, "codec": 1, "send_rate": 30}, 24),
+        ("audio", 1, {"content_type": 1, "codec": 5}, 22),
+        ("audio", 33, None, 14),
+        ("audio", 2, None, 14),
+    ],
+)
+def test_the_lenient_simulator_takes_nothing_else(simulate, name, media_type, params, status):
+    with RawClient(simulate(lenient=True), media=(), ready=False) as client:
+        assert client.open_media(name, params, media_type)["status_code"] == status
+
+
+def test_a_strict_simulator_tolerates_nothing(simulator):
+    with RawClient(simulator, media=(), ready=False) as client:
+        assert client.open_media("audio", RTP_L16["audio"])["status_code"] == 22
+        assert client.open_media("audio", media_type=32)["status_code"] == 14
+    assert not simulator.meeting.tolerated
+
+
 # -- the parameter tables, against a list written by hand from the documents -----------------------
 
 DOCUMENTED_AUDIO = {
