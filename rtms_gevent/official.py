@@ -17,6 +17,7 @@ import certifi
 from .config import Credentials, ca_file, set_default_ca
 from .enums import Codec, ContentType, DataOption, EventType, MediaDataType
 from .errors import ConfigurationError
+from .official_names import receive_webhooks_with
 from .protocol.identity import handshake_signature
 from .transport.connect import tls_context
 from .webhook.exchange import WebhookRequest
@@ -74,8 +75,6 @@ LEFT_OUT: Mapping[str, str] = {
     "Client.is_allocated": "tells whether the C library's handle exists; there is none",
     "Client.initialize": "sets up the C library per process; initialize() sets the CA file",
     "Client.uninitialize": "see Client.initialize; uninitialize() takes the CA file back",
-    "Client.on_webhook_event": "a client is one stream, which a webhook starts: use "
-    "on_webhook_event()",
     "WebhookHandler.__init__": "requests are made by the server",
     "WebhookHandler.do_POST": "a method of the standard library's HTTP server, for itself to call",
     "WebhookHandler.send_response": "answers are given by response.set_status() and "
@@ -174,6 +173,7 @@ AudioDataOption = VideoDataOption = DataOption
 WebhookHandler = WebhookRequest
 
 onWebhookEvent = on_webhook_event
+receive_webhooks_with(on_webhook_event)
 
 
 def generate_signature(

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
 import gevent
 
 from .aliases import Alias
 
-__all__ = ["OfficialNames"]
+__all__ = ["OfficialNames", "receive_webhooks_with"]
+
+_Handler = TypeVar("_Handler", bound=Callable[..., object])
 
 #: Seconds for which the official SDK's ``poll()`` waits where nothing has arrived.
 _POLL = 0.01
+
+_receive_webhooks: Callable[..., Any]
+
+
+def receive_webhooks_with(function: Callable[..., Any]) -> None:
+    """Set what a client's ``on_webhook_event`` calls: webhooks are of a layer above."""
+    global _receive_webhooks
+    _receive_webhooks = function
 
 
 class OfficialNames:
@@ -57,3 +70,24 @@ class OfficialNames:
         that poll the official SDK in a loop of their own.
         """
         gevent.sleep(_POLL)
+
+    @overload
+    def on_webhook_event(
+        self, callback: _Handler, port: int | None = None, path: str | None = None
+    ) -> _Handler: ...
+    @overload
+    def on_webhook_event(
+        self, callback: None = None, port: int | None = None, path: str | None = None
+    ) -> Callable[[_Handler], _Handler]: ...
+    def on_webhook_event(
+        self,
+        callback: Callable[..., object] | None = None,
+        port: int | None = None,
+        path: str | None = None,
+    ) -> Any:
+        """Do what :func:`rtms_gevent.on_webhook_event` does; arguments and errors are as there.
+
+        The server belongs to the process, whichever client was asked: ``leave()`` does not stop it,
+        so that the webhook that starts the next stream arrives.
+        """
+        return _receive_webhooks(callback, port, path)

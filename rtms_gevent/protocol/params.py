@@ -14,7 +14,7 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, overload
 
-from ..aliases import Alias
+from ..aliases import FieldAlias
 from ..enums import (
     AudioChannel,
     AudioSampleRate,
@@ -204,10 +204,10 @@ class AudioParams(MediaParams):
     #: Samples per packet and channel; kept for the official SDK's sake, Zoom is not told.
     frame_size = _Field(960, **_whole(1, 48_000), wire=None)
 
-    contentType = Alias("content_type")
-    sampleRate = Alias("sample_rate")
-    dataOpt = Alias("data_opt")
-    frameSize = Alias("frame_size")
+    contentType = FieldAlias("content_type")
+    sampleRate = FieldAlias("sample_rate")
+    dataOpt = FieldAlias("data_opt")
+    frameSize = FieldAlias("frame_size")
 
     def check(self) -> None:
         """Check against the table of combinations.
@@ -257,8 +257,8 @@ class _PictureParams(MediaParams):
     #: Frames per second: JPG and PNG up to 5, H.264 above.
     fps = _Field(30, **_whole(1, 30))
 
-    contentType = Alias("content_type")
-    dataOpt = Alias("data_opt")
+    contentType = FieldAlias("content_type")
+    dataOpt = FieldAlias("data_opt")
 
     def check(self) -> None:
         """Check codec against frame rate.
@@ -333,9 +333,9 @@ class TranscriptParams(MediaParams):
     src_language = _Field(TranscriptLanguage.NONE, **_one_of(TranscriptLanguage))
     enable_lid = _Field(True, convert=bool, allowed="True or False")
 
-    contentType = Alias("content_type")
-    srcLanguage = Alias("src_language")
-    enableLid = Alias("enable_lid")
+    contentType = FieldAlias("content_type")
+    srcLanguage = FieldAlias("src_language")
+    enableLid = FieldAlias("enable_lid")
 
 
 class ChatParams(MediaParams):
@@ -345,7 +345,7 @@ class ChatParams(MediaParams):
 
     content_type = _Field(ContentType.TEXT, **_one_of(ContentType, ContentType.TEXT))
 
-    contentType = Alias("content_type")
+    contentType = FieldAlias("content_type")
 
 
 def media_params(params: Mapping[str, MediaParams]) -> dict[str, dict[str, int | bool]]:

@@ -11,6 +11,7 @@ import inspect
 import json
 import pathlib
 import re
+from unittest import mock
 
 import pytest
 
@@ -221,3 +222,36 @@ def test_both_spellings_are_one_method_also_in_subclasses(name):
     assert getattr(Client, name) is getattr(Client, snake_case(name))
     setattr(Loud, snake_case(name), lambda self: "overridden")
     assert getattr(Loud(), name)() == "overridden"
+
+
+@pytest.mark.parametrize("name", [*ALIASES, "release"])
+@pytest.mark.parametrize("whose", [Client, Client()], ids=["class", "object"])
+def test_a_second_spelling_can_be_patched_like_any_attribute(whose, name):
+    """Tests of programs for the official package do so."""
+    first = "leave" if name == "release" else snake_case(name)
+    before = dict(vars(whose))
+    with mock.patch.object(whose, name) as patched:
+        assert getattr(whose, name) is patched
+        with mock.patch.object(whose, first) as other:
+            assert getattr(whose, name) is patched
+            assert getattr(whose, first) is other
+        assert getattr(whose, name) is patched
+    assert getattr(whose, name) == getattr(whose, first)
+    assert dict(vars(whose)) == before
+
+
+def test_a_second_spelling_follows_the_first():
+    client = Client()
+    with mock.patch.object(client, "subscribe_event") as patched:
+        client.subscribeEvent([2])
+    patched.assert_called_once_with([2])
+
+
+def test_a_second_spelling_can_be_deleted_like_any_attribute():
+    client = Client()
+    client.subscribeEvent = "mine"
+    del client.subscribeEvent
+    assert client.subscribeEvent == client.subscribe_event
+    for name in ("subscribeEvent", "subscribe_event"):
+        with pytest.raises(AttributeError, match=name):
+            delattr(client, name)

@@ -583,6 +583,33 @@ def test_as_a_call_and_with_arguments(port: int) -> None:
         reach(port, stopped(), "/a")
 
 
+def test_a_clients_own_is_that_of_the_process(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZM_RTMS_PORT", str(port))
+    monkeypatch.setenv("ZM_RTMS_WEBHOOK_SECRET", SECRET)
+    got: Queue[Any] = Queue()
+    client = rtms_gevent.Client()
+
+    @client.on_webhook_event
+    def plain(payload: WebhookPayload) -> None:
+        got.put("plain")
+
+    @client.on_webhook_event()
+    def empty(payload: WebhookPayload) -> None:
+        got.put("empty")
+
+    @rtms_gevent.Client().on_webhook_event(port=port, path="/other")
+    def other(payload: WebhookPayload, request: Any, response: Any) -> None:
+        response.set_status(202)
+        response.send()
+
+    client.leave()  # does not stop it: the next webhook may start the next stream
+    assert reach(port, stopped()) == 200
+    assert {got.get(timeout=10), got.get(timeout=10)} == {"plain", "empty"}
+    assert reach(port, stopped(), "/other") == 202
+    with pytest.raises(ConfigurationError, match="payload, request, response"):
+        client.on_webhook_event(lambda: None)
+
+
 def test_a_wrong_handler_opens_no_port(port: int) -> None:
     with pytest.raises(ConfigurationError, match="payload, request, response"):
         on_webhook_event(lambda: None, port, settings=SETTINGS)  # type: ignore[call-overload]
