@@ -8,7 +8,6 @@ delivers webhooks over https only.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,11 +19,11 @@ from gevent.pool import Group
 
 from .. import homes
 from ..config import WebhookSettings
-from ..errors import ConfigurationError, NotJoinedError
+from ..errors import ConfigurationError
 from ..homes import Home
 from ..loop import call_at_stop
 from ..transport.forks import forget_in_child
-from ..transport.hubs import current_hub
+from ..transport.hubs import current_hub, is_current
 from .body import read_at_most
 from .events import WebhookEvent
 from .exchange import Headers, WebhookPayload, WebhookRequest, WebhookResponse
@@ -53,7 +52,7 @@ class WebhookServer:
     """Receives webhooks on one port and hands them to functions.
 
     Greenlet-safety: :meth:`start` from the thread that called it first, or from the hub that
-    serves; :meth:`stop` from that hub, and from anywhere once that hub does not run any more.
+    serves; :meth:`stop` from anywhere.
     """
 
     def __init__(
@@ -124,26 +123,22 @@ class WebhookServer:
     def stop(self, timeout: float = 1.0) -> None:
         """Close the port; handlers that run get ``timeout`` seconds to finish, then are killed.
 
-        May be called from inside a handler, which then goes on. Does nothing where it was stopped
-        before. The server may be started again.
+        May be called from inside a handler, which then goes on. From another thread than that of
+        the hub that serves it does not wait: the port is closed when that hub has its next turn.
+        Does nothing where it was stopped before. The server may be started again.
         """
-        listener, home = self._listener, self._home
+        listener, home, http, crew = self._listener, self._home, self._http, self._crew
         if listener is None or home is None:
             return
-        self._listener = self._home = None
+        self._listener = self._home = self._http = None
         self._routes = {}
         home.withdraw(self)
-        with contextlib.suppress(NotJoinedError):  # the hub has ended, and took all with it
-            home.call(self._end, timeout)
-        listener.close()
-
-    def _end(self, timeout: float) -> None:
-        http, self._http = self._http, None
-        if http is not None:
-            http.stop(timeout)
-        others = [greenlet for greenlet in self._crew if greenlet is not gevent.getcurrent()]
-        gevent.joinall(others, timeout=timeout)
-        gevent.killall([greenlet for greenlet in others if not greenlet.dead], timeout=timeout)
+        if http is None or home.hub is None:  # it never served, or its hub took all with it
+            listener.close()
+        elif is_current(home.hub):
+            _end(listener, http, crew, timeout)
+        else:  # whose thread may be waiting for us, or do something else than drive its hub
+            home.submit(http, lambda: _end(listener, http, crew, timeout))
 
     def _listen(self) -> None:
         if self._listener is not None:
@@ -209,6 +204,15 @@ class WebhookServer:
             return _reply(start_response, 413)
         environ[HEARD]()
         return route.answer(WebhookRequest(method, path, _headers(environ), body), start_response)
+
+
+def _end(listener: socket.socket, http: HttpServer, crew: Group, timeout: float) -> None:
+    """Close the port, and end what runs; on the hub that serves."""
+    http.stop(timeout)
+    others = [greenlet for greenlet in crew if greenlet is not gevent.getcurrent()]
+    gevent.joinall(others, timeout=timeout)
+    gevent.killall([greenlet for greenlet in others if not greenlet.dead], timeout=timeout)
+    listener.close()
 
 
 class _Route:

@@ -649,6 +649,22 @@ def test_beside_asyncio(port: int) -> None:
             reach(port, stopped())
 
 
+def test_a_hub_that_does_not_run_holds_up_no_end(port: int) -> None:
+    """The port is served by the main thread's hub already, when asyncio takes the thread."""
+    on_webhook_event(lambda payload: None, port, host="127.0.0.1", settings=SETTINGS)
+    assert reach(port, stopped()) == 200
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_soon(rtms_gevent.stop)
+        await rtms_gevent.run_async()
+
+    asyncio.run(main())
+
+    with pytest.raises(OSError, match=r"refused|reset"):  # once the hub has had its turn
+        while True:
+            reach(port, stopped())
+
+
 def test_stopped_before_its_hub_ran(port: int) -> None:
     server = WebhookServer(port, host="127.0.0.1", settings=SETTINGS)
     server.start(lambda payload: None)
