@@ -124,6 +124,7 @@ from .official import (
     onWebhookEvent,
     uninitialize,
 )
+from .protocol.identity import StartPayload
 from .protocol.packets import AiInterpreter, AiTargetLanguage, ChatDetails, Metadata
 from .protocol.params import (
     AudioParams,
@@ -253,6 +254,7 @@ __all__ = [
     "ServerUrlError",
     "Session",
     "SessionState",
+    "StartPayload",
     "StatusCode",
     "StopReason",
     "StreamLost",

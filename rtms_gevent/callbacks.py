@@ -1,4 +1,9 @@
-"""Types of the functions that users register. Each may also be a method or a lambda."""
+"""Types of the functions that users register. Each may also be a method or a lambda.
+
+Type checkers infer a lambda's parameters from a plain ``Callable`` only: not from a type variable
+that is bound to one, and mypy not from a protocol or an overload either. So these are that, with a
+variable for what the function returns: decorators give back a function that returns the same.
+"""
 
 from __future__ import annotations
 
@@ -24,49 +29,44 @@ __all__ = [
     "ReasonCallback",
     "ReconnectedCallback",
     "ReconnectingCallback",
+    "Result",
     "SessionUpdateCallback",
     "SharingCallback",
     "UserUpdateCallback",
     "VideoSubscribedCallback",
 ]
 
+Result = TypeVar("Result")
+
 #: data (bytes), size (bytes), timestamp (ms since the epoch), metadata
-MediaCallback = TypeVar("MediaCallback", bound=Callable[[bytes, int, int, Metadata], object])
+MediaCallback = Callable[[bytes, int, int, Metadata], Result]
 #: reason
-ReasonCallback = TypeVar("ReasonCallback", bound=Callable[[int], object])
+ReasonCallback = Callable[[int], Result]
 #: op (SESSION_EVENT_*), session
-SessionUpdateCallback = TypeVar("SessionUpdateCallback", bound=Callable[[int, Session], object])
+SessionUpdateCallback = Callable[[int, Session], Result]
 #: op (USER_*), participant
-UserUpdateCallback = TypeVar("UserUpdateCallback", bound=Callable[[int, Participant], object])
+UserUpdateCallback = Callable[[int, Participant], Result]
 #: "join" or "leave", timestamp (ms), participants
-ParticipantEventCallback = TypeVar(
-    "ParticipantEventCallback", bound=Callable[[str, int, list[dict[str, Any]]], object]
-)
+ParticipantEventCallback = Callable[[str, int, list[dict[str, Any]]], Result]
 #: timestamp (ms), user_id, user_name
-ActiveSpeakerCallback = TypeVar("ActiveSpeakerCallback", bound=Callable[[int, int, str], object])
+ActiveSpeakerCallback = Callable[[int, int, str], Result]
 #: "start" or "stop", timestamp (ms), user_id, user_name
-SharingCallback = TypeVar(
-    "SharingCallback", bound=Callable[[str, int, "int | None", "str | None"], object]
-)
+SharingCallback = Callable[[str, int, "int | None", "str | None"], Result]
 #: timestamp (ms)
-InterruptedCallback = TypeVar("InterruptedCallback", bound=Callable[[int], object])
+InterruptedCallback = Callable[[int], Result]
 #: user_ids, is_on
-ParticipantVideoCallback = TypeVar(
-    "ParticipantVideoCallback", bound=Callable[[list[int], bool], object]
-)
+ParticipantVideoCallback = Callable[[list[int], bool], Result]
 #: user_id, status (0 is good), error
-VideoSubscribedCallback = TypeVar(
-    "VideoSubscribedCallback", bound=Callable[[int, int, str], object]
-)
+VideoSubscribedCallback = Callable[[int, int, str], Result]
 #: the event object as JSON
-EventExCallback = TypeVar("EventExCallback", bound=Callable[[str], object])
+EventExCallback = Callable[[str], Result]
 #: what broke, ConnectionLost or None
-BrokenCallback = TypeVar("BrokenCallback", bound=Callable[[str, "ConnectionLost | None"], object])
+BrokenCallback = Callable[[str, "ConnectionLost | None"], Result]
 #: attempt (from 1 on), delay (ms)
-ReconnectingCallback = TypeVar("ReconnectingCallback", bound=Callable[[int, int], object])
+ReconnectingCallback = Callable[[int, int], Result]
 #: outage (ms)
-ReconnectedCallback = TypeVar("ReconnectedCallback", bound=Callable[[int], object])
+ReconnectedCallback = Callable[[int], Result]
 #: GaveUp
-GaveUpCallback = TypeVar("GaveUpCallback", bound=Callable[[GaveUp], object])
+GaveUpCallback = Callable[[GaveUp], Result]
 #: Gap
-MediaGapCallback = TypeVar("MediaGapCallback", bound=Callable[[Gap], object])
+MediaGapCallback = Callable[[Gap], Result]

@@ -25,6 +25,7 @@ from .callbacks import (
     ReasonCallback,
     ReconnectedCallback,
     ReconnectingCallback,
+    Result,
     SessionUpdateCallback,
     SharingCallback,
     UserUpdateCallback,
@@ -48,7 +49,13 @@ from .homes import Home, Outlets
 from .official_names import OfficialNames
 from .outlets import ExecutorOutlet
 from .protocol.fields import integer
-from .protocol.identity import StreamIdentity, flatten, handshake_signature
+from .protocol.identity import (
+    ParsedEvent,
+    StartPayload,
+    StreamIdentity,
+    flatten,
+    handshake_signature,
+)
 from .protocol.params import (
     AudioParams,
     DeskshareParams,
@@ -68,7 +75,6 @@ __all__ = ["Client"]
 logger = logging.getLogger(__name__)
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
-_Result = TypeVar("_Result")
 
 _KINDS = {name: kind for kind, name in MEDIA_NAMES.items()}
 
@@ -168,7 +174,7 @@ class Client(OfficialNames):
 
     def join(
         self,
-        meeting_uuid: str | Mapping[str, Any] | object | None = None,
+        meeting_uuid: str | StartPayload | Mapping[str, object] | ParsedEvent | None = None,
         webinar_uuid: str | None = None,
         session_id: str | None = None,
         engagement_id: str | None = None,
@@ -403,7 +409,7 @@ class Client(OfficialNames):
         """Do what :meth:`leave` does; the official SDK has both names."""
         return self.leave()
 
-    def notify(self, event: object) -> None:
+    def notify(self, event: Mapping[str, object] | ParsedEvent) -> None:
         """Tell the client what a later webhook said about its stream.
 
         A stop ends it, after everything that has arrived was delivered. An interruption makes it
@@ -503,7 +509,7 @@ class Client(OfficialNames):
 
     # -- media -------------------------------------------------------------------------------------
 
-    def on_audio_data(self, callback: MediaCallback) -> MediaCallback:
+    def on_audio_data(self, callback: MediaCallback[Result]) -> MediaCallback[Result]:
         """Ask for audio. ``callback(data, size, timestamp, metadata)``; decorator or call.
 
         ``data`` is bytes in the negotiated codec, ``size`` their number, ``timestamp`` ms since
@@ -511,22 +517,22 @@ class Client(OfficialNames):
         """
         return self._on("audio_data", callback)
 
-    def on_video_data(self, callback: MediaCallback) -> MediaCallback:
+    def on_video_data(self, callback: MediaCallback[Result]) -> MediaCallback[Result]:
         """Ask for video; see :meth:`on_audio_data`."""
         return self._on("video_data", callback)
 
-    def on_deskshare_data(self, callback: MediaCallback) -> MediaCallback:
+    def on_deskshare_data(self, callback: MediaCallback[Result]) -> MediaCallback[Result]:
         """Ask for screen share; see :meth:`on_audio_data`."""
         return self._on("deskshare_data", callback)
 
-    def on_transcript_data(self, callback: MediaCallback) -> MediaCallback:
+    def on_transcript_data(self, callback: MediaCallback[Result]) -> MediaCallback[Result]:
         """Ask for the transcript, UTF-8; see :meth:`on_audio_data`.
 
         ``metadata.attribute`` says whether a piece revises an earlier one.
         """
         return self._on("transcript_data", callback)
 
-    def on_chat_data(self, callback: MediaCallback) -> MediaCallback:
+    def on_chat_data(self, callback: MediaCallback[Result]) -> MediaCallback[Result]:
         """Ask for chat, UTF-8; see :meth:`on_audio_data`. ``metadata.chat`` has its details."""
         return self._on("chat_data", callback)
 
@@ -589,7 +595,7 @@ class Client(OfficialNames):
 
     # -- events ------------------------------------------------------------------------------------
 
-    def on_join_confirm(self, callback: ReasonCallback) -> ReasonCallback:
+    def on_join_confirm(self, callback: ReasonCallback[Result]) -> ReasonCallback[Result]:
         """``callback(reason)`` once joining is over: 0 if media may flow.
 
         Else Zoom's status code, or the official SDK's number for the failure (1 for a time limit,
@@ -598,7 +604,7 @@ class Client(OfficialNames):
         """
         return self._on("join_confirm", callback)
 
-    def on_leave(self, callback: ReasonCallback) -> ReasonCallback:
+    def on_leave(self, callback: ReasonCallback[Result]) -> ReasonCallback[Result]:
         """``callback(reason)`` when a joined stream has ended without our :meth:`leave`.
 
         Zoom's stop reason; -1 where Zoom gave none; 960 where the server closed a socket, 502
@@ -606,62 +612,76 @@ class Client(OfficialNames):
         """
         return self._on("leave", callback)
 
-    def on_session_update(self, callback: SessionUpdateCallback) -> SessionUpdateCallback:
+    def on_session_update(
+        self, callback: SessionUpdateCallback[Result]
+    ) -> SessionUpdateCallback[Result]:
         """``callback(op, session)`` when a session begins, pauses, resumes or stops."""
         return self._on("session_update", callback)
 
-    def on_user_update(self, callback: UserUpdateCallback) -> UserUpdateCallback:
+    def on_user_update(self, callback: UserUpdateCallback[Result]) -> UserUpdateCallback[Result]:
         """``callback(op, participant)`` for each who joins (``USER_JOIN``) or leaves."""
         return self._on("user_update", callback)
 
-    def on_participant_event(self, callback: ParticipantEventCallback) -> ParticipantEventCallback:
+    def on_participant_event(
+        self, callback: ParticipantEventCallback[Result]
+    ) -> ParticipantEventCallback[Result]:
         """``callback("join" or "leave", timestamp, participants)``, these as dicts."""
         return self._on("participant_event", callback)
 
-    def on_active_speaker_event(self, callback: ActiveSpeakerCallback) -> ActiveSpeakerCallback:
+    def on_active_speaker_event(
+        self, callback: ActiveSpeakerCallback[Result]
+    ) -> ActiveSpeakerCallback[Result]:
         """``callback(timestamp, user_id, user_name)`` when somebody else speaks."""
         return self._on("active_speaker_event", callback)
 
-    def on_sharing_event(self, callback: SharingCallback) -> SharingCallback:
+    def on_sharing_event(self, callback: SharingCallback[Result]) -> SharingCallback[Result]:
         """``callback("start" or "stop", timestamp, user_id, user_name)``; ``None`` at a stop."""
         return self._on("sharing_event", callback)
 
-    def on_media_connection_interrupted(self, callback: InterruptedCallback) -> InterruptedCallback:
+    def on_media_connection_interrupted(
+        self, callback: InterruptedCallback[Result]
+    ) -> InterruptedCallback[Result]:
         """``callback(timestamp)`` when Zoom says that media is interrupted."""
         return self._on("media_connection_interrupted", callback)
 
-    def on_participant_video(self, callback: ParticipantVideoCallback) -> ParticipantVideoCallback:
+    def on_participant_video(
+        self, callback: ParticipantVideoCallback[Result]
+    ) -> ParticipantVideoCallback[Result]:
         """``callback(user_ids, is_on)`` when cameras go on or off."""
         return self._on("participant_video", callback)
 
-    def on_video_subscribed(self, callback: VideoSubscribedCallback) -> VideoSubscribedCallback:
+    def on_video_subscribed(
+        self, callback: VideoSubscribedCallback[Result]
+    ) -> VideoSubscribedCallback[Result]:
         """``callback(user_id, status, error)`` after :meth:`subscribe_video`; status 0 is good."""
         return self._on("video_subscribed", callback)
 
-    def on_interrupted(self, callback: BrokenCallback) -> BrokenCallback:
+    def on_interrupted(self, callback: BrokenCallback[Result]) -> BrokenCallback[Result]:
         """``callback(what, error)`` when a socket broke and is being rebuilt.
 
         ``what`` is "signaling", "media" or a media type; ``error`` is ``None`` where Zoom says so.
         """
         return self._on("interrupted", callback)
 
-    def on_reconnecting(self, callback: ReconnectingCallback) -> ReconnectingCallback:
+    def on_reconnecting(
+        self, callback: ReconnectingCallback[Result]
+    ) -> ReconnectingCallback[Result]:
         """``callback(attempt, delay)`` before each attempt to rebuild; the delay is in ms."""
         return self._on("reconnecting", callback)
 
-    def on_reconnected(self, callback: ReconnectedCallback) -> ReconnectedCallback:
+    def on_reconnected(self, callback: ReconnectedCallback[Result]) -> ReconnectedCallback[Result]:
         """``callback(outage)`` when all is whole again, after so many ms."""
         return self._on("reconnected", callback)
 
-    def on_media_gap(self, callback: MediaGapCallback) -> MediaGapCallback:
+    def on_media_gap(self, callback: MediaGapCallback[Result]) -> MediaGapCallback[Result]:
         """``callback(gap)`` after an outage, when media of some time will not come any more."""
         return self._on("media_gap", callback)
 
-    def on_gave_up(self, callback: GaveUpCallback) -> GaveUpCallback:
+    def on_gave_up(self, callback: GaveUpCallback[Result]) -> GaveUpCallback[Result]:
         """``callback(error)`` when it could not be rebuilt in time; ``on_leave`` follows."""
         return self._on("gave_up", callback)
 
-    def on_event_ex(self, callback: EventExCallback) -> EventExCallback:
+    def on_event_ex(self, callback: EventExCallback[Result]) -> EventExCallback[Result]:
         """``callback(event)`` with any event as JSON text, known or not; subscribes to nothing."""
         return self._on("event_ex", callback)
 
@@ -751,7 +771,7 @@ class Client(OfficialNames):
             raise NotJoinedError("call join() first")
         return self._session
 
-    def _call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
+    def _call(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call on the hub that the stream lives on, whichever thread we are in."""
         assert self._home is not None
         return self._home.call(function, *arguments)

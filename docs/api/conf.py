@@ -52,9 +52,10 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", _read_sections)
     app.connect("autodoc-process-docstring", _describe_field)
     # The overloads are for type checkers; for people one signature says more.
-    source = ModuleAnalyzer.for_module("rtms_gevent.webhook.server")
-    source.analyze()
-    source.overloads.clear()
+    for module in ("rtms_gevent.webhook.server", "rtms_gevent.official_names"):
+        source = ModuleAnalyzer.for_module(module)
+        source.analyze()
+        source.overloads.clear()
 
 
 def _read_sections(

@@ -6,12 +6,12 @@ import dataclasses
 import hashlib
 import hmac
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, TypedDict
 
 from ..enums import Product
 from ..errors import ConfigurationError
 
-__all__ = ["StreamIdentity", "flatten", "handshake_signature"]
+__all__ = ["ParsedEvent", "StartPayload", "StreamIdentity", "flatten", "handshake_signature"]
 
 #: Event names begin with these; Contact Center has had two spellings.
 _PRODUCT_PREFIXES = {
@@ -22,6 +22,34 @@ _PRODUCT_PREFIXES = {
     "contactcenter": Product.CONTACT_CENTER,
     "phone": Product.PHONE,
 }
+
+
+class StartPayload(TypedDict, total=False):
+    """What names a stream in the payload of its start webhook, for payloads written by hand.
+
+    A type checker finds a misspelt key where a variable has this type. ``join()`` itself takes any
+    mapping: what comes from JSON has no better type, and has keys that are not listed here.
+    """
+
+    meeting_uuid: str
+    webinar_uuid: str
+    session_id: str
+    engagement_id: str
+    call_id: str
+    rtms_stream_id: str
+    server_urls: str
+
+
+class ParsedEvent(Protocol):
+    """A webhook event as an object, such as :class:`rtms_gevent.WebhookEvent`."""
+
+    @property
+    def event(self) -> str:
+        """Its name, such as "meeting.rtms_started"."""
+
+    @property
+    def payload(self) -> Mapping[str, Any]:
+        """Its payload."""
 
 
 def handshake_signature(client_id: str, client_secret: str, uuid: str, stream_id: str) -> str:
