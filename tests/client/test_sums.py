@@ -37,11 +37,13 @@ def test_while_a_callback_waits_fails_and_is_too_slow(join, meeting):
         def callback(data, size, timestamp, metadata):
             seen.append(audio(client))
             go.wait()
-            if data == b"0":
+            if len(seen) == 1:
                 raise ValueError
 
         join(client)
-        send(meeting, 30)
+        send(meeting, 1)
+        wait_until(lambda: seen)
+        send(meeting, 29)
         wait_until(lambda: audio(client).received == 30)
         assert adds_up(audio(client))
         assert (audio(client).dropped, audio(client).waiting) == ({"inbox": 19}, 11)
@@ -71,7 +73,7 @@ def test_leaving_while_a_batch_is_under_way(join, meeting):
         go.set()
         wait_until(lambda: audio(client).waiting == 0)
     assert adds_up(audio(client))
-    assert audio(client).dropped["inbox"] > 0
+    assert sum(audio(client).dropped.values()) > 0
 
 
 @pytest.mark.parametrize("executor", [False, True], ids=["own greenlet", "executor"])
