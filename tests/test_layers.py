@@ -24,6 +24,7 @@ LAYERS = (
         "interrupts",
         "logs",
         "signals",
+        "upgrade",
     },
     {"protocol"},
     {"transport"},
@@ -54,7 +55,8 @@ LAYERS = (
 )
 #: Stands beside the layers: a Zoom of our own must not share what it checks.
 SIMULATOR = "simulator"
-SIMULATOR_SHARES = {"_version", "enums", "errors"}
+#: ``upgrade`` is a server's side, which no client of ours has.
+SIMULATOR_SHARES = {"_version", "enums", "errors", "upgrade"}
 MAY_IMPORT_SIMULATOR = {"cli", "demo", SIMULATOR}
 
 #: Upward imports that exist for type checkers only, and never happen.

@@ -319,29 +319,19 @@ class Simulator:
     def _serve(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
+        place = _place(environ["PATH_INFO"])
         websocket = environ.get("wsgi.websocket")
-        if websocket is None:
-            start_response("426 Upgrade Required", [("Content-Type", "text/plain")])
+        if place is None or websocket is None:
+            status = "404 Not Found" if place is None else "426 Upgrade Required"
+            start_response(status, [("Content-Type", "text/plain")])
             return [b"this is a WebSocket server\n"]
-        connection = self._connection(environ["PATH_INFO"], websocket)
-        if connection is None:
-            websocket.close(1008, "no such address")
-            while websocket.receive() is not None:
-                pass  # until the client has closed, too
-            websocket.release()
-        else:
-            connection.serve()
-        return []
-
-    def _connection(self, path: str, websocket: Any) -> Connection | None:
-        place = _place(path)
-        if place is None:
-            return None
         role, address = place
         common = (address, websocket, self._find, self._options, self.requests.append)
-        return (
+        connection: Connection = (
             SignalingConnection(*common) if role == "signaling" else MediaConnection(role, *common)
         )
+        connection.serve()
+        return []
 
     def _gate(self, path: str) -> Bar | None:
         """Return what a fault has put in the way of a WebSocket that is about to be opened.
@@ -377,6 +367,11 @@ class _Server(WSGIServer):
     #: Asked before each upgrade, with the path.
     gate: Callable[[str], Bar | None]
     logger = logger  # gevent-websocket's handler would make one that prints
+
+    @staticmethod
+    def has(path: str) -> bool:
+        """Tell whether there is a WebSocket at this path."""
+        return _place(path) is not None
 
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> Any:
         try:

@@ -20,6 +20,7 @@ import gevent
 from gevent.lock import RLock
 
 from ..errors import MissingExtra
+from ..upgrade import VERSION, BadUpgrade, accept_key
 
 try:
     from geventwebsocket.exceptions import ProtocolError, WebSocketError
@@ -226,10 +227,25 @@ def _unmask(payload: bytes, mask: bytes) -> bytes:
 
 
 class Handler(WebSocketHandler):  # type: ignore[misc]  # the library has no types
-    """Upgrades requests to :class:`ServerWebSocket`, unless the server's gate is barred."""
+    """Upgrades requests to :class:`ServerWebSocket`, unless the server's gate is barred.
+
+    Other paths than the server's own, and what asks for no WebSocket, are the application's.
+    """
+
+    def upgrade_websocket(self) -> Any:
+        """Refuse a bad handshake before the library sees it, which would break over some."""
+        if not self.environ.get("HTTP_UPGRADE") or not self.server.has(self.environ["PATH_INFO"]):
+            return None
+        try:
+            accept_key(self.environ)
+        except BadUpgrade as problem:
+            headers = [("Content-Type", "text/plain"), ("Sec-WebSocket-Version", VERSION)]
+            self.start_response("400 Bad Request", headers)
+            return [f"{problem}\n".encode()]
+        return super().upgrade_websocket()
 
     def upgrade_connection(self) -> Any:
-        """Let the library check the request, and put our WebSocket in place of its own."""
+        """Let the library answer, and put our WebSocket in place of its own."""
         bar = self.server.gate(self.environ["PATH_INFO"])
         if bar is not None:
             return self._turn_away(bar.status)

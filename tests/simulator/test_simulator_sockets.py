@@ -155,18 +155,55 @@ def test_pings_are_answered(simulator):
         assert raw.frame() == (10, 1, b"\xff\0ping")
 
 
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def answer(simulator, path, headers, *, version="1.1"):
+    """Send one request, and return the whole answer."""
+    port = int(simulator.signaling_url.split(":")[2].split("/")[0])
+    lines = [f"GET {path} HTTP/{version}", "Host: x"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as plain:
+        plain.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        plain.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: plain.recv(4096), b""))
+
+
 @pytest.mark.parametrize("path", ["/", "/media/audio", "/media/smell/1", "/signalin"])
-def test_other_addresses_are_closed(simulator, path):
-    url = simulator.signaling_url.replace("/signaling", path)
-    with RawSocket(url) as raw:
-        assert raw.close_code() == 1008
+def test_other_addresses_are_not_upgraded(simulator, path):
+    assert answer(simulator, path, UPGRADE).startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Sec-WebSocket-Key": "no base64"},
+        {"Sec-WebSocket-Key": "\xe9"},
+        {"Sec-WebSocket-Key": "c2hvcnQ="},
+        {"Sec-WebSocket-Key": ""},
+        {"Sec-WebSocket-Version": "12"},
+        {"Connection": "close"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/signaling", "/media/audio/1"])
+def test_a_bad_handshake_is_answered_with_400(simulator, path, changes, capfd, caplog):
+    told = answer(simulator, path, UPGRADE | changes)
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nSec-WebSocket-Version: 13\r\n" in told
+    assert "Traceback" not in capfd.readouterr().err + caplog.text
+
+
+def test_an_old_version_of_http_opens_no_websocket(simulator):
+    assert b" 400 " in answer(simulator, "/signaling", UPGRADE, version="1.0").splitlines()[0]
 
 
 def test_plain_http_is_told_that_this_is_a_websocket(simulator):
-    port = int(simulator.signaling_url.split(":")[2].split("/")[0])
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as plain:
-        plain.sendall(b"GET /signaling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        assert plain.recv(100).startswith(b"HTTP/1.1 426 ")
+    assert answer(simulator, "/signaling", {}).startswith(b"HTTP/1.1 426 ")
 
 
 # -- TLS -------------------------------------------------------------------------------------------
