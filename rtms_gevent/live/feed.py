@@ -9,6 +9,7 @@ notices. While nobody looks, no audio is measured and no picture encoded.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 import threading
 import time
@@ -36,6 +37,10 @@ __all__ = ["Changes", "Feed"]
 KEEP_ENDED = 600.0
 #: Streams that stay on the page after their end, the newest ones.
 MAX_ENDED = 20
+#: Characters of an id; of a longer one a digest is kept.
+MAX_ID = 200
+#: The latest moment that the clock of a browser knows, ms since the epoch (ECMA-262, "Time Range").
+MAX_MOMENT = 8_640_000_000_000_000
 
 _STREAM_STATES: Mapping[int, str] = {
     StreamState.ACTIVE: "live",
@@ -311,7 +316,7 @@ class Feed:
                 user,
                 name,
                 _text(data),
-                metadata.startTs or timestamp,
+                _moment(metadata.startTs or timestamp),
             )
 
     def _chat(
@@ -329,8 +334,10 @@ class Feed:
                 if chat.operation not in _CHAT_ATTRIBUTES:
                     return  # an emoji on a message: not a line of its own
                 attribute = _CHAT_ATTRIBUTES[chat.operation]
-            key = chat.message_id if chat is not None and chat.message_id else (user, timestamp)
-            stream.chat.apply(attribute, key, user, name, _text(data), timestamp)
+            key: object = (user, timestamp)
+            if chat is not None and chat.message_id:
+                key = _id(chat.message_id)
+            stream.chat.apply(attribute, key, user, name, _text(data), _moment(timestamp))
 
     # -- receivers: participants -------------------------------------------------------------------
 
@@ -342,7 +349,7 @@ class Feed:
             return
         with self._lock:
             for participant in participants:
-                user = str(participant.get("user_id", ""))
+                user = _id(participant.get("user_id", ""))
                 if event == "join":
                     stream.arrive(user, str(participant.get("user_name") or ""))
                 else:
@@ -354,7 +361,7 @@ class Feed:
         stream = self._stream(client)
         if stream is not None:
             with self._lock:
-                stream.speak(str(user_id), user_name or "")
+                stream.speak(_id(user_id), user_name or "")
 
     def _sharing(
         self,
@@ -368,7 +375,7 @@ class Feed:
         stream = self._stream(client)
         if stream is not None:
             with self._lock:
-                user = None if user_id is None else str(user_id)
+                user = None if user_id is None else _id(user_id)
                 stream.share(user, user_name or "", starts=event == "start")
 
     def _participant_video(
@@ -378,15 +385,28 @@ class Feed:
         if stream is not None:
             with self._lock:
                 for user_id in user_ids:
-                    stream.switch_video(str(user_id), is_on=is_on)
+                    stream.switch_video(_id(user_id), is_on=is_on)
 
 
 def _who(metadata: Any) -> tuple[str, str]:
     """Return id and name of who a packet is from; Contact Center and phone have channels."""
     if metadata.channelId:
         name = metadata.channel.display_name if metadata.channel is not None else ""
-        return f"channel {metadata.channelId}", name or metadata.userName
-    return str(metadata.userId), metadata.userName
+        return _id(f"channel {metadata.channelId}"), name or metadata.userName
+    return _id(metadata.userId), metadata.userName
+
+
+def _id(value: object) -> str:
+    """Return an id as text; a digest of it where it is so long that no honest meeting has it."""
+    text = str(value)
+    if len(text) <= MAX_ID:
+        return text
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def _moment(at: int | None) -> int | None:
+    """Return a time that a browser can show, ``None`` where it could not: Zoom may send any."""
+    return at if at is not None and 0 <= at <= MAX_MOMENT else None
 
 
 def _text(data: bytes) -> str:

@@ -34,6 +34,8 @@ LEVEL_LIFE = 1.0
 #: Characters of one line and of one name; what is longer is cut.
 MAX_TEXT = 4000
 MAX_NAME = 200
+#: Bytes of a picture that is kept; one of a whole screen has far fewer.
+MAX_PICTURE = 4_000_000
 
 #: Media types as the page calls them.
 MEDIA_NAMES = {
@@ -182,13 +184,15 @@ class LiveStream:
         self.bytes = dict.fromkeys(MEDIA_NAMES.values(), 0)
         self.dropped = dict.fromkeys(MEDIA_NAMES.values(), 0)
         self._stamp = stamp
-        self._uuid = uuid
+        self._uuid = uuid[:MAX_NAME]
         self._product = "meeting"
         self._state = "joining"
         self._reason = ""
         self._began = now
         self._formats: dict[str, str] = {}
         self._participants: dict[str, Participant] = {}
+        self._forgotten = 0  # participants, since there were too many
+        self._forgotten_revision = 0
         self._speaker: Participant | None = None
         self._pictures: dict[str, Picture] = {}
         self._cleared: dict[str, int] = {}
@@ -202,7 +206,7 @@ class LiveStream:
 
     def describe(self, *, uuid: str | None = None, product: str | None = None) -> None:
         """Note which meeting it is."""
-        self._uuid = uuid or self._uuid
+        self._uuid = (uuid or self._uuid)[:MAX_NAME]
         self._product = product or self._product
         self._revision = self._stamp()
 
@@ -261,6 +265,8 @@ class LiveStream:
     def see(self, kind: str, user: str, name: str, data: bytes) -> None:
         """Keep a frame of video or screen share as the latest one, if a browser can show it.
 
+        One of more than :data:`MAX_PICTURE` bytes is not kept, nor the one before it.
+
         Args:
             kind: "video" or "deskshare".
             user: Id of the participant.
@@ -268,6 +274,9 @@ class LiveStream:
             data: The packet.
         """
         mime = meter.picture_type(data) or "unknown"
+        if len(data) > MAX_PICTURE and mime.startswith("image/"):
+            mime = "too large"
+            self.clear_picture(kind)
         if self._formats.get(kind) != mime:
             self._formats[kind] = mime
             self._revision = self._stamp()
@@ -332,6 +341,8 @@ class LiveStream:
         while len(self._participants) >= MAX_PARTICIPANTS:
             gone = next((p for p in self._participants.values() if not p.present), None)
             del self._participants[gone.id if gone else next(iter(self._participants))]
+            self._forgotten += 1
+            self._forgotten_revision = self._stamp()
         participant = Participant(user, name[:MAX_NAME], self._stamp())
         self._participants[user] = participant
         return participant
@@ -378,6 +389,7 @@ class LiveStream:
                 for participant in self._participants.values()
                 if participant.level_revision > since and now - participant.level_at < LEVEL_LIFE
             },
+            "forgotten": self._forgotten if self._forgotten_revision > since else 0,
             "transcript": self.transcript.since(since),
             "chat": self.chat.since(since),
             "problems": [item for revision, item in self._problems if revision > since],
@@ -402,6 +414,7 @@ class LiveStream:
             "stream_id": self.id,
             "state": self._state,
             "participants": sum(1 for p in self._participants.values() if p.present),
+            "participants_forgotten": self._forgotten,
             "transcript_lines": self.transcript.count,
             "media": {
                 media: {"messages": messages, "bytes": size, "dropped": dropped}

@@ -11,10 +11,11 @@ To the browser go text messages, each a JSON object with some of these members:
                (joining, live, interrupted, paused, ending, ended), reason, began, ended, speaker,
                formats (MIME type per kind of picture).
 ``detail``     Of the watched stream: ``id``; ``full`` (true where nothing before counts any more);
-               ``participants`` (changed ones), ``levels`` (0 to 100 by participant, null where
-               audio cannot be measured), ``transcript`` and ``chat`` (new and revised lines by
-               ``id``), ``problems``, ``clear`` (pictures that are gone), ``counters`` (messages,
-               bytes, dropped by media type).
+               ``participants`` (changed ones), ``forgotten`` (how many of them had to go),
+               ``levels`` (0 to 100 by participant, null where audio cannot be measured),
+               ``transcript`` and ``chat`` (new and revised lines by ``id``), ``problems``,
+               ``clear`` (pictures that are gone), ``counters`` (messages, bytes, dropped by media
+               type).
 =============  ===================================================================================
 
 and binary messages, each a picture of the watched stream: two bytes with the length of a JSON

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -209,6 +210,32 @@ def test_chat_without_ids_is_kept_too(stage: Stage) -> None:
     assert (line["text"], line["name"], line["user"], line["at"]) == ("plain", "Ada", "7", 5000)
 
 
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        (0, 0),
+        (1_700_000_000_000, 1_700_000_000_000),
+        (8_640_000_000_000_000, 8_640_000_000_000_000),
+        (8_640_000_000_000_001, None),
+        (10**17, None),
+        (10**400, None),
+        (-1, None),
+        (float("inf"), None),
+        (float("nan"), None),
+    ],
+    ids=lambda value: f"{value!r:.20}",
+)
+def test_a_time_that_no_browser_can_show_is_left_out(
+    stage: Stage, at: Any, expected: int | None
+) -> None:
+    metadata = Metadata(userId=7)
+    for kind in ("chat", "transcript"):
+        stage.emit(f"{kind}_data", data=b"x", size=1, timestamp=at, metadata=metadata)
+        (line,) = stage.detail()[kind]
+        assert line["at"] == expected
+    json.dumps(stage.detail(), allow_nan=False)
+
+
 def test_history_is_bounded(stage: Stage) -> None:
     for number in range(streams.HISTORY + 50):
         stage.say(str(number), start=number + 1)
@@ -270,6 +297,56 @@ def test_participants_are_bounded(stage: Stage) -> None:
     assert "5" not in found
     assert "6" not in found
     assert "0" not in found  # nobody had left any more: the oldest went
+    assert stage.detail()["forgotten"] == 3
+    assert stage.feed.stats()[0]["participants_forgotten"] == 3
+    seen = stage.feed.changes(0).revision
+    assert "forgotten" not in stage.detail(seen)
+
+
+def test_no_id_or_name_is_kept_at_any_length(stage: Stage) -> None:
+    long = "x" * 300_000
+    for number in range(2):
+        who = ChannelParticipant(channel_id="c", display_name=long)
+        stage.media("audio_data", LOUD, channelId=f"{long}{number}", channel=who)
+        stage.media("transcript_data", b"x", userName=long, channelId=long, startTs=number)
+        roster = [{"user_id": f"{number}{long}", "user_name": long}]
+        stage.emit("participant_event", event="join", timestamp=1, participants=roster)
+    stage.emit("joining", stream_id="one", uuid=long, product=Product.MEETING)
+    told = json.dumps([stage.about(), stage.detail()])
+    assert len(told) < 5000
+    assert len(people(stage)) == 4  # they are told apart all the same
+
+
+@pytest.mark.parametrize("kind", ["channel", "user", "message", "name", "picture", "text"])
+def test_a_stream_costs_little_whatever_it_sends(stage: Stage, kind: str) -> None:
+    """What is kept of it is bounded by count and by bytes, and so is what viewers are told."""
+    stage.feed.watch("one", 1)
+    tracemalloc.start()
+    try:
+        for number in range(60 if kind == "picture" else 600):
+            long = f"{number:06}" * 50_000  # 300 kB
+            if kind == "channel":
+                stage.media("audio_data", LOUD, channelId=long)
+                stage.media("chat_data", b"x", channelId=long)
+            elif kind == "user":
+                roster = [{"user_id": long, "user_name": long}]
+                stage.emit("participant_event", event="join", timestamp=1, participants=roster)
+                stage.emit("active_speaker_event", timestamp=1, user_id=long, user_name=long)
+                stage.emit("sharing_event", event="start", timestamp=1, user_id=long)
+                stage.emit("participant_video", user_ids=[long], is_on=True)
+            elif kind == "message":
+                stage.chat("x", ChatOperation.NEW, long)
+            elif kind == "name":
+                stage.media("transcript_data", b"x", userId=number, userName=long)
+            elif kind == "picture":
+                stage.media("video_data", JPG + bytes(min(number, 20) * 300_000))
+            else:
+                stage.say("\N{GRINNING FACE}" * 10_000, start=number)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 10_000_000
+    assert len(json.dumps(stage.detail(), ensure_ascii=False)) < 2_000_000
 
 
 def test_channels_of_a_contact_center_are_participants(stage: Stage) -> None:
@@ -338,6 +415,18 @@ def test_pictures_go_when_they_are_switched_off(
     changes = stage.feed.changes(0, "one", 0)
     assert changes.pictures == []
     assert changes.detail["clear"] == [kind]
+
+
+def test_a_picture_of_any_size_is_counted_and_not_kept(stage: Stage) -> None:
+    stage.media("video_data", JPG)
+    seen = stage.feed.changes(0).revision
+    stage.media("video_data", JPG + bytes(streams.MAX_PICTURE))
+    assert stage.feed.changes(0, "one", 0).pictures == []
+    assert stage.detail(seen)["clear"] == ["video"]
+    assert stage.about()["formats"] == {"video": "too large"}
+    assert stage.feed.counters("one")["video"][0] == 2
+    stage.media("video_data", JPG)
+    assert stage.about()["formats"] == {"video": "image/jpeg"}
 
 
 def test_h264_is_counted_and_named_but_not_kept(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 // What people typed (names, chat, transcript) goes into the page through textContent only.
 
 const HISTORY = 200; // lines kept per list, as on the server
+const MAX_PARTICIPANTS = 500; // the same of participants
 const SILENCE = 25_000; // ms without any message after which the connection counts as lost
 const LEVEL_LIFE = 400; // ms after which a meter falls back to zero
 const FIRST_RETRY = 500;
@@ -48,8 +49,15 @@ function setText(element, text) {
 
 const pad = (number) => String(number).padStart(2, "0");
 
+/** Return a date, or null where there is none: meetings may send any number. */
+function dateOf(ms) {
+  const date = new Date(ms || NaN);
+  return Number.isNaN(date.getTime()) ? null : date;
+}
+
 function clockTime(ms) {
-  const date = new Date(ms);
+  const date = dateOf(ms);
+  if (!date) return "";
   return `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`;
 }
 
@@ -142,8 +150,8 @@ class LineList {
   }
 
   draw(line) {
-    const time = make("time", "", line.at ? clockTime(line.at) : "");
-    if (line.at) time.dateTime = new Date(line.at).toISOString();
+    const time = make("time", "", clockTime(line.at));
+    time.dateTime = dateOf(line.at)?.toISOString() ?? "";
     const text = make("span", "text", line.text);
     if (line.edited) text.append(make("span", "edited", " (edited)"));
     const name = make("span", "name", this.nameOf(line.user, line.name));
@@ -218,8 +226,10 @@ class PictureFrame {
     const form = mime === "video/h264" ? "H.264" : "an unknown form";
     setText(
       this.placeholder,
-      `${this.what} arrives as ${form}, which a page cannot show as it is. ` +
-        "Ask for JPG with at most 5 frames a second to see it here.",
+      mime === "too large"
+        ? `${this.what} arrives in pictures that are too large for this page.`
+        : `${this.what} arrives as ${form}, which a page cannot show as it is. ` +
+            "Ask for JPG with at most 5 frames a second to see it here.",
     );
     setText(this.number, `packet ${messages}`);
   }
@@ -259,6 +269,7 @@ class Meeting {
     this.tints.clear();
     this.levels.clear();
     this.formats = {};
+    this.forgotten = 0;
     this.countedAt = null;
     byId("participants").replaceChildren();
     byId("people-count").textContent = "";
@@ -279,11 +290,13 @@ class Meeting {
   }
 
   tintOf(user) {
+    if (this.tints.size > 2 * MAX_PARTICIPANTS) this.tints.clear();
     if (!this.tints.has(user)) this.tints.set(user, this.tints.size % 8);
     return this.tints.get(user);
   }
 
   apply(detail) {
+    this.forgotten = detail.forgotten ?? this.forgotten;
     for (const participant of detail.participants ?? []) this.put(participant);
     if (detail.participants) this.countPeople();
     for (const [user, level] of Object.entries(detail.levels ?? {})) this.setLevel(user, level);
@@ -330,8 +343,19 @@ class Meeting {
   }
 
   countPeople() {
+    while (this.participants.size > MAX_PARTICIPANTS) this.forget();
     const present = [...this.participants.values()].filter((one) => one.present);
-    byId("people-count").textContent = present.length || "";
+    const more = this.forgotten ? `, ${this.forgotten} forgotten` : "";
+    byId("people-count").textContent = present.length ? `${present.length}${more}` : "";
+  }
+
+  /** Make room as the server does: those who left go first, then the oldest. */
+  forget() {
+    const all = [...this.participants.values()];
+    const { id, element } = all.find((one) => !one.present) ?? all[0];
+    element.remove();
+    this.participants.delete(id);
+    this.levels.delete(id);
   }
 
   setLevel(user, level) {
@@ -633,7 +657,7 @@ class Connection {
       this.notice(
         "The server answers, but not over WebSocket. Run the app with\n" +
           `gunicorn -k ${document.body.dataset.workerClass}\n` +
-          "and let a proxy between pass the Upgrade header on.",
+          "and let a proxy between pass the headers Upgrade and Host on.",
       );
     } else if (answer.status === 403) {
       this.notice(await answer.text());
