@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import os
+import re
 from collections.abc import Mapping
 
 from .errors import ConfigurationError
@@ -26,6 +27,7 @@ __all__ = [
     "allowed_hosts",
     "boolean",
     "ca_file",
+    "live_token",
     "log_options",
     "set_default_ca",
 ]
@@ -275,6 +277,31 @@ def ca_file(given: str | None = None, environ: Mapping[str, str] | None = None) 
     """
     environ = os.environ if environ is None else environ
     return given or _default_ca or environ.get("ZM_RTMS_CA") or None
+
+
+#: What a link and a header can carry as it is, and nobody guesses.
+_LIVE_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,200}")
+
+
+def live_token(given: object = None, environ: Mapping[str, str] | None = None) -> str | None:
+    """Return the token that opens the live page: ``given``, else ``ZM_RTMS_LIVE_TOKEN``.
+
+    Returns:
+        ``None`` where neither is set.
+
+    Raises:
+        ConfigurationError: it is no text of 16 to 200 letters, digits and ``._~+/=-``.
+    """
+    if given is None:
+        given = (os.environ if environ is None else environ).get("ZM_RTMS_LIVE_TOKEN") or None
+    if given is None:
+        return None
+    if not isinstance(given, str) or not _LIVE_TOKEN.fullmatch(given):
+        raise ConfigurationError(
+            "RTMS_LIVE_TOKEN (or ZM_RTMS_LIVE_TOKEN) must have 16 to 200 letters, digits or "
+            "._~+/=-, such as secrets.token_urlsafe() returns; leave it out to have one made"
+        )
+    return given
 
 
 def log_options(environ: Mapping[str, str] | None = None) -> dict[str, str]:

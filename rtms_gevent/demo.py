@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demo until it is over, or until Ctrl-C or SIGTERM.
+    """Run the demo until it is over, or until Ctrl-C, SIGTERM or SIGHUP.
 
     Returns:
         The exit code: 0, or 1 where something was lost or the demo could not run.
@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _play_on(simulator: Simulator, app: _App, stop: Event) -> int:
     """Play one meeting after the other, until ``stop`` is set."""
-    print(f"The meeting is live at {app.url}/  (Ctrl-C ends it)", flush=True)
+    print(f"The meeting is live at {app.link}  (Ctrl-C ends it)", flush=True)
     meeting = simulator.meeting
     while not stop.is_set():
         _play(meeting, app, stop)
@@ -206,6 +206,7 @@ class _App:
 
     def __init__(self, listener: socket.socket, url: str, simulator: Simulator) -> None:
         self.url = url
+        self._token = secrets.token_hex(16)
         self._process = subprocess.Popen(
             [
                 sys.executable,
@@ -221,6 +222,7 @@ class _App:
                 "ZM_RTMS_SECRET": simulator.client_secret,
                 "ZM_RTMS_WEBHOOK_SECRET": simulator.webhook_secret,
                 "ZM_RTMS_ALLOWED_HOSTS": "127.0.0.1,localhost",
+                "ZM_RTMS_LIVE_TOKEN": self._token,
                 "GUNICORN_CMD_ARGS": "",
             },
             stdin=subprocess.PIPE,  # tells it when we are gone
@@ -241,6 +243,11 @@ class _App:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+
+    @property
+    def link(self) -> str:
+        """What opens the live page. Whoever has it sees the meeting."""
+        return f"{self.url}/rtms/live/#token={self._token}"
 
     def check(self) -> None:
         """Raise DemoFailed if the server has ended."""
@@ -303,6 +310,7 @@ class _App:
     def _fetch(self, path: str) -> bytes | OSError:
         # No proxy: it is this machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        opener.addheaders = [("Authorization", f"Bearer {self._token}")]
         try:
             with opener.open(self.url + path, timeout=5.0) as answer:
                 return bytes(answer.read())

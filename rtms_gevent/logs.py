@@ -5,8 +5,9 @@ program that sets up :mod:`logging` sees and steers these loggers as any others.
 ``rtms_gevent.run()`` and the command line, which own the process, write to standard error as
 ``ZM_RTMS_LOG_LEVEL``, ``ZM_RTMS_LOG_FORMAT`` and ``ZM_RTMS_LOG_ENABLED`` say. No files are written.
 
-No secret, signature, name of a person or payload is logged at any level; the one exception is
-``WebhookSettings.debug_signatures``, which is off by default.
+No secret, signature, name of a person or payload is logged at any level, with two exceptions:
+``WebhookSettings.debug_signatures``, which is off by default, and one line with the link that opens
+the live page, where nobody has chosen its token.
 
 Source of names and values: the official Python package ``rtms`` 1.1.0.
 """

@@ -88,7 +88,7 @@ PURE = {
 EXTRAS = {
     "flask": {"flask", "live"},
     "werkzeug": {"flask", "live"},
-    "geventwebsocket": {"live", SIMULATOR},
+    "geventwebsocket": {SIMULATOR},
     "trustme": {SIMULATOR},
     "gunicorn": set(),
     "pytest": {SIMULATOR},

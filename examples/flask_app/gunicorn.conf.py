@@ -2,8 +2,8 @@
 
 bind = "127.0.0.1:8000"
 
-# gevent, and WebSockets for the live page. Without that page, "gevent" will do.
-worker_class = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
+# Streams live beside requests, and the live page speaks WebSocket on this worker's sockets.
+worker_class = "gevent"
 
 # A stream lives in the process that answered its webhook, and the live page shows the streams of
 # the process that serves it.

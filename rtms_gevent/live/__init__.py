@@ -7,11 +7,11 @@
     LivePage(authorize=lambda: current_user.is_authenticated).init_app(app)
 
 It learns everything from :mod:`rtms_gevent.signals`, so it shows the media that the app itself
-asked for, whoever joined the streams. It needs a server that speaks WebSocket: gunicorn with
-gevent-websocket's worker, ``-k geventwebsocket.gunicorn.workers.GeventWebSocketWorker``. With more
-than one worker process, a viewer sees the streams of the process that serves it.
+asked for, whoever joined the streams. It needs gunicorn's gevent worker (``gunicorn -k gevent``),
+whose sockets an app can speak WebSocket on; gevent-websocket's worker will do, too. With more than
+one worker process, a viewer sees the streams of the process that serves it.
 
-Closed to all but this machine until the app says otherwise: see :class:`LivePage`.
+Closed to whoever has neither its token nor the app's permission: see :class:`LivePage`.
 """
 
 from .page import LivePage

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 try:
-    from flask import Blueprint, Flask, Response, current_app, render_template, request
+    from flask import (
+        Blueprint,
+        Flask,
+        Response,
+        after_this_request,
+        current_app,
+        render_template,
+        request,
+    )
 except ImportError as missing:
     from ..errors import MissingExtra
 
-    raise MissingExtra("rtms_gevent.live", "demo") from missing
+    raise MissingExtra("rtms_gevent.live", "flask") from missing
 
 from .._version import __version__
-from .access import foreign_origin, is_local
-from .browser import BrowserSocket
+from ..config import live_token
+from ..upgrade import VERSION, BadUpgrade
+from .access import bearer, derive_token, foreign_origin, is_same
+from .browser import BrowserGone, BrowserSocket, take_over
 from .feed import Feed
 from .viewer import Viewer
 
 __all__ = ["WORKER_CLASS", "LivePage"]
 
+logger = logging.getLogger(__name__)
+
 #: The gunicorn worker that the page needs.
-WORKER_CLASS = "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"
+WORKER_CLASS = "gevent"
 
 #: Browsers that may look at the same time, per process.
 MAX_VIEWERS = 100
@@ -44,9 +58,18 @@ _HEADERS = {
 
 _REFUSED = (
     "The live page is closed: it shows what people say in meetings.\n"
-    "It opens for requests from this machine itself, without a proxy between.\n"
-    "To open it for others, let the app decide with LivePage(authorize=function),\n"
-    "or set RTMS_LIVE_PUBLIC = True where everybody may look.\n"
+    "The app's function LivePage(authorize=...) decides who may look.\n"
+)
+_LOCKED = (
+    "The live page is closed: it shows what people say in meetings.\n"
+    "Open it with the link that stands in the log of the server, or let the app decide with\n"
+    "LivePage(authorize=function), or set RTMS_LIVE_PUBLIC = True where everybody may look.\n"
+)
+_SEVERAL = (
+    "The live page is closed: there are several worker processes, and each would want another\n"
+    "token. Set RTMS_LIVE_TOKEN (or ZM_RTMS_LIVE_TOKEN in the environment), or the app's\n"
+    "SECRET_KEY, of which a token is made; or let the app decide with\n"
+    "LivePage(authorize=function).\n"
 )
 _FOREIGN = (
     "The live page does not answer pages of other sites.\n"
@@ -68,11 +91,18 @@ class LivePage:
     numbers per stream). Every one of them answers 403, unless
 
     - ``authorize`` is given and returns true, or
-    - ``authorize`` is not given, and the request comes from this machine itself, or
+    - ``authorize`` is not given, and the viewer has the page's token, or
     - ``app.config["RTMS_LIVE_PUBLIC"]`` is true;
 
     and never answers pages of other sites, but for origins in ``RTMS_LIVE_ORIGINS`` (a list, or a
     string with commas between).
+
+    The token is ``RTMS_LIVE_TOKEN``; else ``ZM_RTMS_LIVE_TOKEN`` of the environment; else it is
+    made of the app's ``SECRET_KEY``; else it is random, and good until the process ends. Where
+    there are several worker processes the page stays closed instead. The link that has the token
+    is logged, unless the app has chosen the token itself, when the page is first asked for without
+    it. The token stands behind the ``#`` of the link, which browsers keep to themselves; the page
+    asks for a cookie with it. Scripts send ``Authorization: Bearer TOKEN``.
 
     Args:
         app: The app to mount it on at once; otherwise call :meth:`init_app`.
@@ -80,6 +110,10 @@ class LivePage:
             may see the streams. It may raise, for example with ``flask.abort(401)``.
         shows: Called with a client, returns whether its stream is shown; asked once per stream.
         stats: Called with a stream id, returns what else ``/stats`` tells of that stream.
+
+    Raises:
+        ConfigurationError: the token that was set is too short, or has other characters than links
+            and headers may have.
     """
 
     def __init__(
@@ -94,11 +128,18 @@ class LivePage:
         self._authorize = authorize
         self._stats = stats
         self._viewers = 0
+        self._random_token = secrets.token_hex(16)
+        self._told: set[str] = set()
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Mount the page on ``app`` and begin to listen. Starts no greenlet and no thread."""
+        """Mount the page on ``app`` and begin to listen. Starts no greenlet and no thread.
+
+        Raises:
+            ConfigurationError: as the class.
+        """
+        app.config["RTMS_LIVE_TOKEN"] = live_token(app.config.get("RTMS_LIVE_TOKEN"))
         app.config.setdefault("RTMS_LIVE_PATH", "/rtms/live")
         app.config.setdefault("RTMS_LIVE_PUBLIC", False)
         app.config.setdefault("RTMS_LIVE_ORIGINS", ())
@@ -110,7 +151,7 @@ class LivePage:
         blueprint = Blueprint(
             "rtms_live", __name__, template_folder="templates", static_folder="static"
         )
-        blueprint.before_request(self._guard)
+        blueprint.before_request(self._guard_routes)
         blueprint.after_request(_add_headers)
         blueprint.add_url_rule("/", "page", self._page)
         blueprint.add_url_rule("/stats", "stats", self._numbers)
@@ -120,19 +161,35 @@ class LivePage:
 
     # -- who may look ------------------------------------------------------------------------------
 
-    def _guard(self) -> Response | None:
-        """Refuse the request, or return ``None`` to let it pass."""
+    def guard(self) -> Response | None:
+        """Refuse the current request, or return ``None`` where its sender may see the live page.
+
+        For pages of the app that are as private: call it in their ``before_request``. A browser
+        without the token gets a page that asks for it.
+        """
         refusal = self._refusal()
         if refusal is None:
             return None
-        websocket = request.environ.get("wsgi.websocket")
-        if websocket is not None:
+        if refusal == _LOCKED and "text/html" in request.headers.get("Accept", ""):
+            asking = Response(render_template("rtms_live_token.html"), 403)
+            return _add_headers(asking)
+        return _add_headers(_plain(refusal, 403))
+
+    def _guard_routes(self) -> Response | None:
+        if request.endpoint == "rtms_live.static":
+            return None  # the same for everybody who has installed this package
+        answer = self.guard()
+        if answer is not None and request.environ.get("wsgi.websocket") is not None:
             # The upgrade was answered before the app was asked: all that is left is to close.
-            BrowserSocket(websocket).close(1008, refusal.partition("\n")[0])
-        return _plain(refusal, 403)
+            browser = take_over(request.environ)
+            assert browser is not None
+            browser.close(1008, answer.get_data(as_text=True).partition("\n")[0])
+            browser.end()
+        return answer
 
     def _refusal(self) -> str | None:
-        is_upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
+        """Return why the request is refused, ``None`` where it is not."""
+        is_upgrade = "websocket" in request.headers.get("Upgrade", "").lower()
         trusted = tuple(_listed(current_app.config["RTMS_LIVE_ORIGINS"]))
         if foreign_origin(request.environ, required=is_upgrade, trusted=trusted):
             return _FOREIGN
@@ -140,7 +197,34 @@ class LivePage:
             return None
         if self._authorize is not None:
             return None if self._authorize() else _REFUSED
-        return None if is_local(request.environ) else _REFUSED
+        token = self._token()
+        if token is None:
+            self._tell_once("the live page stays closed: set RTMS_LIVE_TOKEN or SECRET_KEY")
+            return _SEVERAL
+        if is_same(request.cookies.get(_cookie_name(), ""), token):
+            return None
+        if is_same(bearer(request.environ), token):
+            after_this_request(lambda response: _keep(response, token))
+            return None
+        if current_app.config["RTMS_LIVE_TOKEN"] is None:
+            # Without a host: whoever asks first could have chosen it.
+            path = current_app.config["RTMS_LIVE_PATH"]
+            self._tell_once(f"the live page opens with this link of the app: {path}/#token={token}")
+        return _LOCKED
+
+    def _token(self) -> str | None:
+        """Return the token that the app has in all its processes; ``None`` where it has none."""
+        chosen: str | None = current_app.config["RTMS_LIVE_TOKEN"]
+        if chosen is not None:
+            return chosen
+        if current_app.secret_key:
+            return derive_token(current_app.secret_key)
+        return None if request.environ.get("wsgi.multiprocess") else self._random_token
+
+    def _tell_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            logger.warning("%s", text)
 
     # -- routes ------------------------------------------------------------------------------------
 
@@ -155,24 +239,49 @@ class LivePage:
         return {"version": __version__, "viewers": self._viewers, "streams": streams}
 
     def _socket(self) -> Response:
-        websocket = request.environ.get("wsgi.websocket")
-        if websocket is None:
+        try:
+            browser = take_over(request.environ)
+        except BadUpgrade as problem:
+            answer = _plain(f"{problem}\n", 400)
+            answer.headers["Sec-WebSocket-Version"] = VERSION
+            return answer
+        if browser is None:
             return _plain(_NO_WEBSOCKET, 501)
         # The viewer runs while the server iterates over the answer, when the request's context is
         # gone and with it what the app holds in it, such as a connection of its database's pool.
-        return Response(self._serve(BrowserSocket(websocket)), mimetype="text/plain")
+        return Response(self._serve(browser), mimetype="text/plain")
 
     def _serve(self, browser: BrowserSocket) -> Iterator[bytes]:
         """Serve a viewer until it leaves, and yield nothing."""
-        if self._viewers >= MAX_VIEWERS:
-            browser.close(1013, "too many viewers")
-            return
-        self._viewers += 1
         try:
-            Viewer(self.feed, browser).run()
+            browser.open()
+            if self._viewers >= MAX_VIEWERS:
+                browser.close(1013, "too many viewers")
+                return
+            self._viewers += 1
+            try:
+                Viewer(self.feed, browser).run()
+            finally:
+                self._viewers -= 1
+        except BrowserGone as gone:
+            logger.debug("viewer left before the first message: %s", gone)
         finally:
-            self._viewers -= 1
+            browser.end()
         yield from ()
+
+
+def _cookie_name() -> str:
+    # Browsers send a host's cookies to all its ports, so that two apps would take each other's.
+    port = str(request.environ.get("SERVER_PORT", ""))
+    return f"rtms_live_{port if port.isdecimal() else ''}"  # on a Unix socket the viewer chooses it
+
+
+def _keep(response: Response, token: str) -> Response:
+    """Let the browser send the token by itself from now on, until it is closed."""
+    response.set_cookie(
+        _cookie_name(), token, secure=request.is_secure, httponly=True, samesite="Strict"
+    )
+    return response
 
 
 def _plain(text: str, status: int) -> Response:

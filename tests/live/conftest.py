@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import pathlib
+import re
+import signal
+import socket
+import socketserver
 import subprocess
 import sys
+import tempfile
+import threading
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from .stage import TOKEN
+
 HERE = pathlib.Path(__file__).parent
+PERMITTED = {"Authorization": f"Bearer {TOKEN}"}
 
 
 class Theatre:
     """Tells a stage in another process what to play."""
 
+    log = ""
+
     def __init__(self, port: int) -> None:
+        self.port = port
         self.address = f"127.0.0.1:{port}"
         self.url = f"http://{self.address}/rtms/live/"
+        self.link = f"{self.url}#token={TOKEN}"
 
     def act(self, *acts: dict[str, Any]) -> None:
         request = urllib.request.Request(
@@ -35,8 +49,15 @@ class Theatre:
         with urllib.request.urlopen(f"http://{self.address}/contexts", timeout=10) as answer:
             return int(answer.read())
 
+    def requests(self) -> list[str]:
+        """Return the address and the Referer of each of the latest requests."""
+        with urllib.request.urlopen(f"http://{self.address}/requests", timeout=10) as answer:
+            requests: list[str] = json.load(answer)
+        return requests
+
     def stats(self) -> dict[str, Any]:
-        with urllib.request.urlopen(f"{self.url}stats", timeout=10) as answer:
+        request = urllib.request.Request(f"{self.url}stats", headers=PERMITTED)
+        with urllib.request.urlopen(request, timeout=10) as answer:
             stats: dict[str, Any] = json.load(answer)
         return stats
 
@@ -66,29 +87,93 @@ class Script:
     def speak(self, user: int, name: str) -> dict[str, Any]:
         return self.signal("active_speaker_event", timestamp=1, user_id=user, user_name=name)
 
-    def media(self, kind: str, data: str | bytes, **metadata: Any) -> dict[str, Any]:
+    def media(
+        self, kind: str, data: str | bytes, at: int = 1_700_000_000_000, **metadata: Any
+    ) -> dict[str, Any]:
         packed = (
             {"text": data} if isinstance(data, str) else {"b64": base64.b64encode(data).decode()}
         )
-        return self.signal(f"{kind}_data", data=packed, metadata=metadata)
+        return self.signal(f"{kind}_data", data=packed, timestamp=at, metadata=metadata)
+
+
+@contextlib.contextmanager
+def open_theatre(
+    worker: str = "gevent", port: int = 0, app: str = "stage:create_app()", workers: int = 1
+) -> Iterator[Theatre]:
+    """Serve a stage with gunicorn; what it logs is in ``theatre.log`` afterwards."""
+    with socket.create_server(("127.0.0.1", port)) as listener, tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "gunicorn", "--log-level", "warning"),
+                *("--config", str(HERE / "stage_server.py")),
+                *("--chdir", str(HERE), "--bind", f"fd://{listener.fileno()}"),
+                *("-k", worker, "--workers", str(workers), app),
+            ],
+            pass_fds=[listener.fileno()],
+            stderr=log,
+        )
+        theatre = Theatre(listener.getsockname()[1])
+        listener.close()
+        try:
+            yield theatre
+        finally:
+            process.send_signal(signal.SIGINT)  # a quick end, whoever looks
+            process.wait(10)
+            log.seek(0)
+            theatre.log = log.read().decode()
 
 
 @pytest.fixture(scope="session")
 def theatre() -> Iterator[Theatre]:
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "stage.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stdin is not None
+    with open_theatre() as theatre:
+        yield theatre
+    assert theatre.log == ""
+
+
+class Nginx(socketserver.ThreadingTCPServer):
+    """Does to requests what nginx does that was told of WebSockets, and of nothing else.
+
+    The server behind it is told its own name as Host, and nothing of the client.
+    """
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, upstream: int) -> None:
+        self.upstream = upstream
+        super().__init__(("127.0.0.1", 0), Passage)
+
+
+class Passage(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        assert isinstance(self.server, Nginx)
+        head = b"".join(iter(self.rfile.readline, b"\r\n"))
+        head = re.sub(rb"(?im)^Host:.*$", b"Host: 127.0.0.1:%d\r" % self.server.upstream, head)
+        with socket.create_connection(("127.0.0.1", self.server.upstream)) as behind:
+            behind.sendall(head + b"\r\n")
+            back = threading.Thread(target=self.carry, args=(behind, self.connection))
+            back.start()
+            self.carry(self.connection, behind)
+            back.join()
+
+    @staticmethod
+    def carry(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def nginx(theatre: Theatre) -> Iterator[int]:
+    with Nginx(theatre.port) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
         try:
-            yield Theatre(int(process.stdout.readline()))
+            yield server.server_address[1]
         finally:
-            process.stdin.close()
-            process.wait(10)
+            server.shutdown()
+            thread.join()
 
 
 @pytest.fixture

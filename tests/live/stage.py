@@ -1,27 +1,25 @@
 """A stage for the live page: a real server whose streams do what a test tells them.
 
-Run as a program, it serves on 127.0.0.1 (on a free port, or the one given), prints the port, and
-runs until its standard input ends. ``POST /act`` takes a JSON list of acts; each names a signal, a
-stream and the arguments, and is sent as that stream's client would send it.
+gunicorn serves it. ``POST /act`` takes a JSON list of acts; each names a signal, a stream and the
+arguments, and is sent as that stream's client would send it.
 """
 
 from __future__ import annotations
 
 import base64
+import collections
 import json
-import sys
 from typing import Any
 
-import gevent
 from flask import Flask, request
-from gevent.pywsgi import WSGIServer
-from geventwebsocket.handler import WebSocketHandler
 
 from rtms_gevent import signals
 from rtms_gevent.enums import Codec, Product
-from rtms_gevent.live import LivePage
+from rtms_gevent.live import LivePage, feed
 from rtms_gevent.protocol.packets import ChatDetails, Metadata
 from rtms_gevent.reasons import LeaveReason
+
+TOKEN = "a-token-for-the-stage"
 
 
 class Actor:
@@ -53,7 +51,6 @@ def play(acts: list[dict[str, Any]]) -> None:
             if isinstance(arguments["data"], str):
                 arguments["data"] = arguments["data"].encode()
             arguments["size"] = len(arguments["data"])
-            arguments.setdefault("timestamp", 1_700_000_000_000)
         if act["signal"] == "left":
             arguments["reason"] = LeaveReason.stopped(arguments["reason"])
         if "product" in arguments:
@@ -63,6 +60,7 @@ def play(acts: list[dict[str, Any]]) -> None:
 
 def create_app(**config: Any) -> Flask:
     app = Flask(__name__)
+    app.config.from_mapping(RTMS_LIVE_TOKEN=TOKEN)
     app.config.update(config)
     LivePage(app)
 
@@ -70,6 +68,13 @@ def create_app(**config: Any) -> Flask:
     def act() -> tuple[str, int]:
         play(json.loads(request.get_data()))
         return "", 204
+
+    requests: collections.deque[str] = collections.deque(maxlen=1000)
+    app.before_request(lambda: requests.append(f"{request.url} {request.referrer}"))
+
+    @app.get("/requests")
+    def list_requests() -> list[str]:
+        return list(requests)
 
     contexts: list[object] = []
     app.before_request(lambda: contexts.append(None))
@@ -82,20 +87,7 @@ def create_app(**config: Any) -> Flask:
     return app
 
 
-def main() -> None:
-    server = WSGIServer(
-        ("127.0.0.1", int(sys.argv[1]) if sys.argv[1:] else 0),
-        create_app(),
-        handler_class=WebSocketHandler,
-        log=None,
-        error_log=sys.stderr,
-    )
-    server.start()
-    sys.stdout.write(f"{server.server_port}\n")
-    sys.stdout.flush()
-    gevent.get_hub().threadpool.apply(sys.stdin.read)
-    server.stop(timeout=0)
-
-
-if __name__ == "__main__":
-    main()
+def create_careless_app() -> Flask:
+    """Return an app that sends viewers all times, also those that no clock of a browser shows."""
+    feed._moment = lambda at: at
+    return create_app()

@@ -1,4 +1,4 @@
-"""Who may look: every way in that is not from this machine must be seen."""
+"""Who may look: tokens, and pages of other sites."""
 
 from __future__ import annotations
 
@@ -6,64 +6,76 @@ from typing import Any
 
 import pytest
 
-from rtms_gevent.live.access import foreign_origin, is_local
-
-LOCAL = {
-    "REMOTE_ADDR": "127.0.0.1",
-    "HTTP_HOST": "localhost:8000",
-    "SERVER_PROTOCOL": "HTTP/1.1",
-}
+from rtms_gevent.config import live_token
+from rtms_gevent.errors import ConfigurationError
+from rtms_gevent.live.access import bearer, derive_token, foreign_origin, is_same
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("given", "environ", "token"),
     [
-        {},
-        {"HTTP_HOST": "127.0.0.1"},
-        {"HTTP_HOST": "127.8.9.10:80"},
-        {"REMOTE_ADDR": "::1", "HTTP_HOST": "[::1]:8000"},
-        {"REMOTE_ADDR": "::ffff:127.0.0.1"},
-        {"HTTP_HOST": "LOCALHOST:8000"},
+        ("A-z0.9_~+/=-chosen", {}, "A-z0.9_~+/=-chosen"),
+        ("chosen-by-the-app", {"ZM_RTMS_LIVE_TOKEN": "of-the-environment"}, "chosen-by-the-app"),
+        (None, {"ZM_RTMS_LIVE_TOKEN": "of-the-environment"}, "of-the-environment"),
+        (None, {"ZM_RTMS_LIVE_TOKEN": ""}, None),
+        (None, {}, None),
     ],
 )
-def test_this_machine_is_local(changes: dict[str, str]) -> None:
-    assert is_local(LOCAL | changes)
+def test_the_app_may_choose_the_token(
+    given: object, environ: dict[str, str], token: str | None
+) -> None:
+    assert live_token(given, environ) == token
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("given", "environ"),
     [
-        {"REMOTE_ADDR": "10.0.0.7"},
-        {"REMOTE_ADDR": "::ffff:10.0.0.7"},
-        {"REMOTE_ADDR": "fe80::1%eth0"},
-        {"REMOTE_ADDR": ""},  # a Unix socket, which a proxy stands before
-        {"REMOTE_ADDR": "localhost.evil.example"},
-        {"HTTP_HOST": ""},
-        {"HTTP_HOST": "shop.example"},
-        {"HTTP_HOST": "localhost.evil.example"},  # DNS rebinding
-        {"HTTP_HOST": "evil.example:8000"},
-        {"HTTP_HOST": "127.0.0.1.evil.example"},
-        {"HTTP_HOST": "localhost@evil.example"},
-        {"HTTP_HOST": "localhost:port"},
-        {"HTTP_HOST": "localhost/@evil.example"},
-        {"HTTP_HOST": "[::1"},
-        {"SERVER_PROTOCOL": "HTTP/1.0"},
-        {"HTTP_X_FORWARDED_FOR": "127.0.0.1"},
-        {"HTTP_X_FORWARDED_FOR": ""},
-        {"HTTP_X_FORWARDED_HOST": "localhost"},
-        {"HTTP_X_FORWARDED_PROTO": "https"},
-        {"HTTP_X_REAL_IP": "127.0.0.1"},
-        {"HTTP_FORWARDED": "for=127.0.0.1"},
-        {"HTTP_VIA": "1.1 proxy"},
-        {"HTTP_CF_CONNECTING_IP": "127.0.0.1"},
+        ("", {}),
+        ("x" * 15, {}),
+        ("x" * 201, {}),
+        ("with spaces between", {}),
+        ("line-break-behind-it\n", {}),
+        (b"no-text-but-bytes", {}),
+        (10**20, {}),
+        (None, {"ZM_RTMS_LIVE_TOKEN": "short"}),
     ],
 )
-def test_anything_else_is_not(changes: dict[str, str]) -> None:
-    assert not is_local(LOCAL | changes)
+def test_a_token_that_is_easily_guessed_or_no_text_is_refused(
+    given: object, environ: dict[str, str]
+) -> None:
+    with pytest.raises(ConfigurationError, match="RTMS_LIVE_TOKEN") as caught:
+        live_token(given, environ)
+    assert str(given) not in str(caught.value) or not given
 
 
-def test_an_environment_without_anything_is_not_local() -> None:
-    assert not is_local({})
+def test_a_derived_token_is_the_same_in_all_processes_and_tells_no_secret() -> None:
+    token = derive_token("the app's key")
+    assert token == derive_token(b"the app's key")
+    assert token != derive_token("another key")
+    assert "key" not in token
+    assert len(token) == 64
+
+
+@pytest.mark.parametrize(
+    ("header", "token"),
+    [
+        ("Bearer abc", "abc"),
+        ("bearer  abc ", "abc"),
+        ("Basic YTpi", ""),
+        ("Bearer", ""),
+        ("Bearer ", ""),
+        ("abc", ""),
+        ("", ""),
+        ("Bearer \xe9\udcff", "\xe9\udcff"),
+    ],
+)
+def test_a_bearer_token_is_read(header: str, token: str) -> None:
+    assert bearer({"HTTP_AUTHORIZATION": header}) == token
+    assert is_same(token, "abc") is (token == "abc")
+
+
+def test_no_header_is_no_token() -> None:
+    assert bearer({}) == ""
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,15 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from .conftest import HERE, Script, Theatre
+from .conftest import Script, Theatre, open_theatre
+from .stage import TOKEN
+from .test_demo import running
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
@@ -74,6 +77,13 @@ class Page:
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         self.driver.get(url)
         self.wait(lambda: self.text("#connection-text") == "Connected")
+        self.refusals()
+
+    def refusals(self) -> list[str]:
+        """Take what the browser logged of answers with 403; there must be nothing else."""
+        told = [entry["message"] for entry in self.driver.get_log("browser")]
+        assert [message for message in told if "403 (FORBIDDEN)" not in message] == []
+        return told
 
     def _button(self, uuid: str) -> str:
         return (
@@ -117,8 +127,155 @@ def page(driver: Any) -> Iterator[Page]:
     assert [entry["message"] for entry in driver.get_log("browser")] == []
 
 
+@pytest.fixture
+def stranger(page: Page) -> Page:
+    """A browser that has no cookie."""
+    page.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    return page
+
+
+def test_the_link_opens_the_page_and_leaves_the_address_bar(
+    stranger: Page, theatre: Theatre
+) -> None:
+    stranger.open(theatre.link)
+    assert stranger.run("location.href") == theatre.url
+    (cookie,) = stranger.driver.get_cookies()
+    assert (cookie["name"], cookie["value"]) == (f"rtms_live_{theatre.port}", TOKEN)
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["secure"]) == (True, "Strict", False)
+    assert TOKEN not in stranger.run("document.documentElement.outerHTML")
+    assert [one for one in theatre.requests() if TOKEN in one] == []
+    stranger.driver.get("about:blank")
+    stranger.driver.get(theatre.link)
+    stranger.wait(lambda: stranger.run("location.href") == theatre.url)
+    stranger.wait(lambda: stranger.text("#connection-text") == "Connected")
+    assert stranger.refusals() == []  # the cookie was enough
+
+
+def test_a_link_on_another_site_opens_the_page(stranger: Page, theatre: Theatre) -> None:
+    """Browsers send no cookie that is SameSite=Strict where another site has led them."""
+    link = f"<a href='{theatre.link}'>the meeting</a>"
+    stranger.driver.get(f"data:text/html,{urllib.parse.quote(link)}")
+    stranger.driver.find_element("tag name", "a").click()
+    stranger.wait(lambda: stranger.text("#connection-text") == "Connected")
+    assert stranger.run("location.href") == theatre.url
+    assert stranger.refusals()
+
+
+def test_a_link_to_the_page_that_is_open_already_counts(stranger: Page, theatre: Theatre) -> None:
+    stranger.driver.get(theatre.url)
+    assert stranger.text("h1") == "This page is closed"
+    stranger.driver.get(theatre.link)  # the same page to the browser: it loads nothing
+    stranger.wait(lambda: stranger.text("#connection-text") == "Connected")
+    assert stranger.run("location.href") == theatre.url
+    assert stranger.refusals()
+
+
+def test_the_link_of_the_demo_opens_its_page(stranger: Page, tmp_path: pathlib.Path) -> None:
+    with running(tmp_path) as (process, link):
+        stranger.open(link.url)
+        stranger.wait(lambda: stranger.text("#state") == "Live")
+        assert stranger.run("location.href") == link.url.partition("#")[0]
+        stranger.driver.get("about:blank")
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def test_without_the_link_the_page_asks_for_the_token(stranger: Page, theatre: Theatre) -> None:
+    stranger.driver.get(theatre.url)
+    assert stranger.text("h1") == "This page is closed"
+    assert stranger.texts(".participant") == []
+
+    def enter(token: str) -> None:
+        stranger.driver.execute_script(
+            "document.querySelector('input').value = arguments[0];"
+            "document.querySelector('button').click()",
+            token,
+        )
+
+    enter("another-token")
+    stranger.wait(lambda: stranger.text("#notice") == "That is not the token.")
+    assert stranger.driver.get_cookies() == []
+    enter(TOKEN)
+    stranger.wait(lambda: stranger.text("#connection-text") == "Connected")
+    assert stranger.run("location.href") == theatre.url
+    assert stranger.refusals()
+
+
+def test_a_link_with_another_token_opens_nothing(stranger: Page, theatre: Theatre) -> None:
+    stranger.driver.get(f"{theatre.url}#token=of-another-server")
+    stranger.wait(lambda: stranger.text("#notice") == "That is not the token.")
+    assert stranger.run("location.href") == theatre.url
+    assert stranger.refusals()
+
+
+def test_a_page_whose_token_has_changed_says_so(stranger: Page) -> None:
+    with open_theatre() as theatre:
+        stranger.open(theatre.link)
+    app = "stage:create_app(RTMS_LIVE_TOKEN='the-token-of-another-run')"
+    with open_theatre(port=theatre.port, app=app):
+        stranger.wait(lambda: "the log of the server" in stranger.text("#notice"))
+        stranger.driver.get("about:blank")
+    stranger.driver.get_log("browser")  # connections that failed
+
+
+def test_behind_a_proxy_that_changes_the_host_the_page_says_what_to_do(
+    stranger: Page, theatre: Theatre, nginx: int
+) -> None:
+    stranger.driver.get(f"http://127.0.0.1:{nginx}/rtms/live/#token={TOKEN}")
+    stranger.wait(lambda: "the headers Upgrade and Host" in stranger.text("#notice"))
+    stranger.driver.get("about:blank")
+    stranger.driver.get_log("browser")
+
+
+NUMBERS = (10**17, -(10**17), 10**20, 10**400, 2**53, 8_640_000_000_000_001, -1, 0)
+
+
+@pytest.mark.parametrize("app", ["stage:create_app()", "stage:create_careless_app()"])
+def test_the_page_survives_any_number(page: Page, app: str) -> None:
+    """Also one that is no time: the server leaves it out, and so does the page."""
+    page.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    script = Script("numbers")
+    with open_theatre(app=app) as theatre:
+        page.open(theatre.link)
+        theatre.act(*script.begin("uuid-numbers"))
+        page.choose(script, "uuid-numbers")
+        for place, number in enumerate(NUMBERS, 1):
+            theatre.act(
+                script.arrive(number, "Ada"),
+                script.speak(number, "Ada"),
+                script.media("audio", LOUD, userId=number, userName="Ada"),
+                script.media("transcript", str(place), userId=number, startTs=number or 1),
+                script.media("chat", str(place), at=number, userId=number),
+                script.media("video", RED, userId=number, userName="Ada"),
+            )
+        theatre.act(
+            script.media("transcript", "even", userId=1, userName="Bob", startTs=1_700_000_000_000),
+            script.media("chat", "even", userId=1, userName="Bob"),
+        )
+        expected = [*map(str, range(1, len(NUMBERS) + 1)), "even"]
+        page.wait(lambda: page.texts("#transcript .text") == expected)
+        page.wait(lambda: page.texts("#chat .text") == expected)
+        page.wait(lambda: page.text("#video .number") == f"frame {len(NUMBERS)}")
+        assert "NaN" not in page.text("#meeting")
+        last = "document.querySelector('#transcript li:last-child time').dateTime"
+        assert page.run(last) == "2023-11-14T22:13:20.000Z"
+        page.driver.get("about:blank")
+
+
+def test_more_participants_than_the_page_keeps_are_counted(
+    page: Page, theatre: Theatre, script: Script
+) -> None:
+    page.open(theatre.link)
+    theatre.act(*script.begin("uuid-crowd"))
+    page.choose(script, "uuid-crowd")
+    for hundred in range(6):
+        theatre.act(*(script.arrive(hundred * 100 + number, "x") for number in range(100)))
+    page.wait(lambda: page.text("#people-count") == "500, 100 forgotten")
+    assert page.run("document.querySelectorAll('.participant').length") == 500
+
+
 def test_a_meeting_is_shown_as_it_happens(page: Page, theatre: Theatre, script: Script) -> None:
-    page.open(theatre.url)
+    page.open(theatre.link)
     theatre.act(*script.begin("uuid-happens"), script.arrive(1, "Ada"), script.arrive(2, "Bob"))
     page.choose(script, "uuid-happens")
     page.wait(lambda: page.texts(".participant .name") == ["Ada", "Bob"])
@@ -146,7 +303,7 @@ def test_a_meeting_is_shown_as_it_happens(page: Page, theatre: Theatre, script: 
 
 
 def test_lines_are_revised_where_they_stand(page: Page, theatre: Theatre, script: Script) -> None:
-    page.open(theatre.url)
+    page.open(theatre.link)
     theatre.act(*script.begin("uuid-revised"))
     page.choose(script, "uuid-revised")
     for start, text in ((1, "helo"), (2, "wrong"), (3, "last")):
@@ -176,7 +333,7 @@ def test_the_picture_changes_with_the_video(page: Page, theatre: Theatre, script
             )
         )
 
-    page.open(theatre.url)
+    page.open(theatre.link)
     theatre.act(*script.begin("uuid-picture"), script.media("video", RED, userId=1, userName="Ada"))
     page.choose(script, "uuid-picture")
     page.wait(lambda: page.text("#video .number") == "frame 1")
@@ -192,7 +349,7 @@ def test_the_picture_changes_with_the_video(page: Page, theatre: Theatre, script
 
 
 def test_h264_is_counted_and_explained(page: Page, theatre: Theatre, script: Script) -> None:
-    page.open(theatre.url)
+    page.open(theatre.link)
     packet = script.media("video", b"\x00\x00\x00\x01\x67", userId=1)
     theatre.act(*script.begin("uuid-h264"), packet, packet)
     page.choose(script, "uuid-h264")
@@ -206,7 +363,7 @@ def test_a_meter_rises_with_the_voice_and_falls(
     def level() -> int:
         return int(page.run("document.querySelector('.meter')?.ariaValueNow") or 0)
 
-    page.open(theatre.url)
+    page.open(theatre.link)
     theatre.act(*script.begin("uuid-meter"), script.arrive(1, "Ada"))
     page.choose(script, "uuid-meter")
 
@@ -221,7 +378,7 @@ def test_a_meter_rises_with_the_voice_and_falls(
 def test_what_people_typed_stays_text(page: Page, theatre: Theatre, script: Script) -> None:
     evil = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
     name = "<b>Zoë</b> & co"
-    page.open(theatre.url)
+    page.open(theatre.link)
     theatre.act(
         *script.begin("uuid-typed"),
         script.arrive(1, name),
@@ -243,7 +400,7 @@ def test_what_people_typed_stays_text(page: Page, theatre: Theatre, script: Scri
 def test_a_phone_shows_all_without_scrolling_sideways(
     page: Page, theatre: Theatre, script: Script
 ) -> None:
-    page.open(theatre.url, 360, 740, mobile=True)
+    page.open(theatre.link, 360, 740, mobile=True)
     long = "Longwordwithoutanyspace" * 20
     theatre.act(
         *script.begin("uuid-phone"),
@@ -268,7 +425,7 @@ def test_who_scrolled_back_is_left_there(page: Page, theatre: Theatre, script: S
             page.run(f"{scroll}.scrollHeight - {scroll}.scrollTop - {scroll}.clientHeight < 40")
         )
 
-    page.open(theatre.url)
+    page.open(theatre.link)
     theatre.act(*script.begin("uuid-scroll"))
     page.choose(script, "uuid-scroll")
     for number in range(60):
@@ -286,30 +443,18 @@ def test_who_scrolled_back_is_left_there(page: Page, theatre: Theatre, script: S
 
 
 def test_the_page_comes_back_after_the_server_did(driver: Any) -> None:
-    def start(port: str) -> Any:
-        return subprocess.Popen(
-            [sys.executable, str(HERE / "stage.py"), port],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
     page = Page(driver)
     script = Script("back")
-    with start("0") as first:
-        theatre = Theatre(int(first.stdout.readline()))
-        page.open(theatre.url)
+    with open_theatre() as theatre:
+        page.open(theatre.link)
         theatre.act(*script.begin("uuid-before"))
         page.wait(lambda: page.text("#uuid") == "uuid-before")
-        first.stdin.close()
     page.wait(lambda: page.text("#connection-text").startswith("Reconnecting"))
-    with start(theatre.address.partition(":")[2]) as second:
-        second.stdout.readline()
+    with open_theatre(port=theatre.port) as theatre:
         theatre.act(*script.begin("uuid-after"))
         page.wait(lambda: page.text("#uuid") == "uuid-after")
         assert page.text("#connection-text") == "Connected"
-        second.stdin.close()
-    driver.get("about:blank")
+        driver.get("about:blank")
 
 
 def test_a_server_without_websocket_is_named(driver: Any, tmp_path: pathlib.Path) -> None:
@@ -321,6 +466,7 @@ def test_a_server_without_websocket_is_named(driver: Any, tmp_path: pathlib.Path
         "import gevent\n"
         "from rtms_gevent.live import LivePage\n"
         "app = Flask(__name__)\n"
+        "app.config['RTMS_LIVE_PUBLIC'] = True\n"
         "LivePage(app)\n"
         "server = WSGIServer(('127.0.0.1', 0), app, log=None)\n"
         "server.start()\n"
@@ -332,6 +478,6 @@ def test_a_server_without_websocket_is_named(driver: Any, tmp_path: pathlib.Path
     ) as process:
         page = Page(driver)
         driver.get(f"http://127.0.0.1:{int(process.stdout.readline())}/rtms/live/")
-        page.wait(lambda: "GeventWebSocketWorker" in page.text("#notice"))
+        page.wait(lambda: "gunicorn -k gevent" in page.text("#notice"))
         driver.get("about:blank")
         process.stdin.close()

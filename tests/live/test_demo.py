@@ -6,11 +6,13 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +24,7 @@ from rtms_gevent.protocol.packets import Metadata
 
 PROGRAM = [sys.executable, "-m", "rtms_gevent.cli", "demo"]
 WAIT = 30
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -39,29 +42,53 @@ def demo(
     )
 
 
+def take_signals() -> None:
+    """Let the process that begins here hear all signals: nohup, or a shell's &, ignores some."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+
+
+class Link:
+    """What a demo prints, to open its page with."""
+
+    def __init__(self, line: str) -> None:
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/rtms/live/#token=(\w+)", line)
+        assert found, line
+        self.url = found[0]
+        self.port = int(found[1])
+        self.token = found[2]
+
+    def get(self, path: str) -> bytes:
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/rtms/live/{path}",
+            headers={"Authorization": f"Bearer {self.token}"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return bytes(answer.read())
+
+
 @contextlib.contextmanager
-def running(cwd: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Start a demo, and yield it and its port as soon as it says that it is live."""
+def running(cwd: pathlib.Path) -> Iterator[tuple[subprocess.Popen[str], Link]]:
+    """Start a demo, and yield it and its link as soon as it says that it is live."""
     with subprocess.Popen(
         [*PROGRAM, "--port", "0"],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=take_signals,
     ) as process:
         try:
             assert process.stdout is not None
-            line = process.stdout.readline()
-            yield process, int(line.split("127.0.0.1:")[1].split("/")[0])
+            yield process, Link(process.stdout.readline())
         finally:
             process.kill()
 
 
-def wait_until_live(port: int) -> None:
+def wait_until_live(link: Link) -> None:
     deadline = time.monotonic() + WAIT
     while time.monotonic() < deadline:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/rtms/live/stats") as answer:
-            streams = json.load(answer)["streams"]
+        streams = json.loads(link.get("stats"))["streams"]
         if [one["state"] for one in streams] == ["live"]:
             return
         time.sleep(0.02)
@@ -113,21 +140,35 @@ def test_what_is_lost_is_told(tmp_path: pathlib.Path) -> None:
     assert report["sent"]["audio"] - report["delivered"]["audio"] == 2
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_only_the_link_that_is_printed_opens_the_page(tmp_path: pathlib.Path) -> None:
+    with running(tmp_path) as (process, link):
+        assert b"<main" in link.get("")
+        link.token += "x"
+        for path in ("", "stats"):
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                link.get(path)
+            assert caught.value.code == 403
+            caught.value.close()
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=WAIT)
+    assert "token" not in out + errors
+
+
+@pytest.mark.parametrize("number", ENDING)
 def test_it_ends_cleanly_when_it_is_told_to(tmp_path: pathlib.Path, number: int) -> None:
-    with running(tmp_path) as (process, port):
-        wait_until_live(port)
+    with running(tmp_path) as (process, link):
+        wait_until_live(link)
         process.send_signal(number)
         _, errors = process.communicate(timeout=WAIT)
         assert (process.returncode, errors) == (0, "")
-        wait_until_nobody_listens(port)
+        wait_until_nobody_listens(link.port)
 
 
 def test_the_server_does_not_outlive_a_demo_that_was_killed(tmp_path: pathlib.Path) -> None:
-    with running(tmp_path) as (process, port):
+    with running(tmp_path) as (process, link):
         process.kill()
         process.wait(WAIT)
-        wait_until_nobody_listens(port)
+        wait_until_nobody_listens(link.port)
 
 
 def test_a_port_in_use_is_told(tmp_path: pathlib.Path) -> None:

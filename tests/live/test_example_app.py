@@ -17,20 +17,27 @@ import pytest
 
 from rtms_gevent.simulator import Simulator
 
+from .conftest import PERMITTED
+from .stage import TOKEN
+
+#: How a request looks that came through nginx from elsewhere.
+NGINX = {"Host": "127.0.0.1:8000", "Accept": "text/html"}
 EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "flask_app"
 SECRETS = {
     "ZM_RTMS_CLIENT": "simulated-client",
     "ZM_RTMS_SECRET": "secret",
     "ZM_RTMS_WEBHOOK_SECRET": "token",
     "ZM_RTMS_ALLOWED_HOSTS": "127.0.0.1,localhost",
+    "ZM_RTMS_LIVE_TOKEN": TOKEN,
 }
 
 
-def fetch(url: str) -> str:
+def fetch(url: str, headers: dict[str, str] = PERMITTED) -> str:
     """Get a page in a thread, since the simulator lives on this hub."""
 
     def get() -> str:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        request = urllib.request.Request(url, headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
             return str(answer.read().decode())
 
     return str(gevent.get_hub().threadpool.apply(get))
@@ -81,6 +88,12 @@ def test_the_minutes_of_a_meeting_are_kept(served: str) -> None:
         home = wait_for(f"{served}/", "1 line by")
         minutes = fetch(f"{served}/meetings/{meeting.stream_id}")
         wait_for(f"{served}/rtms/live/stats", '"state":"ended"')
+        for path in ("/", f"/meetings/{meeting.stream_id}", "/rtms/live/", "/rtms/live/stats"):
+            for headers in ({}, {"Authorization": "Bearer another-token"}, NGINX):
+                with pytest.raises(urllib.error.HTTPError) as caught:
+                    fetch(f"{served}{path}", headers)
+                assert caught.value.code == 403
+                assert meeting.stream_id not in caught.value.read().decode()
         (stats,) = json.loads(fetch(f"{served}/rtms/live/stats"))["streams"]
     assert meeting.stream_id in home
     assert "<strong>" in minutes

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import json
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import websocket
 
-from .conftest import Script, Theatre
+from .conftest import PERMITTED, Script, Theatre, open_theatre
 
+#: A masked text of one letter.
+TINY = b"\x81\x81\0\0\0\0x"
 JPG = b"\xff\xd8\xff\xe0picture"
 LOUD = b"\xff\x7f" * 320
 
@@ -22,7 +25,9 @@ class Browser:
 
     def __init__(self, theatre: Theatre, **options: Any) -> None:
         self.socket = websocket.create_connection(
-            f"ws://{theatre.address}/rtms/live/socket", timeout=10, **options
+            f"ws://{theatre.address}/rtms/live/socket",
+            timeout=10,
+            **{"header": PERMITTED, **options},
         )
 
     def watch(self, stream: str) -> None:
@@ -55,6 +60,16 @@ class Browser:
             if opcode == websocket.ABNF.OPCODE_CLOSE:
                 (code,) = struct.unpack_from("!H", data)
                 return int(code)
+
+
+@pytest.fixture(
+    scope="module", params=["gevent", "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"]
+)
+def theatre(request: pytest.FixtureRequest) -> Iterator[Theatre]:
+    """A server of each kind whose sockets the page can use."""
+    with open_theatre(request.param) as theatre:
+        yield theatre
+    assert "Traceback" not in theatre.log
 
 
 @contextlib.contextmanager
@@ -133,15 +148,22 @@ def test_only_the_watched_stream_is_told_in_detail(theatre: Theatre, script: Scr
     [
         {"origin": "https://evil.example"},
         {"suppress_origin": True},
-        {"header": {"X-Forwarded-For": "203.0.113.7"}},
         {"host": "evil.example"},
+        {"header": {}},
+        {"header": {"Authorization": "Bearer another-token"}},
+        {"cookie": "rtms_live=another-token", "header": {}},
     ],
 )
-def test_whoever_may_not_look_is_closed_with_a_code(
-    theatre: Theatre, options: dict[str, Any]
+def test_whoever_may_not_look_is_refused(
+    theatre: Theatre, request: pytest.FixtureRequest, options: dict[str, Any]
 ) -> None:
-    with browse(theatre, **options) as browser:
-        assert browser.close_code() == 1008
+    if request.node.callspec.params["theatre"] == "gevent":
+        with pytest.raises(websocket.WebSocketBadStatusException) as caught:
+            Browser(theatre, **options)
+        assert caught.value.status_code == 403
+    else:  # it has upgraded before we are asked
+        with browse(theatre, **options) as browser:
+            assert browser.close_code() == 1008
 
 
 @pytest.mark.parametrize(
@@ -165,6 +187,32 @@ def test_a_frame_without_a_mask_is_refused(theatre: Theatre) -> None:
     with browse(theatre) as browser:
         browser.socket.sock.sendall(b"\x81\x01x")
         assert browser.close_code() == 1002
+
+
+def test_a_viewer_that_sends_too_much_is_closed(theatre: Theatre) -> None:
+    with browse(theatre) as browser:
+        browser.socket.sock.sendall(TINY * 1000)
+        assert browser.close_code() == 1008
+
+
+def test_a_viewer_that_never_stops_sending_harms_nobody(theatre: Theatre, script: Script) -> None:
+    def flood() -> None:
+        with contextlib.suppress(OSError):  # the server has had enough
+            while True:
+                rude.socket.sock.sendall(TINY * 10_000)
+
+    theatre.act(*script.begin())
+    with browse(theatre) as browser, browse(theatre) as rude:
+        browser.watch(script.stream)
+        browser.until(lambda news: news.get("detail", {}).get("full"))
+        flooding = threading.Thread(target=flood)
+        flooding.start()
+        for number in range(10):
+            theatre.act(script.media("chat", str(number)))
+            (line,) = browser.detail("chat", script.stream)
+            assert line["text"] == str(number)
+        assert rude.close_code() == 1008
+        flooding.join()
 
 
 def test_pings_are_answered(theatre: Theatre) -> None:

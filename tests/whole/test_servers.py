@@ -55,11 +55,12 @@ class Server:
             env={**os.environ, **environment},
         )
 
-    def get(self, path):
+    def get(self, path, headers=""):
         """Return status and body of a GET."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
             connection.sendall(
-                f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode()
+                f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                f"{headers}Connection: close\r\n\r\n".encode()
             )
             answer = b""
             while chunk := connection.recv(65536):
@@ -216,6 +217,7 @@ def test_the_example_app():
             ZM_RTMS_SECRET="simulated-secret",
             ZM_RTMS_WEBHOOK_SECRET="hook",
             ZM_RTMS_ALLOWED_HOSTS="127.0.0.1",
+            ZM_RTMS_LIVE_TOKEN="token-of-the-viewers",
         ) as server,
         Simulator(
             "empty",
@@ -229,6 +231,11 @@ def test_the_example_app():
         assert meeting.wait_ready(10)
         meeting.send_transcript("Let's <b>begin</b>", 5, "Ana")
         minutes = f"/meetings/{meeting.stream_id}"
-        wait_until(lambda: b"Let&#39;s &lt;b&gt;begin&lt;/b&gt;" in server.get(minutes)[1], 10)
-        assert server.get("/rtms/live/")[0] == 200
+        token = "Authorization: Bearer token-of-the-viewers\r\n"
+        wait_until(
+            lambda: b"Let&#39;s &lt;b&gt;begin&lt;/b&gt;" in server.get(minutes, token)[1], 10
+        )
+        for path in ("/", minutes, "/rtms/live/"):
+            assert server.get(path, token)[0] == 200
+            assert server.get(path)[0] == 403
         meeting.stop(6)

@@ -23,5 +23,10 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     app.register_blueprint(pages)
 
     rtms.init_app(app)  # receives Zoom's webhooks at /rtms/webhook
-    LivePage(app)  # shows running meetings at /rtms/live, to this machine only
+    LivePage(app)  # shows running meetings at /rtms/live, to those who have its link
+
+    @app.get("/healthz")
+    def health() -> str:
+        return "ok"
+
     return app

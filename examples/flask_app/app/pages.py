@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, current_app, render_template
+from flask import Blueprint, Response, abort, current_app, render_template
 
 pages = Blueprint("pages", __name__)
+
+
+@pages.before_request
+def check_viewer() -> Response | None:
+    """Let those in who may see the live page: the minutes have what was said, too."""
+    return current_app.extensions["rtms_live"].guard()
 
 
 @pages.get("/")
@@ -18,8 +24,3 @@ def meeting(stream_id: str) -> str:
     if found is None:
         abort(404)
     return render_template("meeting.html", meeting=found)
-
-
-@pages.get("/healthz")
-def health() -> str:
-    return "ok"
