@@ -43,6 +43,8 @@ STOP_TIMEOUT = 10.0
 PAUSE = 5.0
 #: Seconds between two questions to the app.
 POLL = 0.1
+#: Seconds between two looks for the process that started us.
+PARENT_POLL = 0.5
 
 
 class DemoFailed(RtmsError):
@@ -68,6 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speed", type=float, default=1.0, help="play so many times as fast (default: 1)"
     )
+    parser.add_argument(
+        "--end-with-parent",
+        action="store_true",
+        help="end when the process that started this one has ended, as tox -e demo wants it",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -87,6 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
     stop = Event()
     try:
         with _ending_signals(stop), contextlib.ExitStack() as stack:
+            if arguments.end_with_parent:
+                stack.enter_context(_watching_parent(stop))
             listener = stack.enter_context(_listen(arguments.port))
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             simulator = Simulator(
@@ -361,3 +370,20 @@ def _ending_signals(stop: Event) -> Iterator[None]:
     finally:
         for handler in handlers:
             handler.cancel()
+
+
+@contextlib.contextmanager
+def _watching_parent(stop: Event) -> Iterator[None]:
+    """Set ``stop`` when the process that started us has ended: somebody else is our parent then."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            gevent.sleep(PARENT_POLL)
+        stop.set()
+
+    watcher = gevent.spawn(watch)
+    try:
+        yield
+    finally:
+        watcher.kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import json
 import os
@@ -169,6 +170,33 @@ def test_the_server_does_not_outlive_a_demo_that_was_killed(tmp_path: pathlib.Pa
         process.kill()
         process.wait(WAIT)
         wait_until_nobody_listens(link.port)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_it_does_not_outlive_who_started_it(tmp_path: pathlib.Path, number: int) -> None:
+    """A signal that ends tox does not reach what tox runs."""
+    command = [*PROGRAM, "--port", "0", "--end-with-parent"]
+    with subprocess.Popen(
+        [sys.executable, "-c", f"import subprocess; subprocess.run({command})"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=take_signals,
+    ) as parent:
+        assert parent.stdout is not None
+        link = Link(parent.stdout.readline())
+        wait_until_live(link)
+        parent.send_signal(number)
+        _, errors = parent.communicate(timeout=WAIT)  # until nobody can write there any more
+    assert errors == ""
+    wait_until_nobody_listens(link.port)
+
+
+def test_tox_runs_it_so() -> None:
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(pathlib.Path(__file__).parents[2] / "tox.ini")
+    assert "demo --end-with-parent" in settings["testenv:demo"]["commands"]
 
 
 def test_a_port_in_use_is_told(tmp_path: pathlib.Path) -> None:
