@@ -37,6 +37,11 @@ class Theatre:
         self.url = f"http://{self.address}/rtms/live/"
         self.link = f"{self.url}#token={TOKEN}"
 
+    def wait_ready(self) -> None:
+        """Wait until the server answers; it listens from the beginning."""
+        with urllib.request.urlopen(f"http://{self.address}/contexts", timeout=50) as answer:
+            assert answer.status == 200
+
     def act(self, *acts: dict[str, Any]) -> None:
         request = urllib.request.Request(
             f"http://{self.address}/act", data=json.dumps(acts).encode(), method="POST"
@@ -115,6 +120,7 @@ def open_theatre(
         theatre = Theatre(listener.getsockname()[1])
         listener.close()
         try:
+            theatre.wait_ready()
             yield theatre
         finally:
             process.send_signal(signal.SIGINT)  # a quick end, whoever looks
