@@ -20,20 +20,24 @@ process keeps its streams, each inside an app context. That holds under any WSGI
 from __future__ import annotations
 
 import dataclasses
+import errno
+import io
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 import gevent
+from gevent import pywsgi
 
 from .client import Client
 from .config import WebhookSettings
 from .errors import ConfigurationError, MissingExtra
 from .loop import run_soon
-from .webhook.body import read_at_most
+from .transport.clock import Deadline
+from .webhook.body import BoundedFile, RequestRefused, bytes_on_the_wire, read_body
 from .webhook.events import WebhookEvent
 from .webhook.memory import DeliveryMemory
 from .webhook.receiver import WebhookReceiver
@@ -41,6 +45,7 @@ from .webhook.streams import JoinOptions, StreamHandlers, Streams
 
 try:
     from flask import Blueprint, Flask, Response, current_app, request
+    from werkzeug.exceptions import HTTPException
 except ImportError as problem:
     raise MissingExtra("rtms_gevent.flask", "flask") from problem
 
@@ -51,6 +56,9 @@ logger = logging.getLogger(__name__)
 #: Seconds after which the work starts although nobody said that the answer was sent: a middleware
 #: may lose the call, and Flask's test client does not make it. Zoom waits 3 s for the answer.
 _GRACE = 1.0
+
+#: Seconds within which a body must have come in.
+_PATIENCE = 10.0
 
 
 class RTMS(StreamHandlers):
@@ -142,9 +150,11 @@ def create_blueprint(
 
     @blueprint.post(settings.path, endpoint="webhook")
     def receive() -> Response:
-        body = _read_body(settings.max_body)
-        if body is None:
-            return Response(status=413)
+        try:
+            body = _read_body(settings.max_body)
+        except RequestRefused as refusal:
+            receiver.refusals.warning("webhook refused with %d: %s", refusal.status, refusal)
+            return _break_off(refusal.status)
         answer = receiver.handle(request.method, body, dict(request.headers))
         response = Response(answer.body, answer.status, content_type=answer.content_type)
         if answer.event is not None:
@@ -156,15 +166,50 @@ def create_blueprint(
     return blueprint
 
 
-def _read_body(limit: int) -> bytes | None:
-    """Return the raw body, or ``None`` where it is longer than ``limit`` bytes."""
-    length = request.content_length
-    if length is not None:
-        return request.get_data() if length <= limit else None
-    # Chunked: nobody knows the length yet. Where the app has read the body before us, the stream
-    # is at its end and the body is cached.
-    body = read_at_most(request.stream, limit)
-    return request.get_data() if body == b"" else body
+def _read_body(limit: int) -> bytes:
+    """Return the raw body.
+
+    Raises:
+        RequestRefused: it is too long, takes too long, breaks off, or is malformed.
+    """
+    if (request.content_length or 0) > limit:
+        raise RequestRefused(413, f"the body is longer than {limit} bytes")
+    file: Any = request.environ["wsgi.input"]
+    if isinstance(file, pywsgi.Input):
+        bounded: Any = BoundedFile(file.rfile, bytes_on_the_wire(limit), Deadline(_PATIENCE))
+        file.rfile = bounded
+    try:
+        body = read_body(request.stream, limit, _PATIENCE)
+    except RequestRefused:
+        raise
+    except HTTPException as refusal:  # the app's own limits
+        raise RequestRefused(refusal.code or 400, refusal.name) from None
+    except Exception as problem:  # noqa: BLE001 - each server has its own for a malformed body
+        raise RequestRefused(
+            400, f"the body broke off, or is malformed ({type(problem).__name__})"
+        ) from None
+    if not body:
+        return request.get_data()  # cached, where the app has read it before us
+    request.stream = io.BytesIO(body)  # for those who ask after us
+    return body
+
+
+def _break_off(status: int) -> Response:
+    """Answer and end the connection: else the server would read the body on, perhaps for ever."""
+    headers = {"Content-Length": "0"}
+    file: Any = request.environ["wsgi.input"]
+    if isinstance(file, pywsgi.Input):
+        headers["Connection"] = "close"
+        nothing_more: Any = BoundedFile(file.rfile, 0, Deadline(None))
+        file.rfile = nothing_more
+    # gunicorn decides by itself, but for responses that fail as if the client were gone.
+    body = _fail_once_sent() if "gunicorn.socket" in request.environ else b""
+    return Response(body, status, headers)
+
+
+def _fail_once_sent() -> Iterator[bytes]:
+    yield b""
+    raise ConnectionResetError(errno.ECONNRESET, "ended, since it was refused")
 
 
 def _accept(

@@ -17,8 +17,8 @@ from .hubs import current_hub
 
 __all__ = ["take_turn"]
 
-#: Attribute of a hub: its queue.
-_QUEUE = "_rtms_gevent_turns"
+#: Attribute of a hub: its queues, by line.
+_QUEUES = "_rtms_gevent_turns"
 #: libev's lowest priority: after all else that is ready in that turn, and so after the reading.
 #: Else what comes during one step would wait for the next one, too. (libuv knows no priorities.)
 _LAST = -2
@@ -50,14 +50,19 @@ class _Queue:
         greenlet.switch()
 
 
-def take_turn() -> None:
+def take_turn(line: str = "joining") -> None:
     """Wait until the loop has read what there was, and nobody who came before still waits.
 
     For greenlets, never for the hub itself.
+
+    Args:
+        line: Who waits for whom. Strangers wait in another line, lest they hold up streams.
     """
     hub = current_hub()
-    queue: _Queue | None = getattr(hub, _QUEUE, None)
-    if queue is None:
-        queue = _Queue(hub)
-        setattr(hub, _QUEUE, queue)
-    queue.wait(hub)
+    queues: dict[str, _Queue] | None = getattr(hub, _QUEUES, None)
+    if queues is None:
+        queues = {}
+        setattr(hub, _QUEUES, queues)
+    if line not in queues:
+        queues[line] = _Queue(hub)
+    queues[line].wait(hub)

@@ -1,9 +1,9 @@
 """gevent's WSGI server, hardened for one purpose: small requests from strangers.
 
 gevent calls its server fit for development only. What is added here: a deadline for a whole
-request, however slowly its bytes drip; limits on header bytes and on connections; no access log
-and no tracebacks for what a stranger sends. Answers close their connection, since webhooks come
-rarely.
+request, however slowly its bytes drip, or however fast they come; limits on bytes and on
+connections; turns for others meanwhile; no access log and no tracebacks for what a stranger sends.
+Each connection takes one request, since webhooks come rarely.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import gevent
 from gevent import monkey
 from gevent.pool import Pool
 from gevent.pywsgi import LoggingLogAdapter, WSGIHandler, WSGIServer
+
+from ..transport.clock import Deadline
+from .body import BoundedFile, bytes_on_the_wire, let_others_run
 
 __all__ = ["HEARD", "HttpServer", "open_listener"]
 
@@ -32,44 +35,27 @@ _BACKLOG = 128
 
 _MAX_HEADER_BYTES = 16 * 1024
 
-
-class _LimitedLines:
-    """Reads lines until there were too many bytes."""
-
-    def __init__(self, file: Any, limit: int) -> None:
-        self._file = file
-        self._left = limit
-
-    def readline(self, size: int = -1) -> bytes:
-        line: bytes = self._file.readline(
-            min(size, self._left + 1) if size >= 0 else self._left + 1
-        )
-        self._left -= len(line)
-        if self._left < 0:
-            raise ValueError("the header is too long")
-        return line
+#: Seconds, and reads of at most 64 KiB, for which a client may go on sending what was refused.
+_LINGER = 1.0
+_LINGER_READS = 16
 
 
 class _Rest:
-    """What is left of a request's body when it was answered.
-
-    It is read and thrown away, so that the client gets the answer and not a reset connection, but
-    only within the deadline: gevent alone would read on for as long as bytes drip in.
-    """
-
-    def __init__(self, body: Any, deadline: gevent.Timeout) -> None:
-        self._body = body
-        self._deadline = deadline
+    """What is left of a request's body when it was answered: gevent is not to parse it."""
 
     def _discard(self) -> None:
-        if self._deadline.pending:
-            self._body._discard()
+        """Do nothing; the connection is closed."""
 
 
 class _Handler(WSGIHandler):
     """Serves one connection, in a greenlet of its own."""
 
     server: HttpServer
+    rfile: Any
+
+    def __init__(self, sock: Any, address: Any, server: HttpServer) -> None:
+        super().__init__(sock, address, server)
+        self.rfile = BoundedFile(self.rfile, _MAX_HEADER_BYTES, Deadline(server.patience))
 
     def handle(self) -> None:
         self.socket.settimeout(self.server.patience)  # for a client that does not read its answer
@@ -78,20 +64,36 @@ class _Handler(WSGIHandler):
         except OSError as problem:
             logger.debug("a connection broke: %s", type(problem).__name__)
 
-    def handle_one_request(self) -> Any:
+    def handle_one_request(self) -> None:
+        """Serve a request; returning None closes the connection."""
         self._deadline = gevent.Timeout.start_new(self.server.patience)
         try:
-            return super().handle_one_request()
+            refusal = super().handle_one_request()
         except gevent.Timeout as late:
             if late is not self._deadline:
                 raise
-            return None  # closes the connection
+            return
         finally:
             self._deadline.close()
+        if isinstance(refusal, tuple):
+            self.socket.sendall(refusal[1])
+            self._linger()
+        elif (self.code or 0) >= 400:
+            self._linger()
 
-    def MessageClass(self, file: Any, *arguments: Any) -> Any:
-        lines: Any = _LimitedLines(file, _MAX_HEADER_BYTES)
-        return super().MessageClass(lines, *arguments)
+    def _linger(self) -> None:
+        """Let the client read a refusal, which closing at once would reset under it.
+
+        What it still sends is thrown away as it comes, but only a little of it, for a moment.
+        """
+        self.socket.shutdown(socket.SHUT_WR)
+        gevent.with_timeout(_LINGER, self._throw_away, timeout_value=None)
+
+    def _throw_away(self) -> None:
+        for _ in range(_LINGER_READS):
+            if not self.socket.recv(64 * 1024):
+                break
+            let_others_run()
 
     def read_request(self, raw_requestline: str) -> Any:
         try:
@@ -102,9 +104,10 @@ class _Handler(WSGIHandler):
             raise ValueError(type(problem).__name__) from problem
 
     def get_environ(self) -> dict[str, Any]:
+        self.rfile.allow(self.server.max_rest)
         environ = super().get_environ()
         environ[HEARD] = self._deadline.close
-        rest: Any = _Rest(self.wsgi_input, self._deadline)
+        rest: Any = _Rest()
         self.wsgi_input = rest  # the application has the input itself, in the environ
         return environ
 
@@ -120,7 +123,13 @@ class HttpServer(WSGIServer):
     """A WSGI server for strangers. Runs on the hub of the thread that makes and starts it."""
 
     def __init__(
-        self, listener: socket.socket, application: Any, *, name: str, patience: float
+        self,
+        listener: socket.socket,
+        application: Any,
+        *,
+        name: str,
+        patience: float,
+        max_body: int,
     ) -> None:
         """Prepare a server.
 
@@ -131,8 +140,10 @@ class HttpServer(WSGIServer):
             name: What applications are told as the server's name.
             patience: Seconds within which a request must have come in completely, and that a
                 client may take for each piece of the answer.
+            max_body: The most bytes of a body that the application takes.
         """
         self.patience = patience
+        self.max_rest = bytes_on_the_wire(max_body)  #: what may follow a request's header
         accepting: Any = listener
         super().__init__(
             accepting,

@@ -21,6 +21,7 @@ from ..config import WebhookSettings
 from ..errors import WebhookError
 from .events import WebhookEvent, WebhookKind, parse_event
 from .memory import DeliveryMemory, RecentDeliveries
+from .refusals import RefusalLog
 from .signature import (
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
@@ -76,6 +77,7 @@ class WebhookReceiver:
             memory: Where deliveries are remembered; by default in this process.
         """
         self.settings = settings
+        self.refusals = RefusalLog(logger)  #: for adapters, which refuse requests, too
         self._hand_over = hand_over
         self._clock = clock
         self._memory = RecentDeliveries() if memory is None else memory
@@ -91,7 +93,7 @@ class WebhookReceiver:
         try:
             return self._decide(method, body, headers)
         except WebhookError as refusal:
-            logger.warning("%s", refusal)
+            self.refusals.warning("%s", refusal)
             return Answer(refusal.status)
 
     def accept(self, event: WebhookEvent | None) -> None:
@@ -159,7 +161,7 @@ class WebhookReceiver:
             report = explain_signature(
                 secret, body, timestamp, signature, now=now, tolerance=tolerance
             )
-            logger.warning("a signature was refused: %s", report)
+            self.refusals.warning("a signature was refused: %s", report)
         return problem
 
     def _answer_url_validation(self, event: WebhookEvent) -> Answer:

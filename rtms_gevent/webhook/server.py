@@ -24,12 +24,13 @@ from ..homes import Home
 from ..loop import call_at_stop
 from ..transport.forks import forget_in_child
 from ..transport.hubs import current_hub, is_current
-from .body import read_at_most
+from .body import RequestRefused, read_body
 from .events import WebhookEvent
 from .exchange import Headers, WebhookPayload, WebhookRequest, WebhookResponse
 from .handlers import FullHandler, Handler, SimpleHandler, decides_answer
 from .http import HEARD, HttpServer, open_listener
 from .receiver import WebhookReceiver
+from .refusals import RefusalLog
 
 __all__ = ["WebhookServer", "on_webhook_event", "stop_all"]
 
@@ -81,6 +82,7 @@ class WebhookServer:
         self.host = _checked_host(host, self.settings)
         self._wanted_port = _checked_port(self.settings.port if port is None else port)
         self._routes: dict[str, _Route] = {}
+        self._refusals = RefusalLog(logger)
         self._listener: socket.socket | None = None
         self._home: Home | None = None  # where it serves, or is going to
         self._http: HttpServer | None = None  # once it serves
@@ -169,7 +171,11 @@ class WebhookServer:
             return
         self._home, self._crew = homes.home_of(current_hub()), Group()
         self._http = HttpServer(
-            self._listener, self._application, name=self.host, patience=_PATIENCE
+            self._listener,
+            self._application,
+            name=self.host,
+            patience=_PATIENCE,
+            max_body=self.settings.max_body,
         )
         self._http.start()
         forget_in_child(self)
@@ -191,19 +197,25 @@ class WebhookServer:
         self, environ: dict[str, Any], start_response: _StartResponse
     ) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        route = self._routes.get(path)
         if path == _HEALTH_PATH and method in ("GET", "HEAD"):
             return _reply(start_response, 200)
-        if route is None:
-            return _reply(start_response, 404)
         try:
+            route = self._find_route(path)
+            headers = _headers(environ)
             body = _read_body(environ, self.settings.max_body)
-        except OSError:  # it broke off, or is no proper chunked body
-            return _reply(start_response, 400)
-        if body is None:
-            return _reply(start_response, 413)
+        except RequestRefused as refusal:
+            if method == "POST":  # others are no webhooks
+                self._refusals.warning("webhook refused with %d: %s", refusal.status, refusal)
+            return _reply(start_response, refusal.status)
         environ[HEARD]()
-        return route.answer(WebhookRequest(method, path, _headers(environ), body), start_response)
+        return route.answer(WebhookRequest(method, path, headers, body), start_response)
+
+    def _find_route(self, path: str) -> _Route:
+        route = self._routes.get(path)
+        if route is None:
+            served = ", ".join(sorted(self._routes))
+            raise RequestRefused(404, f"{path!r:.80} is not served; {served} is")
+        return route
 
 
 def _end(listener: socket.socket, http: HttpServer, crew: Group, timeout: float) -> None:
@@ -329,11 +341,22 @@ def _phrase(status: int) -> str:
         return "Unknown"
 
 
-def _read_body(environ: Mapping[str, Any], limit: int) -> bytes | None:
-    """Return the body, or ``None`` where it is too long; its length may be announced or not."""
+def _read_body(environ: Mapping[str, Any], limit: int) -> bytes:
+    """Return the body; its length may be announced or not.
+
+    Raises:
+        RequestRefused: it is too long, breaks off, or is no proper chunked body.
+    """
     if int(environ.get("CONTENT_LENGTH") or 0) > limit:
-        return None
-    return read_at_most(environ["wsgi.input"], limit)
+        raise RequestRefused(413, f"the body is longer than {limit} bytes")
+    try:
+        return read_body(environ["wsgi.input"], limit, _PATIENCE)
+    except RequestRefused:
+        raise
+    except (OSError, ValueError) as problem:
+        raise RequestRefused(
+            400, f"the body broke off, or is malformed ({type(problem).__name__})"
+        ) from None
 
 
 def _headers(environ: Mapping[str, Any]) -> Headers:

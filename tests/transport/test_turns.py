@@ -78,3 +78,16 @@ def test_a_time_limit_holds_while_waiting():
 
     gevent.joinall([gevent.spawn(impatient) for _ in range(3)], raise_error=True)
     gevent.spawn(take_turn).join(1)
+
+
+def test_one_line_does_not_wait_for_another():
+    passed = []
+
+    def work(line):
+        take_turn(line)
+        passed.append(line)
+
+    strangers = [gevent.spawn(work, "strangers") for _ in range(50)]
+    gevent.joinall([*strangers, gevent.spawn(work, "streams")], raise_error=True)
+    assert passed.index("streams") <= 2
+    assert len(passed) == 51

@@ -11,6 +11,7 @@ import gevent
 import pytest
 from gevent import socket
 from gevent import subprocess as gsubprocess
+from support.floods import MALFORMED, Flood, are_refused, send_malformed
 from support.rawserver import unused_port
 from support.recorder import wait_until
 
@@ -204,6 +205,36 @@ def test_a_forged_webhook_starts_nothing():
         ) as simulator:
             assert simulator.meeting.start() == 401
         assert server.seen()["started"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        # Trailers are for gunicorn's own parser to bound, which it does from 27 on.
+        ("gunicorn gevent", ["chunks", "a length"]),
+        ("gunicorn with WebSockets", ["chunks", "trailers", "a length"]),
+    ],
+)
+def test_a_flood_of_webhooks_does_not_freeze_a_worker(name, kinds):
+    """One stranger who sends as fast as the worker parses; others are answered meanwhile."""
+    with Server(SERVERS[name]) as server:
+        for kind in kinds:
+            flood = Flood(server.port, "/rtms/webhook", kind)
+            while not flood.has_ended:
+                assert server.seen()
+            assert flood.was_stopped, kind
+        assert server.seen()
+
+
+@pytest.mark.parametrize(
+    "name", ["gunicorn gevent", "gunicorn with WebSockets", "gunicorn gthread", "flask run"]
+)
+def test_a_malformed_body_is_no_error_of_ours(name):
+    with Server(SERVERS[name]) as server:
+        for body in MALFORMED:
+            statuses = send_malformed(server.port, "/rtms/webhook", body)
+            assert are_refused(statuses, by_lenient_server=name == "flask run"), body
+        assert server.seen()
 
 
 def test_the_example_app():
