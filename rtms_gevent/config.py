@@ -16,6 +16,7 @@ from .errors import ConfigurationError
 
 __all__ = [
     "DEFAULT_ALLOWED_HOSTS",
+    "DEFAULT_WEBHOOK_PATH",
     "Credentials",
     "InboxLimits",
     "Inboxes",
@@ -30,10 +31,14 @@ __all__ = [
     "live_token",
     "log_options",
     "set_default_ca",
+    "webhook_port",
 ]
 
 #: Hosts whose names (and the names of whose subdomains) may be dialled without being told so.
 DEFAULT_ALLOWED_HOSTS = ("zoom.us", "zoomgov.com")
+
+#: Where webhooks are received, by the Flask extension and by the own server alike.
+DEFAULT_WEBHOOK_PATH = "/rtms/webhook"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,12 +57,14 @@ class Credentials:
     ) -> Credentials:
         """Take what is given, and the rest from ``ZM_RTMS_CLIENT`` and ``ZM_RTMS_SECRET``.
 
+        What is blank counts as not given.
+
         Raises:
             ConfigurationError: one of them is given nowhere.
         """
         environ = os.environ if environ is None else environ
-        client_id = client_id or environ.get("ZM_RTMS_CLIENT")
-        client_secret = client_secret or environ.get("ZM_RTMS_SECRET")
+        client_id = _unless_blank(client_id) or _unless_blank(environ.get("ZM_RTMS_CLIENT"))
+        client_secret = _unless_blank(client_secret) or _unless_blank(environ.get("ZM_RTMS_SECRET"))
         for value, argument, variable in (
             (client_id, "client", "ZM_RTMS_CLIENT"),
             (client_secret, "secret", "ZM_RTMS_SECRET"),
@@ -72,6 +79,10 @@ class Credentials:
         assert client_id
         assert client_secret
         return cls(client_id, client_secret)
+
+
+def _unless_blank(text: str | None) -> str | None:
+    return None if isinstance(text, str) and not text.strip() else text
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,9 +193,14 @@ class Inboxes:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings:
-    """How webhook requests are received and checked."""
+    """How webhook requests are received and checked.
 
-    #: Zoom's secret token of the app; without it no signature can be checked.
+    Raises:
+        ConfigurationError: there is no secret, or a blank one, and ``verify`` is not False. Without
+            one anybody could forge webhooks, so that this must be said.
+    """
+
+    #: Zoom's secret token of the app, with which it signs webhooks.
     secret: str | None = dataclasses.field(default=None, repr=False)
     #: False accepts every request on purpose, for example behind a gateway that has checked it.
     verify: bool = True
@@ -198,41 +214,80 @@ class WebhookSettings:
     #: in time, and the first and last two characters of the secret and of both signatures.
     debug_signatures: bool = False
     port: int = 8080
-    path: str = "/"
+    path: str = DEFAULT_WEBHOOK_PATH
 
-    @property
-    def checks_signatures(self) -> bool:
-        """Whether requests without a valid signature are refused."""
-        return self.verify and self.secret is not None
+    def __post_init__(self) -> None:
+        if not isinstance(self.verify, bool):
+            raise ConfigurationError(f"verify must be True or False, not {self.verify!r:.40}")
+        if not isinstance(self.secret, str | None):
+            kind = type(self.secret).__name__
+            raise ConfigurationError(f"a webhook secret must be a string, not {kind}")
+        if _unless_blank(self.secret) is None:
+            if self.verify:
+                raise ConfigurationError(_FORGEABLE)
+            object.__setattr__(self, "secret", None)  # nothing is ever signed with a blank one
 
     @classmethod
     def from_environment(
-        cls, environ: Mapping[str, str] | None = None, *, path: str = "/"
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        path: str = DEFAULT_WEBHOOK_PATH,
+        secret: str | None = None,
+        verify: bool | None = None,
     ) -> WebhookSettings:
-        """Read ``ZM_RTMS_WEBHOOK_SECRET``, ``_PORT``, ``_PATH`` and ``_DEBUG_SIGNATURES``.
+        """Read the environment.
+
+        The variables are ``ZM_RTMS_WEBHOOK_SECRET``, ``ZM_RTMS_WEBHOOK_VERIFY``, ``ZM_RTMS_PORT``,
+        ``ZM_RTMS_PATH`` and ``ZM_RTMS_DEBUG_SIGNATURES``.
 
         Args:
             environ: The environment to read, for tests.
             path: The path where ``ZM_RTMS_PATH`` is not set.
+            secret: The secret, if not the environment's.
+            verify: Whether to check signatures, if not as the environment says.
 
         Raises:
-            ConfigurationError: the port is no number from 0 to 65535, or
-                ``ZM_RTMS_DEBUG_SIGNATURES`` is neither true nor false.
+            ConfigurationError: there is no secret, and ``verify`` is not False; the port is no
+                number from 0 to 65535; or a switch is neither true nor false.
         """
         environ = os.environ if environ is None else environ
-        port = environ.get("ZM_RTMS_PORT") or "8080"
-        if not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= 65535):
-            raise ConfigurationError(
-                f"ZM_RTMS_PORT must be a number from 0 to 65535, not {port!r:.40}"
-            )
+        if verify is None:
+            name = "ZM_RTMS_WEBHOOK_VERIFY"
+            verify = boolean(environ.get(name) or "true", name)
         return cls(
-            secret=environ.get("ZM_RTMS_WEBHOOK_SECRET") or None,
-            port=int(port),
+            secret=environ.get("ZM_RTMS_WEBHOOK_SECRET") if secret is None else secret,
+            verify=verify,
+            port=webhook_port(environ),
             path=environ.get("ZM_RTMS_PATH") or path,
             debug_signatures=boolean(
                 environ.get("ZM_RTMS_DEBUG_SIGNATURES") or "false", "ZM_RTMS_DEBUG_SIGNATURES"
             ),
         )
+
+
+_FORGEABLE = (
+    "no webhook secret, so that anybody could forge webhooks: set the environment variable "
+    "ZM_RTMS_WEBHOOK_SECRET (Flask: RTMS_WEBHOOK_SECRET) to the secret token that Zoom's "
+    "Marketplace shows for the app. To accept forged webhooks on purpose, say "
+    "ZM_RTMS_WEBHOOK_VERIFY=false (Flask: RTMS_WEBHOOK_VERIFY = False; in code: "
+    "WebhookSettings(verify=False))"
+)
+
+
+def webhook_port(environ: Mapping[str, str] | None = None) -> int:
+    """Return the port of the own server: ``ZM_RTMS_PORT``, or 8080.
+
+    Args:
+        environ: The environment to read, for tests.
+
+    Raises:
+        ConfigurationError: it is no number from 0 to 65535.
+    """
+    port = (os.environ if environ is None else environ).get("ZM_RTMS_PORT") or "8080"
+    if not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= 65535):
+        raise ConfigurationError(f"ZM_RTMS_PORT must be a number from 0 to 65535, not {port!r:.40}")
+    return int(port)
 
 
 def allowed_hosts(

@@ -130,21 +130,10 @@ def create_blueprint(
         memory: Where deliveries are remembered; by default in this process.
 
     Raises:
-        ConfigurationError: there is no secret, and ``settings.verify`` is not False.
+        ConfigurationError: there are no settings, and no secret in the environment.
     """
     if settings is None:
         settings = WebhookSettings.from_environment(path=f"/{name}/webhook")
-    if not settings.verify:
-        logger.warning(
-            "webhook signatures are NOT checked at %s: whoever reaches it can forge events",
-            settings.path,
-        )
-    elif settings.secret is None:
-        raise ConfigurationError(
-            "no webhook secret: set RTMS_WEBHOOK_SECRET or the environment variable "
-            "ZM_RTMS_WEBHOOK_SECRET to the secret token that Zoom's Marketplace shows for the "
-            "app, or set RTMS_WEBHOOK_VERIFY = False to accept forged webhooks on purpose"
-        )
     receiver = WebhookReceiver(settings, hand_over, memory=memory)
     blueprint = Blueprint(name, __name__)
 
@@ -246,14 +235,17 @@ class _Config:
 
     def webhook_settings(self, path: str) -> WebhookSettings:
         """Return how to receive webhooks; what the config lacks comes from the environment."""
-        base = WebhookSettings.from_environment(path=path)
-        settings = WebhookSettings(
-            secret=self._read("WEBHOOK_SECRET", str, base.secret) or None,
-            verify=self._read("WEBHOOK_VERIFY", bool, base.verify),
-            tolerance=self._read("WEBHOOK_TOLERANCE", (int, float), base.tolerance),
-            max_body=self._read("WEBHOOK_MAX_BODY", int, base.max_body),
-            path=self._read("WEBHOOK_PATH", str, base.path),
-            debug_signatures=self._read("DEBUG_SIGNATURES", bool, base.debug_signatures),
+        settings = WebhookSettings.from_environment(
+            path=path,
+            secret=self._read("WEBHOOK_SECRET", str, None),
+            verify=self._read("WEBHOOK_VERIFY", bool, None),
+        )
+        settings = dataclasses.replace(
+            settings,
+            tolerance=self._read("WEBHOOK_TOLERANCE", (int, float), settings.tolerance),
+            max_body=self._read("WEBHOOK_MAX_BODY", int, settings.max_body),
+            path=self._read("WEBHOOK_PATH", str, settings.path),
+            debug_signatures=self._read("DEBUG_SIGNATURES", bool, settings.debug_signatures),
         )
         for name, good in (
             ("WEBHOOK_TOLERANCE", settings.tolerance > 0),

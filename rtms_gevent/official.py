@@ -85,7 +85,7 @@ LEFT_OUT: Mapping[str, str] = {
 #: What has another default or shape here, and why.
 DIFFERENT: Mapping[str, str] = {
     "WebhookServer.port": "None means ZM_RTMS_PORT, and 8080 where that is not set",
-    "WebhookServer.path": "None means ZM_RTMS_PATH, and / where that is not set",
+    "WebhookServer.path": "None means ZM_RTMS_PATH, and /rtms/webhook and / where that is not set",
 }
 
 # -- constants -------------------------------------------------------------------------------------

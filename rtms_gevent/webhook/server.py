@@ -8,8 +8,10 @@ delivers webhooks over https only.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import socket
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar, cast, overload
@@ -18,7 +20,7 @@ import gevent
 from gevent.pool import Group
 
 from .. import homes
-from ..config import WebhookSettings
+from ..config import DEFAULT_WEBHOOK_PATH, WebhookSettings, webhook_port
 from ..errors import ConfigurationError
 from ..homes import Home
 from ..loop import call_at_stop
@@ -68,18 +70,21 @@ class WebhookServer:
 
         Args:
             port: The port; 0 takes any that is free. By default ``ZM_RTMS_PORT`` or 8080.
-            path: The path of handlers that name none. By default ``ZM_RTMS_PATH`` or ``/``.
+            path: The path of handlers that name none. By default ``ZM_RTMS_PATH``, else
+                ``/rtms/webhook``; what is served there is served at ``/``, too.
             host: The address to bind. By default all addresses where signatures are checked, and
                 127.0.0.1 where they are not.
             settings: What to check; by default from the environment.
 
         Raises:
-            ConfigurationError: a value is not allowed, or ``host`` would open a server without a
-                secret to other machines, though the settings do not say ``verify=False``.
+            ConfigurationError: a value is not allowed, or there is no webhook secret, though
+                nothing says that signatures are not to be checked.
         """
         self.settings = WebhookSettings.from_environment() if settings is None else settings
         self.path = _checked_path(self.settings.path if path is None else path)
-        self.host = _checked_host(host, self.settings)
+        if host is None:
+            host = "0.0.0.0" if self.settings.verify else "127.0.0.1"  # noqa: S104 (Zoom calls)
+        self.host = host
         self._wanted_port = _checked_port(self.settings.port if port is None else port)
         self._routes: dict[str, _Route] = {}
         self._refusals = RefusalLog(logger)
@@ -156,14 +161,6 @@ class WebhookServer:
         self._home = homes.choose()
         self._home.submit(self, self._serve)
         logger.info("listening for webhooks at %s", self.url)
-        if not self.settings.checks_signatures:
-            logger.warning(
-                "NO webhook secret is configured, so anyone who reaches %s port %s can forge "
-                "webhooks. Set ZM_RTMS_WEBHOOK_SECRET to the secret token that Zoom's Marketplace "
-                "shows for the app",
-                self.host,
-                self.port,
-            )
 
     def _serve(self) -> None:
         """Accept connections; runs on the hub that is to serve them."""
@@ -202,6 +199,8 @@ class WebhookServer:
         try:
             route = self._find_route(path)
             headers = _headers(environ)
+            if not self.settings.verify and _is_local(self.host):
+                _refuse_foreign_host(headers.get("host", ""))
             body = _read_body(environ, self.settings.max_body)
         except RequestRefused as refusal:
             if method == "POST":  # others are no webhooks
@@ -212,6 +211,8 @@ class WebhookServer:
 
     def _find_route(self, path: str) -> _Route:
         route = self._routes.get(path)
+        if route is None and path == "/":  # the official SDK's default
+            route = self._routes.get(DEFAULT_WEBHOOK_PATH)
         if route is None:
             served = ", ".join(sorted(self._routes))
             raise RequestRefused(404, f"{path!r:.80} is not served; {served} is")
@@ -382,17 +383,24 @@ def _checked_port(port: int) -> int:
     return port
 
 
-def _checked_host(host: str | None, settings: WebhookSettings) -> str:
-    """Return the address to bind; forged webhooks must not come from other machines by default."""
-    if host is None:
-        return "0.0.0.0" if settings.checks_signatures else "127.0.0.1"  # noqa: S104 (Zoom calls)
-    local = host in ("::1", "localhost") or host.startswith("127.")
-    if not local and settings.verify and settings.secret is None:
-        raise ConfigurationError(
-            f"without a webhook secret the server binds 127.0.0.1 only, not {host!r:.80}: set "
-            "ZM_RTMS_WEBHOOK_SECRET, or say WebhookSettings(verify=False) to accept forged webhooks"
-        )
-    return host
+def _refuse_foreign_host(host: str) -> None:
+    """Raise where a local server is called by another name than this machine's own.
+
+    A site may let its name point to 127.0.0.1, so that for a browser its pages come from here.
+    """
+    try:
+        name = urllib.parse.urlsplit(f"//{host}").hostname
+    except ValueError:
+        name = host
+    if name and not _is_local(name):
+        raise RequestRefused(403, f"Host is {host!r:.80}, and this server is for this machine only")
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 # -- the servers of this process -------------------------------------------------------------------
@@ -462,7 +470,7 @@ def on_webhook_event(
         callback: Takes ``payload``, and is called after Zoom was answered; or takes ``payload,
             request, response`` and decides the answer. Each call is in a greenlet of its own.
         port: The port; by default ``ZM_RTMS_PORT`` or 8080.
-        path: The path; by default ``ZM_RTMS_PATH`` or ``/``.
+        path: The path; by default ``ZM_RTMS_PATH``, else both ``/rtms/webhook`` and ``/``.
         host: The address to bind; see :class:`WebhookServer`.
         settings: What to check; by default from the environment.
 
@@ -470,14 +478,15 @@ def on_webhook_event(
         The function, unchanged; without one, a decorator.
 
     Raises:
-        ConfigurationError: an argument is not usable, the port is not free, or it is served
-            already with another host or other settings.
+        ConfigurationError: an argument is not usable, the port is not free, it is served already
+            with another host or other settings, or there is no webhook secret, though nothing says
+            that signatures are not to be checked.
     """
     if callback is None:
         return lambda handler: on_webhook_event(handler, port, path, host=host, settings=settings)
     decides_answer(callback)  # before a port is opened for it
     if port is None:
-        port = (WebhookSettings.from_environment() if settings is None else settings).port
+        port = webhook_port() if settings is None else settings.port
     server = _servers.get(port)
     if server is None:
         server = WebhookServer(port, path, host=host, settings=settings)

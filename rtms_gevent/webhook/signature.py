@@ -61,13 +61,16 @@ def find_problem(
     secret, the signature or the body.
 
     Args:
-        secret: The secret token of the app.
+        secret: The secret token of the app. With a blank one, which anybody could sign with,
+            nothing is to be trusted.
         body: The raw bytes of the request's body.
         timestamp: The header ``x-zm-request-timestamp``, seconds since the epoch.
         signature: The header ``x-zm-signature``.
         now: Seconds since the epoch.
         tolerance: Seconds that ``timestamp`` may differ from ``now``, to either side.
     """
+    if not secret.strip():
+        return "no secret token is set, so that no signature can be right"
     if not signature or not timestamp:
         missing = TIMESTAMP_HEADER if signature else SIGNATURE_HEADER
         return f"the header {missing} is missing"
@@ -115,8 +118,10 @@ def encrypt_token(secret: str, plain_token: str) -> str:
     only tokens that pass :func:`is_plain_token`, and thus hold no colon, are taken.
 
     Raises:
-        ValueError: the token has not the shape that Zoom sends.
+        ValueError: the token has not the shape that Zoom sends, or the secret is blank.
     """
+    if not secret.strip():
+        raise ValueError("no secret token is set")
     if not is_plain_token(plain_token):
         raise ValueError("not a plain token as Zoom sends it")
     return hmac.new(secret.encode(), plain_token.encode(), hashlib.sha256).hexdigest()

@@ -9,6 +9,7 @@ from rtms_gevent.config import (
     WebhookSettings,
     allowed_hosts,
     ca_file,
+    webhook_port,
 )
 from rtms_gevent.errors import ConfigurationError
 
@@ -24,6 +25,7 @@ BOTH = {"ZM_RTMS_CLIENT": "env-client", "ZM_RTMS_SECRET": "env-secret"}
         ("c", None, BOTH, ("c", "env-secret")),
         (None, "s", BOTH, ("env-client", "s")),
         ("", "", BOTH, ("env-client", "env-secret")),
+        (" ", "\n", BOTH, ("env-client", "env-secret")),
     ],
 )
 def test_what_is_explicit_wins(client, secret, environ, expected):
@@ -37,6 +39,10 @@ def test_what_is_explicit_wins(client, secret, environ, expected):
         (None, None, {}, "no client given: pass client=... or set the .* variable ZM_RTMS_CLIENT"),
         ("c", None, {}, "no secret given: pass secret=... or set the .* variable ZM_RTMS_SECRET"),
         (None, None, {**BOTH, "ZM_RTMS_SECRET": ""}, "no secret given"),
+        (None, None, {**BOTH, "ZM_RTMS_SECRET": " \t"}, "no secret given"),
+        (None, None, {**BOTH, "ZM_RTMS_CLIENT": " "}, "no client given"),
+        ("c", " ", {}, "no secret given"),
+        ("\n", "s", {}, "no client given"),
         (7, "s", {}, "client must be a string, not int"),
         ("c", b"s", {}, "secret must be a string, not bytes"),
     ],
@@ -62,7 +68,9 @@ def test_secrets_have_no_repr(value):
     assert "hunter2" not in str(value)
 
 
-@pytest.mark.parametrize("value", [Credentials("id", "s"), Timeouts(), Limits(), WebhookSettings()])
+@pytest.mark.parametrize(
+    "value", [Credentials("id", "s"), Timeouts(), Limits(), WebhookSettings(secret="w")]
+)
 def test_settings_are_frozen_values(value):
     assert value == dataclasses.replace(value)
     name = dataclasses.fields(value)[0].name
@@ -119,7 +127,7 @@ def test_ca_file(given, environ, expected):
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
-        ({}, WebhookSettings()),
+        ({"ZM_RTMS_WEBHOOK_SECRET": "w"}, WebhookSettings(secret="w")),
         (
             {
                 "ZM_RTMS_WEBHOOK_SECRET": "w",
@@ -129,40 +137,97 @@ def test_ca_file(given, environ, expected):
             WebhookSettings(secret="w", port=9000, path="/zoom"),
         ),
         (
-            {"ZM_RTMS_WEBHOOK_SECRET": "", "ZM_RTMS_PORT": "", "ZM_RTMS_PATH": ""},
-            WebhookSettings(secret=None, port=8080, path="/"),
+            {"ZM_RTMS_WEBHOOK_SECRET": "w", "ZM_RTMS_PORT": "", "ZM_RTMS_PATH": ""},
+            WebhookSettings(secret="w", port=8080, path="/rtms/webhook"),
         ),
-        ({"ZM_RTMS_PORT": "0"}, WebhookSettings(port=0)),
-        ({"ZM_RTMS_PORT": "65535"}, WebhookSettings(port=65535)),
+        ({"ZM_RTMS_WEBHOOK_VERIFY": "false"}, WebhookSettings(verify=False)),
+        (
+            {"ZM_RTMS_WEBHOOK_VERIFY": "off", "ZM_RTMS_WEBHOOK_SECRET": " "},
+            WebhookSettings(secret=None, verify=False),
+        ),
+        (
+            {"ZM_RTMS_WEBHOOK_VERIFY": "", "ZM_RTMS_WEBHOOK_SECRET": "w"},
+            WebhookSettings(secret="w", verify=True),
+        ),
     ],
 )
 def test_webhook_settings_from_the_environment(environ, expected):
     assert WebhookSettings.from_environment(environ) == expected
 
 
+SIGNED = {"ZM_RTMS_WEBHOOK_SECRET": "w"}
+
+
 def test_the_path_where_none_is_set():
-    assert WebhookSettings.from_environment({}, path="/mine").path == "/mine"
-    assert WebhookSettings.from_environment({"ZM_RTMS_PATH": "/e"}, path="/mine").path == "/e"
+    assert WebhookSettings.from_environment(SIGNED, path="/mine").path == "/mine"
+    environ = {**SIGNED, "ZM_RTMS_PATH": "/e"}
+    assert WebhookSettings.from_environment(environ, path="/mine").path == "/e"
+
+
+def test_what_is_explicit_wins_over_the_environment():
+    found = WebhookSettings.from_environment(SIGNED, secret="mine")
+    assert (found.secret, found.verify) == ("mine", True)
+    assert not WebhookSettings.from_environment({}, verify=False).verify
+    environ = {**SIGNED, "ZM_RTMS_WEBHOOK_VERIFY": "false"}
+    assert WebhookSettings.from_environment(environ, verify=True).verify
+
+
+@pytest.mark.parametrize("environ", [{}, {"ZM_RTMS_WEBHOOK_SECRET": ""}, SIGNED])
+def test_the_port_needs_no_secret(environ):
+    assert webhook_port(environ) == 8080
+    assert webhook_port({**environ, "ZM_RTMS_PORT": "0"}) == 0
+    assert webhook_port({**environ, "ZM_RTMS_PORT": "65535"}) == 65535
 
 
 @pytest.mark.parametrize("port", ["65536", "-1", "http", "80.0", " 80", "\u0668\u0660", "1" * 5000])
 def test_bad_port(port):
     with pytest.raises(ConfigurationError, match="ZM_RTMS_PORT must be a number") as caught:
-        WebhookSettings.from_environment({"ZM_RTMS_PORT": port})
+        WebhookSettings.from_environment({**SIGNED, "ZM_RTMS_PORT": port})
     assert len(str(caught.value)) < 150
 
 
+BLANK = ["", " ", "\n", "\t \u00a0\u2003"]
+
+
+@pytest.mark.parametrize("secret", [None, *BLANK])
+def test_without_a_secret_it_must_be_said_that_nothing_is_checked(secret):
+    with pytest.raises(ConfigurationError, match="set .* ZM_RTMS_WEBHOOK_SECRET .*verify=False"):
+        WebhookSettings(secret=secret)
+    with pytest.raises(ConfigurationError, match="no webhook secret"):
+        dataclasses.replace(WebhookSettings(secret="w"), secret=secret)
+    assert WebhookSettings(secret=secret, verify=False).secret is None
+
+
 @pytest.mark.parametrize(
-    ("settings", "checks"),
+    "environ",
     [
-        (WebhookSettings(), False),
-        (WebhookSettings(secret="w"), True),
-        (WebhookSettings(secret="w", verify=False), False),
-        (WebhookSettings(verify=False), False),
+        {},
+        *({"ZM_RTMS_WEBHOOK_SECRET": blank} for blank in BLANK),
+        {"ZM_RTMS_WEBHOOK_VERIFY": "true"},
     ],
 )
-def test_whether_signatures_are_checked(settings, checks):
-    assert settings.checks_signatures is checks
+def test_an_environment_without_a_secret(environ):
+    with pytest.raises(ConfigurationError, match="no webhook secret"):
+        WebhookSettings.from_environment(environ)
+    with pytest.raises(ConfigurationError, match="no webhook secret"):
+        WebhookSettings.from_environment({**SIGNED, **environ}, secret=" ")
+
+
+@pytest.mark.parametrize("verify", [None, 0, "", "false", "no", []])
+def test_only_false_says_that_nothing_is_checked(verify):
+    with pytest.raises(ConfigurationError, match="verify must be True or False"):
+        WebhookSettings(secret="w", verify=verify)
+
+
+def test_a_switch_of_the_environment_is_true_or_false():
+    with pytest.raises(ConfigurationError, match="ZM_RTMS_WEBHOOK_VERIFY must be true or false"):
+        WebhookSettings.from_environment({**SIGNED, "ZM_RTMS_WEBHOOK_VERIFY": "maybe"})
+
+
+@pytest.mark.parametrize("secret", [b"w", 7, ["w"]])
+def test_a_webhook_secret_is_text(secret):
+    with pytest.raises(ConfigurationError, match="must be a string, not"):
+        WebhookSettings(secret=secret)
 
 
 @pytest.mark.parametrize("wrong", ["ws://127.0.0.1", "a/b", "user@host", "two names"])

@@ -52,6 +52,8 @@ def test_explicit_credentials_win(monkeypatch):
 def test_a_signature_needs_credentials():
     with pytest.raises(ConfigurationError, match="ZM_RTMS_CLIENT"):
         generate_signature("", "key", "uuid", "stream")
+    with pytest.raises(ConfigurationError, match="ZM_RTMS_SECRET"):
+        generate_signature("app", " \n", "uuid", "stream")
 
 
 def test_the_ca_file_of_later_joins(monkeypatch, other_ca, tmp_path):
@@ -93,9 +95,10 @@ def test_a_ca_file_that_is_missing_is_not_replaced_by_others(tmp_path):
     ("value", "expected"), [("", False), ("true", True), ("1", True), ("off", False)]
 )
 def test_explaining_signatures_is_turned_on_by_name(value, expected):
-    found = WebhookSettings.from_environment({"ZM_RTMS_DEBUG_SIGNATURES": value})
+    secret = {"ZM_RTMS_WEBHOOK_SECRET": "w"}
+    found = WebhookSettings.from_environment({**secret, "ZM_RTMS_DEBUG_SIGNATURES": value})
     assert found.debug_signatures is expected
-    assert WebhookSettings.from_environment({}).debug_signatures is False
+    assert WebhookSettings.from_environment(secret).debug_signatures is False
 
 
 def test_explaining_signatures_is_yes_or_no():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import gevent.event
@@ -512,9 +513,34 @@ def test_a_secret_is_needed(monkeypatch: pytest.MonkeyPatch, caplog: Any) -> Non
     open_app = Flask("shop")
     open_app.config["RTMS_WEBHOOK_VERIFY"] = False
     RTMS(open_app)
-    assert "NOT checked at /rtms/webhook" in caplog.text
-    response = open_app.test_client().post(PATH, data=encode(stopped()), buffered=True)
+    assert "signatures are NOT checked" in caplog.text
+    response = open_app.test_client().post(PATH, json=stopped(), buffered=True)
     assert response.status_code == 200
+
+
+@pytest.mark.parametrize("secret", ["", " ", "\n"])
+def test_a_blank_secret_is_none(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZM_RTMS_WEBHOOK_SECRET", secret)
+    with pytest.raises(ConfigurationError, match="no webhook secret"):
+        RTMS(Flask("shop"))
+    with pytest.raises(ConfigurationError, match="no webhook secret"):
+        create_blueprint(print)
+    monkeypatch.setenv("ZM_RTMS_WEBHOOK_SECRET", SECRET)
+    app = Flask("shop")
+    app.config["RTMS_WEBHOOK_SECRET"] = secret  # wins, though it is nothing
+    with pytest.raises(ConfigurationError, match="no webhook secret"):
+        RTMS(app)
+
+
+def test_a_web_page_cannot_forge_where_nothing_is_checked(
+    rtms: RTMS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(rtms, RTMS_WEBHOOK_VERIFY=False)
+    client = app.test_client()
+    assert client.post(PATH, data=encode(stopped())).status_code == 415
+    page = {"Origin": "http://evil.example"}
+    assert client.post(PATH, json=stopped(), headers=page).status_code == 403
+    assert client.post(PATH, json=stopped()).status_code == 200
 
 
 def test_the_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -587,3 +613,10 @@ except MissingExtra as error:
 def no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ZM_RTMS_WEBHOOK_SECRET", "ZM_RTMS_PATH", "ZM_RTMS_ALLOWED_HOSTS"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_for_later_tests() -> Iterator[None]:
+    """What was answered is worked on afterwards, and sends signals, which all tests share."""
+    yield
+    settled()

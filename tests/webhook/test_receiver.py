@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from rtms_gevent import signals
 from rtms_gevent.config import WebhookSettings
+from rtms_gevent.errors import ConfigurationError
 from rtms_gevent.webhook import RecentDeliveries, WebhookKind, WebhookReceiver, sign
 
 from .conftest import NOW, SECRET, Inbox, encode, headers_for, started, stopped
 
 START = encode(started())
 SIGNED = headers_for(START)
+JSON = {"Content-Type": "application/json"}
 VALIDATION = encode(
     {"event": "endpoint.url_validation", "payload": {"plainToken": "qgg8vlvZRS6UYooatFL8Aw"}}
 )
@@ -134,20 +136,79 @@ def test_url_validation_is_no_signing_oracle(inbox: Inbox) -> None:
 def test_without_secret_a_handler_may_answer_the_validation(
     make_inbox: Callable[..., Inbox], caplog: pytest.LogCaptureFixture
 ) -> None:
-    inbox = make_inbox(secret=None)
+    inbox = make_inbox(secret=None, verify=False)
     for _ in range(2):  # asking again is no repeated delivery
-        answer = inbox.receiver.handle("POST", VALIDATION, {})
+        answer = inbox.receiver.handle("POST", VALIDATION, JSON)
         assert answer.status == 204
         assert answer.event is not None
         assert answer.event.kind is WebhookKind.URL_VALIDATION
     assert "no webhook secret is set" in caplog.text
-    assert inbox.receiver.handle("POST", START, {}).status == 200
+    assert inbox.receiver.handle("POST", START, JSON).status == 200
 
 
 def test_verify_off_keeps_the_validation(make_inbox: Callable[..., Inbox]) -> None:
     receiver = make_inbox(verify=False).receiver
-    assert receiver.handle("POST", START, {}).status == 200
-    assert b"encryptedToken" in receiver.handle("POST", VALIDATION, {}).body
+    assert receiver.handle("POST", START, JSON).status == 200
+    assert b"encryptedToken" in receiver.handle("POST", VALIDATION, JSON).body
+
+
+@pytest.mark.parametrize("secret", [None, "", "  "])
+def test_it_does_not_fail_open(secret: str | None) -> None:
+    with pytest.raises(ConfigurationError, match="no webhook secret"):
+        WebhookReceiver(WebhookSettings(secret=secret))
+    with pytest.raises(ConfigurationError, match="no webhook secret"):
+        WebhookReceiver(WebhookSettings.from_environment({"ZM_RTMS_WEBHOOK_SECRET": secret or ""}))
+
+
+def test_that_nothing_is_checked_is_logged(
+    make_inbox: Callable[..., Inbox], caplog: pytest.LogCaptureFixture
+) -> None:
+    make_inbox()
+    assert caplog.text == ""
+    make_inbox(verify=False)
+    assert "signatures are NOT checked" in caplog.text
+
+
+#: What a page of another site can have its reader's browser post, and what it cannot.
+UNSIGNED = [
+    ("as Zoom sends it", {"Content-Type": "application/json; charset=utf-8"}, 200),
+    ("any case", {"CONTENT-TYPE": "Application/JSON"}, 200),
+    ("text, which needs no leave", {"Content-Type": "text/plain"}, 415),
+    ("a form", {"Content-Type": "application/x-www-form-urlencoded"}, 415),
+    ("a form with files", {"Content-Type": "multipart/form-data; boundary=application/json"}, 415),
+    ("JSON as a parameter", {"Content-Type": "text/plain; application/json"}, 415),
+    ("like JSON", {"Content-Type": "application/json-patch+json"}, 415),
+    ("no type", {}, 415),
+    ("another site", {"Content-Type": "application/json", "Origin": "http://evil.example"}, 403),
+    ("no site", {"Content-Type": "application/json", "origin": "null"}, 403),
+    (
+        "a site whose name was bound anew",
+        {
+            "Content-Type": "application/json",
+            "Origin": "http://evil.example",
+            "Host": "evil.example",
+        },
+        403,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"), [row[1:] for row in UNSIGNED], ids=[row[0] for row in UNSIGNED]
+)
+def test_a_web_page_cannot_forge_where_nothing_is_checked(
+    headers: dict[str, str], status: int, make_inbox: Callable[..., Inbox]
+) -> None:
+    answer = make_inbox(verify=False).receiver.handle("POST", START, headers)
+    assert answer.status == status
+    assert (answer.event is None) is (status != 200)
+
+
+def test_refusals_do_not_flood_the_log(inbox: Inbox, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(1000):
+        assert inbox.receiver.handle("POST", START, {}).status == 401
+    assert 1 < len(caplog.records) < 50
+    assert "refused with 401: the header x-zm-signature is missing" in caplog.text
 
 
 def test_tolerance_is_configurable(make_inbox: Callable[..., Inbox]) -> None:

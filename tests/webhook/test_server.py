@@ -15,6 +15,7 @@ import pytest
 from gevent import socket
 from gevent.event import Event
 from gevent.queue import Queue
+from gevent.socket import wait_read
 from support.script import Script
 
 import rtms_gevent
@@ -35,7 +36,8 @@ from rtms_gevent.webhook import server as module
 from .conftest import SECRET, encode, headers_for, started, stopped
 
 SETTINGS = WebhookSettings(secret=SECRET)
-OPEN = WebhookSettings()
+JSON = {"Content-Type": "application/json"}
+OPEN = WebhookSettings(verify=False)
 
 
 @pytest.fixture
@@ -369,6 +371,19 @@ def test_a_slow_client_is_cut_off_and_holds_nobody(
     dripping.get(timeout=10)
 
 
+def test_a_refusal_is_read_by_a_client_that_still_sends(serve: Any) -> None:
+    """Most send all of it before they look for an answer; a reset would be all that they get."""
+    server = serve(lambda payload: None)
+    head = b"POST /nowhere HTTP/1.1\r\nContent-Length: 100000\r\n\r\n"
+    with gevent.Timeout(20), socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(head)
+        wait_read(connection.fileno())  # it was refused
+        for _ in range(10):
+            connection.sendall(b"x" * 10_000)
+            gevent.sleep(0.005)  # so that a reset could come back
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404 ")
+
+
 @pytest.mark.parametrize(
     "request_bytes",
     [
@@ -428,13 +443,13 @@ def test_url_names_the_real_port(serve: Any) -> None:
     assert server.port > 0
 
 
-def test_without_a_secret_it_is_local_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_signatures_it_is_local_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     server = WebhookServer(0, settings=OPEN)
     assert server.host == "127.0.0.1"
     server.start(lambda payload: None)
     try:
-        assert "NO webhook secret is configured" in caplog.text
-        assert send(server, raw_request(encode(stopped()), {})).status == 200
+        assert "signatures are NOT checked" in caplog.text
+        assert send(server, raw_request(encode(stopped()), JSON)).status == 200
     finally:
         server.stop()
 
@@ -444,23 +459,85 @@ def test_without_a_secret_it_is_local_and_says_so(caplog: pytest.LogCaptureFixtu
     [
         (None, SETTINGS, "0.0.0.0"),
         (None, OPEN, "127.0.0.1"),
-        (None, WebhookSettings(verify=False), "127.0.0.1"),
         (None, WebhookSettings(secret=SECRET, verify=False), "127.0.0.1"),
         ("0.0.0.0", SETTINGS, "0.0.0.0"),
-        ("0.0.0.0", WebhookSettings(verify=False), "0.0.0.0"),
-        ("127.0.0.2", OPEN, "127.0.0.2"),
+        ("0.0.0.0", OPEN, "0.0.0.0"),
+        ("", OPEN, ""),
         ("::1", OPEN, "::1"),
-        ("0.0.0.0", OPEN, None),
-        ("", OPEN, None),
-        ("example.org", OPEN, None),
     ],
 )
-def test_where_it_binds(host: str | None, settings: WebhookSettings, bound: str | None) -> None:
-    if bound is None:
-        with pytest.raises(ConfigurationError, match=r"binds 127.0.0.1 only"):
-            WebhookServer(0, host=host, settings=settings)
-    else:
-        assert WebhookServer(0, host=host, settings=settings).host == bound
+def test_where_it_binds(host: str | None, settings: WebhookSettings, bound: str) -> None:
+    assert WebhookServer(0, host=host, settings=settings).host == bound
+
+
+@pytest.mark.parametrize("secret", [None, "", " "])
+def test_without_a_secret_it_says_what_to_do(
+    secret: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program for the official SDK, which needs none, must not open a port for forgers."""
+    monkeypatch.delenv("ZM_RTMS_WEBHOOK_SECRET", raising=False)
+    if secret is not None:
+        monkeypatch.setenv("ZM_RTMS_WEBHOOK_SECRET", secret)
+    what_to_do = "set .* ZM_RTMS_WEBHOOK_SECRET .* ZM_RTMS_WEBHOOK_VERIFY=false .*verify=False"
+    with pytest.raises(ConfigurationError, match=what_to_do):
+        on_webhook_event(lambda payload: None, 0)
+    with pytest.raises(ConfigurationError, match=what_to_do):
+
+        @rtms_gevent.onWebhookEvent(port=0)
+        def handle(payload: WebhookPayload) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=what_to_do):
+        WebhookServer(0)
+    with pytest.raises(ConfigurationError, match=what_to_do):
+        WebhookServer(0, settings=WebhookSettings(secret=secret))
+
+
+def test_it_may_be_said_in_the_environment_that_nothing_is_checked(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ZM_RTMS_WEBHOOK_SECRET", raising=False)
+    monkeypatch.setenv("ZM_RTMS_WEBHOOK_VERIFY", "false")
+    got: Queue[Any] = Queue()
+    on_webhook_event(got.put, port)
+    server = WebhookServer(port)
+    assert server.host == "127.0.0.1"
+    assert send(server, raw_request(encode(stopped()), JSON)).status == 200
+    assert got.get(timeout=10)["event"] == "meeting.rtms_stopped"
+
+
+LOCAL = ["localhost", "localhost:8080", "127.0.0.1:8080", "127.0.0.2", "[::1]:8080", "LOCALHOST"]
+FOREIGN = ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil", "[::1"]
+
+
+@pytest.mark.parametrize("host", LOCAL + FOREIGN)
+def test_a_site_that_points_here_cannot_forge(
+    host: str, serve: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A name may be bound to 127.0.0.1 after its page was loaded, so that the page is of "here"."""
+    body = encode(stopped())
+    request = raw_request(body, {**JSON, "Host": host})
+    reply = send(serve(lambda payload: None, settings=OPEN), request)
+    assert reply.status == (200 if host in LOCAL else 403)
+    assert ("is for this machine only" in caplog.text) is (host in FOREIGN)
+    signed = raw_request(body, {**headers_for(body, now=time.time()), "Host": host})
+    assert send(serve(lambda payload: None), signed).status == 200
+
+
+def test_a_web_page_cannot_forge(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
+    handled: list[object] = []
+    server = serve(handled.append, settings=OPEN)
+    body = encode(stopped())
+    page = {"Origin": "http://evil.example"}
+    assert send(server, raw_request(body, {"Content-Type": "text/plain", **page})).status == 403
+    assert send(server, raw_request(body, {"Content-Type": "text/plain"})).status == 415
+    assert send(server, raw_request(body, {**JSON, **page})).status == 403
+    # What a browser asks before it posts JSON gets no leave.
+    asked = {**page, "Access-Control-Request-Method": "POST"}
+    leave = send(server, raw_request(b"", asked, method="OPTIONS"))
+    assert leave.status == 405
+    assert not any(name.startswith("access-control") for name in leave.headers)
+    assert "a browser sent it" in caplog.text
+    assert handled == []
 
 
 @pytest.mark.parametrize(
@@ -560,6 +637,51 @@ def test_decorator_with_the_environment(port: int, monkeypatch: pytest.MonkeyPat
     assert reach(port, stopped(), "/other") == 200
     assert got.get(timeout=10) == "other"
     assert reach(port, stopped(), "/") == 404
+    assert reach(port, stopped(), "/rtms/webhook") == 404
+
+
+def test_the_default_path_is_that_of_flask_and_that_of_the_official_sdk(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ZM_RTMS_PATH", raising=False)
+    got: Queue[Any] = Queue()
+    on_webhook_event(got.put, port, host="127.0.0.1", settings=SETTINGS)
+    assert reach(port, stopped("a"), "/rtms/webhook") == 200
+    assert reach(port, stopped("b"), "/") == 200
+    assert reach(port, stopped("b"), "/rtms/webhook") == 200  # the same delivery, again
+    assert reach(port, stopped("c"), "/rtms") == 404
+    streams = [got.get(timeout=10)["payload"]["rtms_stream_id"] for _ in range(2)]
+    assert streams == ["a", "b"]
+    assert got.empty()
+    # A handler for / has it for itself.
+    on_webhook_event(lambda payload: got.put("/"), port, "/")
+    assert reach(port, stopped("d"), "/") == 200
+    assert got.get(timeout=10) == "/"
+    assert got.empty()
+
+
+@pytest.mark.parametrize("path", ["/webhook", "/rtms/webhook/", "/zoom?a=b", "/x\x1b[31m"])
+def test_a_wrong_path_is_logged(path: str, serve: Any, caplog: pytest.LogCaptureFixture) -> None:
+    server = serve(lambda payload: None, path="/rtms/webhook")
+    server.start(lambda payload: None, "/other")
+    assert post(server, stopped(), path=path).status == 404
+    (line,) = caplog.messages
+    assert line.startswith("webhook refused with 404: ")
+    assert repr(path.partition("?")[0]) in line
+    assert line.endswith("is not served; /other, /rtms/webhook is")
+    assert "\x1b" not in line
+
+
+def test_what_is_refused_does_not_flood_the_log(
+    serve: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve(lambda payload: None)
+    for number in range(200):
+        assert send(server, raw_request(b"", {}, path=f"/{number}")).status == 404
+    assert 1 < len(caplog.records) < 50
+    caplog.clear()
+    assert send(serve(lambda payload: None), raw_request(b"", {}, "GET", "/x")).status == 404
+    assert caplog.messages == []  # somebody else's visit
 
 
 def test_as_a_call_and_with_arguments(port: int) -> None:
@@ -685,7 +807,7 @@ def test_a_forked_child_accepts_nothing() -> None:
         from rtms_gevent.config import WebhookSettings
         from rtms_gevent.webhook import WebhookServer
 
-        server = WebhookServer(0, host="127.0.0.1", settings=WebhookSettings())
+        server = WebhookServer(0, host="127.0.0.1", settings=WebhookSettings(verify=False))
 
         def decide(payload, request, response):
             response.send(str(os.getpid()))
@@ -706,7 +828,8 @@ def test_a_forked_child_accepts_nothing() -> None:
     try:
         for stream in range(50):
             body = encode(started(rtms_stream_id=str(stream)))
-            head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            fields = f"Content-Type: application/json\r\nContent-Length: {len(body)}"
+            head = f"POST / HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n\r\n".encode()
             with gevent.Timeout(20), socket.create_connection(("127.0.0.1", int(number))) as sock:
                 sock.sendall(head + body)
                 answer = sock.recv(65536)

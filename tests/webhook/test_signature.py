@@ -64,6 +64,17 @@ def test_headers(timestamp: str | None, signature: str | None, problem: str | No
         assert problem in found
 
 
+@pytest.mark.parametrize("secret", ["", " ", "\n"])
+def test_with_a_blank_secret_nothing_is_right(secret: str) -> None:
+    signature = sign(secret, STAMP, BODY)
+    assert not is_authentic(secret, BODY, STAMP, signature, now=NOW)
+    problem = find_problem(secret, BODY, STAMP, signature, now=NOW)
+    assert problem == "no secret token is set, so that no signature can be right"
+    assert explain_signature(secret, BODY, STAMP, signature, now=NOW).problem == problem
+    with pytest.raises(ValueError, match="no secret token"):
+        encrypt_token(secret, "qgg8vlvZRS6UYooatFL8Aw")
+
+
 @pytest.mark.parametrize(
     ("now", "tolerance", "good"),
     [
