@@ -22,7 +22,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import io
-import logging
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -41,6 +41,7 @@ from .webhook.body import BoundedFile, RequestRefused, bytes_on_the_wire, read_b
 from .webhook.events import WebhookEvent
 from .webhook.memory import DeliveryMemory
 from .webhook.receiver import WebhookReceiver
+from .webhook.signature import SIGNATURE_HEADER
 from .webhook.streams import JoinOptions, StreamHandlers, Streams
 
 try:
@@ -51,14 +52,15 @@ except ImportError as problem:
 
 __all__ = ["RTMS", "create_blueprint"]
 
-logger = logging.getLogger(__name__)
-
 #: Seconds after which the work starts although nobody said that the answer was sent: a middleware
 #: may lose the call, and Flask's test client does not make it. Zoom waits 3 s for the answer.
 _GRACE = 1.0
 
 #: Seconds within which a body must have come in.
 _PATIENCE = 10.0
+
+#: Key in the WSGI environ that is set once a webhook has come through to us.
+_REACHED = "rtms_gevent.reached"
 
 
 class RTMS(StreamHandlers):
@@ -85,6 +87,9 @@ class RTMS(StreamHandlers):
 
     def init_app(self, app: Flask) -> None:
         """Read the config of ``app`` and register the blueprint.
+
+        Where Flask-WTF's ``CSRFProtect`` is in use, before or after this, it leaves the blueprint
+        alone: Zoom has no CSRF token, and signs instead.
 
         Raises:
             ConfigurationError: no webhook secret is set and ``RTMS_WEBHOOK_VERIFY`` is not False,
@@ -139,6 +144,7 @@ def create_blueprint(
 
     @blueprint.post(settings.path, endpoint="webhook")
     def receive() -> Response:
+        request.environ[_REACHED] = True
         try:
             body = _read_body(settings.max_body)
         except RequestRefused as refusal:
@@ -150,6 +156,35 @@ def create_blueprint(
             # Looked up here: this is the app's own method, good outside of the request too.
             context = current_app.app_context
             _start_after(response, _accept, context, receiver, answer.event)
+        return response
+
+    @blueprint.url_value_preprocessor
+    def leave_us_alone(endpoint: str | None, values: dict[str, Any] | None) -> None:
+        # Runs before all functions that may refuse a request, whoever was set up first.
+        flask_wtf: Any = sys.modules.get("flask_wtf.csrf")
+        protection = current_app.extensions.get("csrf")
+        if flask_wtf is not None and isinstance(protection, flask_wtf.CSRFProtect):
+            protection.exempt(blueprint)
+
+    @blueprint.after_app_request
+    def tell_of_what_did_not_reach_us(response: Response) -> Response:
+        if SIGNATURE_HEADER in request.headers and _REACHED not in request.environ:
+            if (request.blueprint or "").rpartition(".")[2] == name:
+                receiver.refusals.warning(
+                    "a webhook at %.80r was answered with %d before it reached the blueprint %r: "
+                    "exempt that from what did so, such as a CSRF protection or a login",
+                    request.path,
+                    response.status_code,
+                    name,
+                )
+            elif response.status_code in (404, 405):
+                receiver.refusals.warning(
+                    "webhook refused with %d: %.10s %.80r is not served; POST %s is",
+                    response.status_code,
+                    request.method,
+                    request.path,
+                    settings.path,
+                )
         return response
 
     return blueprint

@@ -11,7 +11,8 @@ from typing import Any
 
 import gevent.event
 import pytest
-from flask import Flask, current_app, request
+from flask import Blueprint, Flask, current_app, request
+from flask_wtf.csrf import CSRFProtect
 from werkzeug.test import create_environ, run_wsgi_app
 
 import rtms_gevent.flask as extension
@@ -214,6 +215,114 @@ def test_body_that_the_app_has_read_before(app: Flask) -> None:
     app.before_request(lambda: request.get_data() and None)
     assert post(app, stopped()) == 200
     assert post_in_chunks(app, encode(stopped())) == 200
+
+
+def test_whoever_asks_after_us_gets_the_body(app: Flask) -> None:
+    seen: list[object] = []
+    app.after_request(lambda response: seen.append(request.get_json()) or response)
+    assert post(app, stopped()) == 200
+    assert post_in_chunks(app, encode(stopped())) == 200
+    assert seen == [stopped(), stopped()]
+
+
+def test_a_limit_of_the_app_is_kept(rtms: RTMS, caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app(rtms, MAX_CONTENT_LENGTH=100)
+    assert post(app, stopped()) == 413
+    assert post_in_chunks(app, encode(stopped())) in (200, 413)  # older Werkzeugs do not count
+    assert "webhook refused with 413" in caplog.text
+
+
+# -- what keeps webhooks from us -------------------------------------------------------------------
+
+
+def protected_app(order: str, rtms: RTMS) -> Flask:
+    """Return an app in which the extension and Flask-WTF were set up in some order."""
+    app = Flask("shop")
+    app.config.update(RTMS_WEBHOOK_SECRET=SECRET, SECRET_KEY="key of the shop")
+    protection = CSRFProtect()
+    for name in order.split():
+        (rtms if name == "rtms" else protection).init_app(app)
+    app.add_url_rule("/buy", "buy", lambda: "bought", methods=["POST"])
+    return app
+
+
+@pytest.mark.parametrize("order", ["csrf rtms", "rtms csrf"])
+def test_flask_wtf_lets_webhooks_through(order: str, rtms: RTMS) -> None:
+    app = protected_app(order, rtms)
+    assert post(app, stopped()) == 200
+    assert post(app, stopped(), secret="another") == 401
+    assert post(app, stopped(), path="/buy") == 400  # all else stays protected
+    assert app.test_client().post("/buy").status_code == 400
+
+
+def test_each_extension_of_an_app_is_let_through(rtms: RTMS) -> None:
+    app = protected_app("rtms", rtms)
+    app.config["RTMS_VIDEO_WEBHOOK_SECRET"] = "video"
+    RTMS(app, name="rtms_video")
+    CSRFProtect(app)
+    assert post(app, stopped()) == 200
+    assert post(app, stopped(), "/rtms_video/webhook", secret="video") == 200
+
+
+def test_a_blueprint_within_another_is_let_through() -> None:
+    app = Flask("shop")
+    app.config["SECRET_KEY"] = "key of the shop"
+    outer = Blueprint("outer", "shop")
+    outer.register_blueprint(create_blueprint(print, WebhookSettings(secret=SECRET)))
+    app.register_blueprint(outer, url_prefix="/api")
+    CSRFProtect(app)
+    assert post(app, stopped(), "/api/rtms/webhook") == 200
+
+
+def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [message for message in caplog.messages if "webhook" in message]
+
+
+@pytest.mark.parametrize("path", ["/", "/webhook", "/rtms/webhook/", "/x\x1b"])
+def test_a_wrong_path_is_logged(path: str, app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    assert post(app, stopped(), path=path) == 404
+    (line,) = messages(caplog)
+    assert line.startswith(f"webhook refused with 404: POST {path!r} is not served")
+    assert "POST /rtms/webhook is" in line
+
+
+def test_a_wrong_method_is_logged(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    response = app.test_client().get(PATH, headers=headers_for(b""))
+    assert response.status_code == 405
+    assert "refused with 405: GET '/rtms/webhook' is not served" in caplog.text
+
+
+@pytest.mark.parametrize("status", [400, 302, 401])
+def test_what_is_refused_before_it_reaches_us_is_logged(
+    status: int, app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a CSRF protection does that is not Flask-WTF's, or a login."""
+
+    @app.before_request
+    def refuse() -> Any:
+        return "who are you?", status
+
+    assert post(app, stopped()) == status
+    (line,) = messages(caplog)
+    assert f"a webhook at '/rtms/webhook' was answered with {status} before it reached" in line
+    assert "exempt" in line
+
+
+def test_what_is_no_webhook_is_not_logged(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    app.add_url_rule("/zoom", "zoom", lambda: ("no", 422), methods=["POST"])
+    assert app.test_client().post("/nowhere").status_code == 404
+    assert post(app, stopped(), path="/zoom") == 422  # the app has webhooks of its own
+    assert post(app, stopped()) == 200
+    assert messages(caplog) == []
+
+
+def test_a_wrong_signature_is_logged_a_few_times(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(200):
+        assert post(app, stopped(), secret="another") == 401
+    assert 1 < len(caplog.records) < 50
+    assert "refused with 401: the signature is not right" in caplog.text
 
 
 def test_a_repeated_start_is_ignored(
