@@ -51,6 +51,13 @@ def test_every_example_is_tested():
     assert len(BLOCKS) == len(marks)
 
 
+def test_what_serves_an_example_is_installed():
+    """gunicorn's gevent worker needs more than gunicorn and gevent."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
+    (served,) = [block for block in blocks if "gunicorn -k gevent" in block]
+    assert "pip install 'rtms-gevent[flask]' 'gunicorn[gevent]'\n" in served
+
+
 def test_the_script(environment, monkeypatch):
     port = unused_port()
     monkeypatch.setenv("ZM_RTMS_PORT", str(port))
@@ -61,7 +68,8 @@ def test_the_script(environment, monkeypatch):
         stderr=gsubprocess.PIPE,
     )
     try:
-        with simulator(f"http://127.0.0.1:{port}/") as zoom:
+        # Where README's Flask app and docs/simulator.md have it, too.
+        with simulator(f"http://127.0.0.1:{port}/rtms/webhook") as zoom:
             # The simulator retries until the script listens.
             assert wait_until(zoom.meeting.start, 20) == 200
             assert zoom.meeting.wait_ready(10)
