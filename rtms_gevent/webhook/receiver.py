@@ -19,6 +19,7 @@ from typing import NoReturn
 from .. import signals
 from ..config import WebhookSettings
 from ..errors import WebhookError
+from ..interrupts import is_ctrl_c
 from .events import WebhookEvent, WebhookKind, parse_event
 from .memory import DeliveryMemory, RecentDeliveries
 from .refusals import RefusalLog
@@ -112,7 +113,9 @@ class WebhookReceiver:
             return
         try:
             self._hand_over(event)
-        except Exception:
+        except BaseException as problem:
+            if is_ctrl_c(problem):
+                raise
             logger.exception("handling the webhook event %.80r failed", event.event)
 
     def forget(self, answer: Answer) -> None:

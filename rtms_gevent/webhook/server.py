@@ -23,6 +23,7 @@ from .. import homes
 from ..config import DEFAULT_WEBHOOK_PATH, WebhookSettings, webhook_port
 from ..errors import ConfigurationError
 from ..homes import Home
+from ..interrupts import is_ctrl_c
 from ..loop import call_at_stop
 from ..transport.forks import forget_in_child
 from ..transport.hubs import current_hub, is_current
@@ -273,7 +274,9 @@ class _Route:
             nonlocal running
             try:
                 handler(payload, request, response)
-            except Exception:
+            except BaseException as problem:
+                if is_ctrl_c(problem):
+                    raise
                 logger.exception("webhook handler %r failed", handler)
                 response.reset()
             finally:
@@ -300,7 +303,9 @@ class _Route:
 def _call(handler: SimpleHandler, payload: WebhookPayload) -> None:
     try:
         handler(payload)
-    except Exception:
+    except BaseException as problem:
+        if is_ctrl_c(problem):
+            raise
         logger.exception("webhook handler %r failed", handler)
 
 

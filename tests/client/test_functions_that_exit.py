@@ -7,10 +7,12 @@ import signal
 
 import gevent
 import pytest
+from support.rawserver import unused_port
 from support.recorder import Recorder, wait_until
 from support.script import Script
 
 from rtms_gevent import Client, EventLoop, signals
+from rtms_gevent.simulator import Simulator
 
 
 class OwnError(BaseException):
@@ -168,6 +170,40 @@ def test_in_the_background_of_a_threaded_server(error):
     assert script.line() == "alive"
     script.process.stdin.close()
     assert script.process.wait() == 0
+
+
+WEBHOOKS = """
+    import json, sys
+    import rtms_gevent as rtms
+
+    @rtms.on_webhook_event
+    def handle(payload):
+        print("handled", payload["event"], flush=True)
+        raise {error}
+
+    rtms.run()
+    print("over", flush=True)
+"""
+
+
+@pytest.mark.parametrize("error", ["SystemExit(3)", "GeneratorExit"])
+def test_in_a_handler_of_webhooks(error):
+    script = Script(
+        WEBHOOKS.format(error=error),
+        ZM_RTMS_PORT=str(port := unused_port()),
+        ZM_RTMS_WEBHOOK_SECRET="hook",
+    )
+    with Simulator(
+        "empty", webhook_url=f"http://127.0.0.1:{port}/rtms/webhook", webhook_secret="hook"
+    ) as simulator:
+        for _ in range(2):
+            meeting = simulator.add_meeting()
+            assert wait_until(meeting.start, 10) == 200
+            assert script.line() == "handled meeting.rtms_started"
+    script.process.terminate()
+    assert script.line() == "over"
+    with gevent.Timeout(10):
+        script.process.wait()
 
 
 CTRL_C = """

@@ -146,7 +146,6 @@ class TestNoFalseGap:
                 assert script.line() == f"audio {NOW + 20 * number}"
             assert script.finish("\n")[0] == "over"
 
-
     def test_media_that_is_not_offered(self, join, meeting, client):
         recorder = Recorder(client, "audio_data", "transcript_data", *HOOKS)
         del meeting.media_urls["transcript"]
