@@ -1,4 +1,4 @@
-"""Types of the functions that users register. Each may also be a method or a lambda.
+"""The functions that users register: their types, and what each is called with.
 
 Type checkers infer a lambda's parameters from a plain ``Callable`` only: not from a type variable
 that is bound to one, and mypy not from a protocol or an overload either. So these are that, with a
@@ -7,16 +7,18 @@ variable for what the function returns: decorators give back a function that ret
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from .accounting import Gap
-from .errors import ConnectionLost, GaveUp
+from .errors import ConfigurationError, ConnectionLost, GaveUp
 from .protocol.packets import Metadata
 from .protocol.people import Participant
 from .reports import Session
 
 __all__ = [
+    "PARAMETERS",
     "ActiveSpeakerCallback",
     "BrokenCallback",
     "EventExCallback",
@@ -34,6 +36,7 @@ __all__ = [
     "SharingCallback",
     "UserUpdateCallback",
     "VideoSubscribedCallback",
+    "check_function",
 ]
 
 Result = TypeVar("Result")
@@ -70,3 +73,60 @@ ReconnectedCallback = Callable[[int], Result]
 GaveUpCallback = Callable[[GaveUp], Result]
 #: Gap
 MediaGapCallback = Callable[[Gap], Result]
+
+#: What each callback of a client is called with, by position; its name follows ``on_``.
+PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "join_confirm": ("reason",),
+    "leave": ("reason",),
+    **dict.fromkeys(
+        ("audio_data", "video_data", "deskshare_data", "transcript_data", "chat_data"),
+        ("data", "size", "timestamp", "metadata"),
+    ),
+    "session_update": ("op", "session"),
+    "user_update": ("op", "participant"),
+    "participant_event": ("event", "timestamp", "participants"),
+    "active_speaker_event": ("timestamp", "user_id", "user_name"),
+    "sharing_event": ("event", "timestamp", "user_id", "user_name"),
+    "media_connection_interrupted": ("timestamp",),
+    "participant_video": ("user_ids", "is_on"),
+    "video_subscribed": ("user_id", "status", "error"),
+    "event_ex": ("event",),
+    "interrupted": ("what", "error"),
+    "reconnecting": ("attempt", "delay"),
+    "reconnected": ("outage",),
+    "gave_up": ("error",),
+    "media_gap": ("gap",),
+}
+
+
+def check_function(where: str, function: object, parameters: tuple[str, ...]) -> None:
+    """Refuse a function that each call with ``parameters``, by position, would fail with.
+
+    What does not tell its signature, as some functions in C, is taken as it is.
+
+    Args:
+        where: What it is registered with, for the error.
+        function: What the user gave.
+        parameters: Their names are for the error, too.
+
+    Raises:
+        ConfigurationError: it cannot be called so.
+    """
+    called_with = f"({', '.join(parameters)})"
+    if not callable(function):
+        raise ConfigurationError(
+            f"{where} needs a function that takes {called_with}, not {type(function).__name__}"
+        )
+    try:
+        # What is called, not what it wraps: a decorator may well fill in arguments of its own.
+        signature = inspect.signature(function, follow_wrapped=False)
+    except Exception:  # noqa: BLE001 - beside C functions: annotations that name what is not there
+        return
+    try:
+        signature.bind(*parameters)
+    except TypeError as problem:
+        name = getattr(function, "__qualname__", type(function).__name__)
+        raise ConfigurationError(
+            f"{where} calls its function with {called_with}, and {name}() cannot be called so: "
+            f"{problem}"
+        ) from None

@@ -12,6 +12,7 @@ from typing import TypeVar
 from blinker import NamedSignal
 
 from . import signals
+from .callbacks import PARAMETERS, check_function
 from .enums import MediaDataType
 from .errors import ConfigurationError, UsageError
 from .inbox import TURN, Inbox
@@ -68,9 +69,6 @@ EVENTS: dict[str, tuple[str, ...]] = {
 #: Notices without a callback of their name.
 _SIGNALS_ONLY = frozenset({"joining", "error", "stream_state", "session_state", "other_message"})
 
-#: How many of a notice's arguments the callback gets, where it is not all of them.
-_CALLBACK_ARGUMENTS = {"event_ex": 1}
-
 #: How many failures of a callback are logged with their tracebacks, and how many lie between those
 #: that are mentioned from then on: one that always fails must not fill the disk.
 _TOLD_FAILURES, _FAILURES_APART = 5, 1000
@@ -88,10 +86,9 @@ class Callbacks:
         """Register ``function``.
 
         Raises:
-            ConfigurationError: it cannot be called.
+            ConfigurationError: it cannot be called with what this callback gets.
         """
-        if not callable(function):
-            raise ConfigurationError(f"on_{name} needs a function, not {type(function).__name__}")
+        check_function(f"on_{name}", function, PARAMETERS[name])
         self.functions[name] = function
 
     def get(self, name: str) -> Callable[..., object] | None:
@@ -181,7 +178,7 @@ class Delivery:
             reason = arguments[1]
             self._call("leave" if reason.was_joined else "join_confirm", [(reason.code,)])
         elif name not in _SIGNALS_ONLY:
-            self._call(name, [arguments[: _CALLBACK_ARGUMENTS.get(name, len(arguments))]])
+            self._call(name, [arguments[: len(PARAMETERS[name])]])  # signals may carry more
         self._guarded(self.tell, notice)
 
     def _joined(self) -> None:

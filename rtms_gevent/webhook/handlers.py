@@ -29,9 +29,25 @@ def decides_answer(handler: object) -> bool:
     if not callable(handler):
         raise ConfigurationError(f"a handler must be callable, not {type(handler).__name__}")
     try:
-        parameters = inspect.signature(handler).parameters.values()
-    except (TypeError, ValueError):  # some written in C do not tell; one argument is the rule
+        signature = inspect.signature(handler, follow_wrapped=False)
+        wrapped = inspect.signature(handler)
+    except Exception:  # noqa: BLE001 - some written in C do not tell; one argument is the rule
         return False
+    kinds = [one.kind for one in signature.parameters.values()]
+    # A decorator's function that takes anything hands it on to what it wraps, mostly.
+    shape = _shape(wrapped) if inspect.Parameter.VAR_POSITIONAL in kinds else None
+    if shape is None:
+        shape = _shape(signature)
+    if shape is None:
+        raise ConfigurationError(
+            f"a webhook handler takes (payload) or (payload, request, response), not {signature}"
+        )
+    return shape
+
+
+def _shape(signature: inspect.Signature) -> bool | None:
+    """Tell whether that is a handler with three arguments; ``None`` where it is no handler."""
+    parameters = signature.parameters.values()
     positional = [one for one in parameters if one.kind in _POSITIONAL]
     needed = sum(one.default is one.empty for one in positional)
     any_number = any(one.kind is one.VAR_POSITIONAL for one in parameters)
@@ -40,7 +56,4 @@ def decides_answer(handler: object) -> bool:
         return False
     if not names and 2 <= needed <= 3 and (len(positional) >= 3 or any_number):
         return True
-    raise ConfigurationError(
-        f"a webhook handler takes (payload) or (payload, request, response), not "
-        f"{inspect.signature(handler)}"
-    )
+    return None

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar, overload
 
 from .. import signals
+from ..callbacks import check_function
 from ..client import Client
 from ..errors import ConfigurationError
 from ..interrupts import is_ctrl_c
@@ -54,8 +55,10 @@ class JoinOptions:
 class StreamHandlers:
     """The functions that an app registers, each by a decorator that returns it unchanged.
 
-    Registering is meant for start-up. Functions of one kind run in the order of registration. Each
-    webhook is handled in a greenlet of its own, so a function may block without delaying others.
+    Registering is meant for start-up, and raises :class:`~rtms_gevent.ConfigurationError` where a
+    function cannot be called with what it would get. Functions of one kind run in the order of
+    registration. Each webhook is handled in a greenlet of its own, so a function may block without
+    delaying others.
     """
 
     def __init__(self) -> None:
@@ -73,6 +76,7 @@ class StreamHandlers:
 
         Streams are joined only if at least one such function is registered.
         """
+        check_function("on_stream_started", function, ("client", "event"))
         self.started.append(function)
         return function
 
@@ -83,6 +87,7 @@ class StreamHandlers:
         client has been told, and ends when it has delivered what is queued, if its sockets have
         not told it before; ``client.wait()`` waits for that.
         """
+        check_function("on_stream_stopped", function, ("client", "event"))
         self.stopped.append(function)
         return function
 
@@ -92,6 +97,7 @@ class StreamHandlers:
         ``client`` is ``None`` where this process has no client for the stream. Otherwise the
         client has been told.
         """
+        check_function("on_stream_interrupted", function, ("client", "event"))
         self.interrupted.append(function)
         return function
 
@@ -114,16 +120,19 @@ class StreamHandlers:
             name = target
 
             def register(function: _Event) -> _Event:
-                self.events.append((name, function))
-                return function
+                return self._on_event(name, function)
 
             return register
         if not callable(target):
             raise ConfigurationError(
                 f"on_event takes a name or a function, not {type(target).__name__}"
             )
-        self.events.append((None, target))
-        return target
+        return self._on_event(None, target)
+
+    def _on_event(self, name: str | None, function: _Event) -> _Event:
+        check_function("on_event", function, ("event",))
+        self.events.append((name, function))
+        return function
 
 
 @dataclasses.dataclass(slots=True, eq=False)

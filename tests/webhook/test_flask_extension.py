@@ -729,3 +729,27 @@ def nothing_is_left_for_later_tests() -> Iterator[None]:
     """What was answered is worked on afterwards, and sends signals, which all tests share."""
     yield
     settled()
+
+
+@pytest.mark.parametrize(
+    ("register", "wanted", "wrong"),
+    [
+        *(
+            (name, "client, event", wrong)
+            for name in ("on_stream_started", "on_stream_stopped", "on_stream_interrupted")
+            for wrong in (lambda client: None, lambda client, event, more: None, "started", None)
+        ),
+        ("on_event", "event", lambda: None),
+        ("on_event", "event", lambda client, event: None),
+        ("on_event", "event", None),
+    ],
+)
+def test_functions_that_could_never_be_called_are_refused(
+    register: str, wanted: str, wrong: Any, rtms: RTMS
+) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{register} .*(\({wanted}\)|a function)"):
+        getattr(rtms, register)(wrong)
+    if register == "on_event":
+        with pytest.raises(ConfigurationError, match=rf"on_event .*\({wanted}\)"):
+            rtms.on_event("rtms.start_failed")(wrong)
+    assert rtms.started == rtms.stopped == rtms.interrupted == rtms.events == []

@@ -96,3 +96,32 @@ def test_shape(handler: Any, decides: bool) -> None:
 def test_what_is_no_handler(handler: Any) -> None:
     with pytest.raises(ConfigurationError, match="handler"):
         decides_answer(handler)
+
+
+def with_database(function: Any) -> Any:
+    """Fill in the first argument."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any) -> Any:
+        return function("database", *args)
+
+    return wrapper
+
+
+def with_database_before_one(function: Any) -> Any:
+    @functools.wraps(function)
+    def wrapper(payload: Any) -> Any:
+        return function("database", "more", payload)
+
+    return wrapper
+
+
+@pytest.mark.parametrize(
+    ("handler", "decides"),
+    [
+        (with_database(lambda database, payload: None), False),
+        (with_database_before_one(three), False),
+    ],
+)
+def test_a_decorator_may_fill_in_arguments(handler: Any, decides: bool) -> None:
+    assert decides_answer(handler) is decides
