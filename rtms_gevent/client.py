@@ -528,7 +528,8 @@ class Client(OfficialNames):
     def on_transcript_data(self, callback: MediaCallback[Result]) -> MediaCallback[Result]:
         """Ask for the transcript, UTF-8; see :meth:`on_audio_data`.
 
-        ``metadata.attribute`` says whether a piece revises an earlier one.
+        ``metadata.attribute`` says whether a piece revises an earlier one, whose
+        ``metadata.pieceId`` it then has.
         """
         return self._on("transcript_data", callback)
 

@@ -38,6 +38,7 @@ from .protocol.messages import (
     VideoSubscriptionResponse,
 )
 from .protocol.packets import MediaPacket
+from .protocol.pieces import Pieces
 from .protocol.reconnect import Attempt, Backoff, Expired, Recovery, is_transient
 from .protocol.urls import Endpoint
 from .reasons import LeaveReason
@@ -90,6 +91,7 @@ class Session:
         dispatcher.pressure = self
         self._crew = Crew(f"rtms {order.stream}")
         self._reports = Reports(order.identity.stream_id, order.identity.uuid)
+        self._pieces = Pieces()
         self._ending = Event()
         self._sockets = Sockets(
             order,
@@ -597,6 +599,8 @@ class Session:
             is_mixed = True
         if is_mixed or metadata.channelId or not metadata.userName:
             packets = [self._reports.completed(packet) for packet in packets]
+        if kind is MediaDataType.TRANSCRIPT:
+            packets = [self._pieces.named(packet) for packet in packets]
         inbox.put(packets, size, at_once)  # by position: keywords take a longer way
 
     def _release(self, kind: MediaDataType) -> None:

@@ -105,6 +105,10 @@ class Metadata:
     aiInterpreter: AiInterpreter = _NO_INTERPRETER
     #: Fields of the packet that have no place above, as they came.
     extra: Document = dataclasses.field(default_factory=dict)
+    #: Transcripts only: which piece this is, unique within the stream. A revision has that of the
+    #: piece that it replaces (``attribute`` UPDATE) or takes back (DELETE). Chat has
+    #: ``chat.message_id``.
+    pieceId: str = ""
 
 
 _MEDIA_MESSAGES = {
@@ -212,6 +216,9 @@ class MediaPacket(NamedTuple):
             content, encoded, chat = _chat(content)
             if chat is not None and encoded is None:
                 encoded = ""  # deletions, emoji and files may come without text
+        user_id, language, attribute = (integer(content, name) for name in _NUMBERS)
+        if encoded is None and attribute == MessageAttribute.DELETE and textual:
+            encoded = ""  # what is taken back needs no words
         if not isinstance(encoded, str):
             raise RemoteProtocolError(f"{kind.name.lower()} message without data")
         timestamp = milliseconds(content, "timestamp")
@@ -227,7 +234,6 @@ class MediaPacket(NamedTuple):
                 raise RemoteProtocolError(
                     f"{kind.name.lower()} message whose data is not base64"
                 ) from None
-        user_id, language, attribute = (integer(content, name) for name in _NUMBERS)
         extra = {
             key: value
             for key, value in content.items()

@@ -26,6 +26,7 @@ from rtms_gevent import (
     InboxOverflow,
     Limits,
     MediaDataType,
+    MessageAttribute,
     Product,
     RemoteProtocolError,
     StatusCode,
@@ -105,6 +106,36 @@ def test_the_arguments_of_media_callbacks(join, meeting, client):
     ((data, _, _, metadata),) = recorder.wait_for("chat_data")
     assert (data, metadata.userId, metadata.userName) == (b"hi", 9, "Cy")
     assert metadata.chat.message_id
+
+
+def test_revisions_of_a_transcript_name_the_piece_that_they_replace(join, meeting, client):
+    lines, now = {}, int(time.time() * 1000)
+    seen = []
+
+    @client.on_transcript_data
+    def transcript(data, size, timestamp, metadata):
+        if metadata.attribute is MessageAttribute.DELETE:
+            del lines[metadata.pieceId]
+        else:
+            lines[metadata.pieceId] = data.decode()
+        seen.append(data)
+
+    join()
+    for text, start, attribute in (
+        ("I scream", now, MessageAttribute.NEW),
+        ("said another piece", now + 1000, MessageAttribute.NEW),
+        ("a mistake", now + 2000, MessageAttribute.NEW),
+        ("Ice cream", now, MessageAttribute.UPDATE),
+    ):
+        meeting.send_transcript(text, 8, "Bo", start_time=start, attribute=attribute)
+    wait_until(lambda: len(seen) == 4)
+    # A revision after an outage is one of what was said before.
+    meeting.connections("transcript")[0].reset()
+    wait_until(lambda: client.stats().outages == 1)
+    taken_back = {"start_time": now + 2000, "attribute": MessageAttribute.DELETE}
+    wait_until(lambda: meeting.send_transcript("", 8, "Bo", **taken_back))
+    wait_until(lambda: len(seen) == 5)
+    assert list(lines.values()) == ["Ice cream", "said another piece"]
 
 
 def test_unknown_fields_are_visible():

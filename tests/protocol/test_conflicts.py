@@ -386,6 +386,12 @@ PACKETS = [
         extra={"text": "Hi", "is_final": True},
     ),
     says(
+        f'{{"msg_type":17,"content":{{"user_id":7,"timestamp":{T},"attribute":3}}}}',
+        id="transcript-deleted-without-data",
+        data=b"",
+        attribute=MessageAttribute.DELETE,
+    ),
+    says(
         f'{{"msg_type":17,"content":{{"data":"half \\ud83d","timestamp":{T}}}}}',
         id="half-a-surrogate-pair",
         data=b"half ?",
