@@ -67,6 +67,7 @@ from .protocol.urls import parse_server_urls
 from .reasons import LeaveReason
 from .session import Session
 from .sockets import JoinOrder
+from .transport import drivers
 from .transport.connect import Proxy, tls_context
 from .wishes import PARAMS, Wishes
 
@@ -290,6 +291,8 @@ class Client(OfficialNames):
         home, order = self._home, self._order
         assert home is not None
         assert order is not None
+        if home.stage is None:  # else functions run beside the hub, and may block
+            drivers.warn()
         self._dispatcher = Dispatcher(
             self,
             self._callbacks,

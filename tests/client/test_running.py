@@ -261,3 +261,63 @@ class TestEventLoop:
         assert seen[0][1] != threading.get_ident()
         loop.stop()
         wait_until(lambda: not loop.is_running)
+
+
+@pytest.mark.parametrize(
+    ("patch", "where", "told"),
+    [
+        ("from gevent import monkey; monkey.patch_all()", "", True),
+        ("from gevent import monkey; monkey.patch_all()", "rtms.EventLoop().start().add", False),
+        ("", "", False),
+    ],
+    ids=["patched", "patched, callbacks beside the hub", "plain"],
+)
+def test_a_driver_that_would_block_the_hub_is_named(patch, where, told, simulator, meeting):
+    code = f"""
+    {patch}
+    import json, sys, types
+    import rtms_gevent as rtms
+
+    driver = types.ModuleType("psycopg2.extensions")
+    driver.get_wait_callback = lambda: None
+    sys.modules["psycopg2.extensions"] = driver
+    for number in range(2):
+        client = rtms.Client()
+        client.on_audio_data(print)
+        ({where or "id"})(client)
+        client.join(json.loads(sys.argv[1]), client=sys.argv[2], secret=sys.argv[3])
+        client.wait_joined()
+        client.leave()
+    """
+    script = Script.joining(simulator, code)
+    script.finish()
+    assert script.err.count("psycopg2 is loaded") == told
+
+
+@pytest.mark.parametrize(
+    ("executor", "same"), [("gevent.threadpool", False), ("concurrent.futures", True)]
+)
+def test_only_gevents_executor_has_real_threads_in_a_patched_process(
+    executor, same, simulator, meeting
+):
+    code = f"""
+    from gevent import monkey; monkey.patch_all()
+    import json, sys
+    from {executor} import ThreadPoolExecutor
+    import rtms_gevent as rtms
+
+    thread = monkey.get_original("_thread", "get_ident")
+    hub, heard = thread(), []
+    client = rtms.Client(executor=ThreadPoolExecutor(2))
+    client.on_audio_data(lambda data, *_: heard.append((data, thread() == hub)))
+    client.join(json.loads(sys.argv[1]), client=sys.argv[2], secret=sys.argv[3])
+    client.wait()
+    assert [data for data, _ in heard] == [bytes([number]) for number in range(200)]
+    print(set(same for _, same in heard))
+    """
+    script = Script.joining(simulator, code)
+    assert meeting.wait_ready(10)
+    for number in range(200):
+        meeting.send_audio(bytes([number]))
+    meeting.stop(6)
+    assert script.finish()[0] == str({same})
