@@ -6,16 +6,19 @@ be added later. A receiver that raises is logged, and the others still run. Rece
 greenlet that the matching callback runs in, after the callback; blocking there delays what follows
 in the same greenlet, and never a keep-alive.
 
-Blinker holds receivers weakly: connect a function that is defined inside another one with
-``weak=False``. To hear one client only, use ``signal.connect(function, sender=client)``.
+To hear one client only, use ``signal.connect(function, sender=client)``. Receivers stay connected
+until ``signal.disconnect(function)``, or for as long as the one sender that they were connected to
+lives. Blinker's own signals forget a function that nobody else refers to, such as one defined in
+``create_app()``; these do so only with ``weak=True``.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from blinker import NamedSignal, Namespace
+from blinker import ANY, NamedSignal
 
 from .interrupts import is_ctrl_c
 
@@ -52,58 +55,82 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-_signals = Namespace()
+_Receiver = TypeVar("_Receiver", bound=Callable[..., Any])
+
+#: Attribute of a sender: its receivers, with the names of the signals.
+_KEPT = "_rtms_gevent_receivers"
+
+
+class _Signal(NamedSignal):
+    """A signal whose receivers do not vanish: what is lost with one is media."""
+
+    def connect(self, receiver: _Receiver, sender: Any = ANY, weak: bool = False) -> _Receiver:
+        """Call ``receiver`` from now on; with ``weak`` while somebody else refers to it."""
+        is_everyones = receiver in self.receivers.values()
+        if not weak and sender is not ANY and hasattr(sender, "__dict__") and not is_everyones:
+            # Held by the sender, not by the signal, where it would outlive it, and with it all that
+            # it refers to itself: mostly the client.
+            kept = vars(sender).setdefault(_KEPT, [])
+            if (self.name, receiver) not in kept:
+                kept.append((self.name, receiver))
+            weak = True
+        return super().connect(receiver, sender, weak)
+
+    def disconnect(self, receiver: Callable[..., Any], sender: Any = ANY) -> None:
+        """Call it no more."""
+        super().disconnect(receiver, sender)
+        if sender is not ANY and (self.name, receiver) in getattr(sender, _KEPT, ()):
+            vars(sender)[_KEPT].remove((self.name, receiver))
+
 
 # -- life of a stream ------------------------------------------------------------------------------
 
-joining = _signals.signal(
+joining = _Signal(
     "joining",
     doc="A client begins to join. Arguments: ``stream_id`` (str), ``uuid`` (str), ``product``"
     " (Product).",
 )
-joined = _signals.signal(
-    "joined", doc="Media may flow. Arguments: ``stream_id`` (str), ``uuid`` (str)."
-)
-left = _signals.signal(
+joined = _Signal("joined", doc="Media may flow. Arguments: ``stream_id`` (str), ``uuid`` (str).")
+left = _Signal(
     "left",
     doc="The stream is over for us, whoever ended it, or it could not be joined: follows each"
     " ``joining``. Arguments: ``stream_id`` (str), ``reason``"
     " (LeaveReason).",
 )
-interrupted = _signals.signal(
+interrupted = _Signal(
     "interrupted",
     doc="A socket of a joined stream broke, or Zoom says so; it is being rebuilt. Arguments:"
     " ``what`` (str: 'signaling', 'media' or a media type), ``error`` (ConnectionLost, or None"
     " where Zoom says so).",
 )
-reconnecting = _signals.signal(
+reconnecting = _Signal(
     "reconnecting",
     doc="An attempt to rebuild what broke is about to be made. Arguments: ``attempt`` (int, from 1"
     " on), ``delay`` (int, ms until it is made).",
 )
-reconnected = _signals.signal(
+reconnected = _Signal(
     "reconnected", doc="All is whole again. Arguments: ``outage`` (int, ms since the loss)."
 )
-media_gap = _signals.signal(
+media_gap = _Signal(
     "media-gap",
     doc="After an outage: media of some time is missing, and will not come. Arguments: ``gap``"
     " (Gap: media_type, start and end in ms since the epoch, cause).",
 )
-gave_up = _signals.signal(
+gave_up = _Signal(
     "gave-up",
     doc="What broke could not be rebuilt in time; ``left`` follows. Arguments: ``error`` (GaveUp).",
 )
-error = _signals.signal(
+error = _Signal(
     "error",
     doc="Something went wrong: joining failed, a message was skipped, a callback raised, packets"
     " were dropped. Arguments: ``error`` (Exception), ``where`` (str).",
 )
-stream_state = _signals.signal(
+stream_state = _Signal(
     "stream-state",
     doc="Zoom reports the state of the stream. Arguments: ``state`` (StreamState or int),"
     " ``reason`` (StopReason, int or None), ``timestamp`` (int, ms, or None).",
 )
-session_state = _signals.signal(
+session_state = _Signal(
     "session-state",
     doc="Zoom reports the state of a session. Arguments: ``state`` (SessionState or int),"
     " ``session_id`` (str), ``reason`` (StopReason, int or None), ``timestamp`` (int, ms, or"
@@ -116,51 +143,51 @@ _MEDIA_DOC = (
     " Arguments: ``data`` (bytes), ``size`` (int, bytes), ``timestamp`` (int, ms since the epoch),"
     " ``metadata`` (Metadata)."
 )
-audio_data = _signals.signal("audio-data", doc="A packet of audio." + _MEDIA_DOC)
-video_data = _signals.signal("video-data", doc="A packet of video." + _MEDIA_DOC)
-deskshare_data = _signals.signal("deskshare-data", doc="A packet of screen share." + _MEDIA_DOC)
-transcript_data = _signals.signal("transcript-data", doc="A piece of transcript." + _MEDIA_DOC)
-chat_data = _signals.signal("chat-data", doc="A chat message." + _MEDIA_DOC)
+audio_data = _Signal("audio-data", doc="A packet of audio." + _MEDIA_DOC)
+video_data = _Signal("video-data", doc="A packet of video." + _MEDIA_DOC)
+deskshare_data = _Signal("deskshare-data", doc="A packet of screen share." + _MEDIA_DOC)
+transcript_data = _Signal("transcript-data", doc="A piece of transcript." + _MEDIA_DOC)
+chat_data = _Signal("chat-data", doc="A chat message." + _MEDIA_DOC)
 
 # -- events, with the arguments of the callbacks of the same name ----------------------------------
 
-session_update = _signals.signal(
+session_update = _Signal(
     "session-update", doc="Arguments: ``op`` (int, SESSION_EVENT_*), ``session`` (Session)."
 )
-user_update = _signals.signal(
+user_update = _Signal(
     "user-update", doc="Arguments: ``op`` (int, USER_*), ``participant`` (Participant)."
 )
-participant_event = _signals.signal(
+participant_event = _Signal(
     "participant-event",
     doc="Arguments: ``event`` ('join' or 'leave'), ``timestamp`` (int, ms), ``participants`` (list"
     " of dicts with ``user_id`` and ``user_name``).",
 )
-active_speaker_event = _signals.signal(
+active_speaker_event = _Signal(
     "active-speaker-event",
     doc="Arguments: ``timestamp`` (int, ms), ``user_id`` (int), ``user_name`` (str).",
 )
-sharing_event = _signals.signal(
+sharing_event = _Signal(
     "sharing-event",
     doc="Arguments: ``event`` ('start' or 'stop'), ``timestamp`` (int, ms), ``user_id`` (int or"
     " None), ``user_name`` (str or None).",
 )
-media_connection_interrupted = _signals.signal(
+media_connection_interrupted = _Signal(
     "media-connection-interrupted", doc="Arguments: ``timestamp`` (int, ms)."
 )
-participant_video = _signals.signal(
+participant_video = _Signal(
     "participant-video", doc="Arguments: ``user_ids`` (list of int), ``is_on`` (bool)."
 )
-video_subscribed = _signals.signal(
+video_subscribed = _Signal(
     "video-subscribed",
     doc="Arguments: ``user_id`` (int), ``status`` (StatusCode or int), ``error`` (str).",
 )
-other_message = _signals.signal(
+other_message = _Signal(
     "other-message",
     doc="A message that has no signal of its own: one that is newer than this package, metadata of"
     " media, an answer to a question about states. Arguments: ``message`` (Message, with ``raw``),"
     " ``socket`` (str).",
 )
-event_ex = _signals.signal(
+event_ex = _Signal(
     "event-ex",
     doc="Any event, known or not. Arguments: ``event`` (str, the event object as JSON), ``update``"
     " (EventUpdate).",
@@ -168,7 +195,7 @@ event_ex = _signals.signal(
 
 # -- webhooks --------------------------------------------------------------------------------------
 
-webhook_received = _signals.signal(
+webhook_received = _Signal(
     "webhook-received",
     doc="A webhook was accepted and answered. Sender: the WebhookReceiver. Arguments: ``event``"
     " (WebhookEvent).",

@@ -110,7 +110,7 @@ class Feed:
     def connect(self) -> None:
         """Listen to the signals, until :meth:`disconnect` or until nobody refers to the feed."""
         for signal, receiver in self._receivers():
-            signal.connect(receiver)
+            signal.connect(receiver, weak=True)
 
     def disconnect(self) -> None:
         """Listen no more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pathlib
 import re
 import time
@@ -89,6 +90,30 @@ def test_flask(rtms: RTMS, url: str) -> None:
         assert name == "shop"
         assert text.stop_reason == 6
         assert rtms.clients == {}
+
+
+def test_receivers_that_are_defined_inside_a_factory(rtms: RTMS, url: str) -> None:
+    heard: Queue[Any] = Queue()
+
+    def create_app() -> None:
+        rtms.on_stream_started(lambda client, event: client.enable_transcript())
+
+        @signals.transcript_data.connect
+        def transcript(client: Client, data: bytes, **extra: Any) -> None:
+            heard.put((client.stream_id(), data.decode(), current_app.name))
+
+    create_app()
+    gc.collect()
+    try:
+        with simulate(url) as simulator:
+            assert simulator.meeting.start() == 200
+            stream_id, text, name = heard.get(timeout=20)
+            assert (stream_id, name) == (simulator.meeting.stream_id, "shop")
+            assert text
+            rtms.clients[stream_id].leave()
+    finally:
+        for receiver in list(signals.transcript_data.receivers_for(rtms)):
+            signals.transcript_data.disconnect(receiver)
 
 
 @pytest.fixture
