@@ -402,9 +402,11 @@ class Session:
             self._news.set()
         return is_news
 
-    def _interrupted(self, what: str, problem: RtmsError | None) -> None:
-        self._cause = "Zoom says that it was interrupted" if problem is None else str(problem)
-        logger.warning("stream %s: %s is interrupted: %s", self.order.stream, what, problem)
+    def _interrupted(
+        self, what: str, problem: RtmsError | None, words: str = "Zoom says that it was interrupted"
+    ) -> None:
+        self._cause = words if problem is None else str(problem)
+        logger.warning("stream %s: %s is interrupted: %s", self.order.stream, what, self._cause)
         self._dispatcher.put(Notice("interrupted", (what, problem)))
 
     def _on_lost(self, channel: Channel, problem: ConnectionLost) -> None:
@@ -479,7 +481,7 @@ class Session:
         if self._was_joined:
             self._recovery.moved(time.monotonic())
             self._news.set()
-            self._interrupted("signaling", None)
+            self._interrupted("signaling", None, "Zoom has moved the stream to another server")
 
     # -- what the user wants, now and later --------------------------------------------------------
 

@@ -94,7 +94,7 @@ def test_all_media_at_once_is_one_outage(join, meeting, client):
 
 class TestZoomSaysSo:
     @pytest.mark.parametrize("news", ["event", "state", "both"])
-    def test_media_is_interrupted(self, news, join, meeting, client):
+    def test_media_is_interrupted(self, news, join, meeting, client, caplog):
         recorder = Recorder(client, "audio_data", *HOOKS)
         join()
         (before,) = meeting.connections("audio")
@@ -104,6 +104,7 @@ class TestZoomSaysSo:
             meeting.set_stream_state(2, 14)
         recorder.wait_for("reconnected")
         assert recorder.of("interrupted") == [("media", None)]
+        assert "media is interrupted: Zoom says that it was interrupted" in caplog.text
         (after,) = meeting.connections("audio")
         assert after is not before
         assert handshakes(meeting, 1) == 1
@@ -113,13 +114,14 @@ class TestZoomSaysSo:
         recorder.wait_for("audio_data")
         assert meeting.connections("audio") == [after]
 
-    def test_by_webhook(self, join, meeting, client):
+    def test_by_webhook(self, join, meeting, client, caplog):
         recorder = Recorder(client, "audio_data", *HOOKS)
         join()
         event = {**meeting.started_event, "event": "meeting.rtms_interrupted"}
         del event["event_ts"]
         client.notify(event)
         recorder.wait_for("reconnected")
+        assert "signaling is interrupted: Zoom says that it was interrupted" in caplog.text
         assert handshakes(meeting) == 2
         # The same webhook, late: it tells of what is mended.
         client.notify({**event, "event_ts": 1_700_000_000_000})
@@ -127,7 +129,7 @@ class TestZoomSaysSo:
         recorder.wait_for("audio_data")
         assert handshakes(meeting) == 2
 
-    def test_a_server_failed_and_another_takes_over(self, join, meeting, client):
+    def test_a_server_failed_and_another_takes_over(self, join, meeting, client, caplog):
         recorder = Recorder(client, "transcript_data", *HOOKS)
         join()
         moved = meeting.server_urls.replace("/signaling", "/signaling/other")
@@ -138,6 +140,7 @@ class TestZoomSaysSo:
         started["payload"] = {**meeting.payload, "server_urls": moved}
         client.notify(started)
         recorder.wait_for("reconnected")
+        assert "is interrupted: Zoom has moved the stream to another server" in caplog.text
         wait_until(lambda: meeting.send_transcript("moved"))
         recorder.wait_for("transcript_data")
         assert handshakes(meeting) == 2
