@@ -15,12 +15,14 @@ from .accounting import Gap
 from .errors import ConfigurationError, ConnectionLost, GaveUp
 from .protocol.packets import Metadata
 from .protocol.people import Participant
+from .reasons import LeaveReason
 from .reports import Session
 
 __all__ = [
     "PARAMETERS",
     "ActiveSpeakerCallback",
     "BrokenCallback",
+    "EndCallback",
     "EventExCallback",
     "GaveUpCallback",
     "InterruptedCallback",
@@ -45,6 +47,8 @@ Result = TypeVar("Result")
 MediaCallback = Callable[[bytes, int, int, Metadata], Result]
 #: reason
 ReasonCallback = Callable[[int], Result]
+#: reason, LeaveReason
+EndCallback = Callable[[LeaveReason], Result]
 #: op (SESSION_EVENT_*), session
 SessionUpdateCallback = Callable[[int, Session], Result]
 #: op (USER_*), participant
@@ -78,6 +82,7 @@ MediaGapCallback = Callable[[Gap], Result]
 PARAMETERS: Mapping[str, tuple[str, ...]] = {
     "join_confirm": ("reason",),
     "leave": ("reason",),
+    "end": ("reason",),
     **dict.fromkeys(
         ("audio_data", "video_data", "deskshare_data", "transcript_data", "chat_data"),
         ("data", "size", "timestamp", "metadata"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import difflib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ from .accounting import ClientStats, MediaStats
 from .callbacks import (
     ActiveSpeakerCallback,
     BrokenCallback,
+    EndCallback,
     EventExCallback,
     GaveUpCallback,
     InterruptedCallback,
@@ -47,7 +49,7 @@ from .enums import EventType, MediaDataType, Product
 from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
 from .homes import Home, Outlets
 from .official_names import OfficialNames
-from .outlets import ExecutorOutlet
+from .outlets import Closing, ExecutorOutlet, Job
 from .protocol.fields import integer
 from .protocol.identity import (
     ParsedEvent,
@@ -302,7 +304,7 @@ class Client(OfficialNames):
             inboxes=self._inboxes,
         )
         self._session = Session(order, self._wishes, self._dispatcher)
-        self._session.over.rawlink(lambda _: self._ended_on(home))
+        self._session.told.rawlink(lambda _: self._ended_on(home))
         self._session.start()
         self._is_waiting = False  # last: other threads may ask at any time whether we are active
 
@@ -367,6 +369,8 @@ class Client(OfficialNames):
     def wait(self, timeout: float | None = None) -> LeaveReason | None:
         """Wait until the stream has ended and everything was delivered; return why it ended.
 
+        That is when :meth:`on_end` has returned.
+
         Args:
             timeout: Seconds to wait; where they pass first, ``None`` is returned.
 
@@ -377,14 +381,16 @@ class Client(OfficialNames):
         session = self._joined_session()
         if self._dispatcher is not None and self._dispatcher.is_delivering:
             raise UsageError("wait() cannot be called from a callback: the stream waits for it")
-        if session.over.is_set():
+        if session.told.is_set():
             return session.end
-        return session.end if self._call(session.over.wait, timeout) else None
+        return session.end if self._call(session.told.wait, timeout) else None
 
     def leave(self, *, close_stream: bool = False) -> bool:
-        """Leave the stream; when this returns, nothing is delivered any more.
+        """Leave the stream; when this returns, nothing is delivered any more but the end.
 
-        May be called from anywhere, callbacks included, and again.
+        May be called from anywhere, callbacks included, and again. It waits until :meth:`on_end`
+        has returned. A callback that still runs comes before that, and is left to finish: then this
+        returns after half a second, and inside of a callback at once.
 
         Args:
             close_stream: Ask Zoom first to end the stream, so that it does not wait for us to come
@@ -396,17 +402,25 @@ class Client(OfficialNames):
         home = self._home
         if home is None or not self._is_active:
             return True
-        if self._is_waiting and home.withdraw(self) is not None:
+        if home.hub is None and home.withdraw(self) is not None:
             self._is_waiting = False
             home.discard(self)
+            self._tell_end_without_hub()
         else:
-            # In another thread the hub may be about to begin: it has done so when this runs there.
             self._call(self._leave_session, close_stream)
         return True
 
     def _leave_session(self, close_stream: bool) -> None:
-        if self._session is not None:
-            self._session.leave(close_stream=close_stream)
+        session = self._joined_session()  # begins what waits for its turn yet, so that it can end
+        session.leave(close_stream=close_stream)
+
+    def _tell_end_without_hub(self) -> None:
+        """Call ``on_end`` here: the loop that was to join never ran."""
+        function = self._callbacks.get("end")
+        if function is not None:
+            reason = dataclasses.replace(LeaveReason.left(), was_joined=False)
+            for problem in Job(function, [(reason,)], self._context, Closing())().problems:
+                logger.error("callback on_end failed", exc_info=problem)
 
     def stop(self) -> bool:
         """Do what :meth:`leave` does; the official SDK has both names."""
@@ -615,6 +629,21 @@ class Client(OfficialNames):
         where a connection broke.
         """
         return self._on("leave", callback)
+
+    def on_end(self, callback: EndCallback[Result]) -> EndCallback[Result]:
+        """``callback(reason)`` once for each :meth:`join`, when it is over, whatever the cause.
+
+        Be it that joining failed, that Zoom ended the stream, that it broke off, that we left, or
+        that the loop, the worker or the interpreter ends: ``reason`` is a
+        :class:`~rtms_gevent.LeaveReason`. It comes last, when all other callbacks of the stream
+        have returned, also :meth:`on_leave`; only :data:`rtms_gevent.signals.left` comes after it.
+        So here is the place to close what was opened for the stream. The client may join again.
+
+        It runs in a greenlet of its own where the other callbacks run. If the loop of the client
+        has never run, it runs in :meth:`leave`. In a forked child it does not run: the stream is
+        the parent's.
+        """
+        return self._on("end", callback)
 
     def on_session_update(
         self, callback: SessionUpdateCallback[Result]

@@ -177,8 +177,21 @@ class Delivery:
         elif name == "left":
             reason = arguments[1]
             self._call("leave" if reason.was_joined else "join_confirm", [(reason.code,)])
+            return  # the signal comes at the very end
         elif name not in _SIGNALS_ONLY:
             self._call(name, [arguments[: len(PARAMETERS[name])]])  # signals may carry more
+        self._guarded(self.tell, notice)
+
+    def end(self, notice: Notice) -> None:
+        """Call ``on_end`` and send the signal of ``notice``, which is the last of all.
+
+        To be called when no function runs any more, whether or not deliveries were stopped.
+        """
+        self.closing = Closing()  # what was stopped has the old one
+        self._on_stage(self._end, notice)
+
+    def _end(self, notice: Notice) -> None:
+        self._call("end", [notice.arguments[1:]])
         self._guarded(self.tell, notice)
 
     def _joined(self) -> None:
@@ -313,6 +326,8 @@ class Delivery:
         except ConfigurationError as problem:
             self._report_outlet(name, problem, len(calls))
             outcome = Outcome(0)
+            if name == "end":  # the one that must never be missing runs here
+                finish = job
         if begun is not None:
             begun()
         if finish is not None:

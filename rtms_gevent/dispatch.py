@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+import gevent
+
 from .backlog import DropRules
 from .config import Inboxes, InboxLimits, Policy
 from .delivery import MEDIA_NAMES, Callbacks, Delivery
@@ -25,6 +27,9 @@ from .transport.greenlets import Crew
 __all__ = ["Dispatcher", "Pressure"]
 
 logger = logging.getLogger(__name__)
+
+#: Seconds that who leaves waits for functions that are just running. They may wait for each other.
+_A_MOMENT = 0.5
 
 
 class Pressure(Protocol):
@@ -82,6 +87,8 @@ class Dispatcher:
         self._limits = inboxes
         self._media: dict[MediaDataType, Inbox] = {}
         self._holds_media = True
+        self._last: gevent.Greenlet[..., object] | None = None  # tells of the end
+        self._is_forgotten = False
 
     def inbox(self, kind: MediaDataType) -> Inbox:
         """Return what takes packets of one type; it is made when it is needed first."""
@@ -182,8 +189,34 @@ class Dispatcher:
             inbox.close()
         self._crew.dismiss()
 
+    def finish(self, notice: Notice, done: Callable[[], object]) -> None:
+        """Tell of the end in a greenlet of its own, after :meth:`close`. Never waits.
+
+        It comes when all functions that still run have returned, and nothing comes after it.
+
+        Args:
+            notice: What to tell.
+            done: Called in that greenlet when it was told.
+        """
+        self._last = self._crew.spawn_last("end", self._finish, notice, done)
+
+    def _finish(self, notice: Notice, done: Callable[[], object]) -> None:
+        try:
+            if not self._is_forgotten:
+                self._delivery.end(notice)
+        finally:
+            done()
+
+    def wait_finished(self) -> None:
+        """Wait until the end was told; only for a moment where functions still run."""
+        if self._last is None or self.is_delivering:
+            return
+        busy = any(inbox.is_delivering for inbox in (*self._media.values(), self._events))
+        self._last.join(_A_MOMENT if busy else None)
+
     def forget(self, is_here: bool) -> None:
         """Call no function any more, in a forked child. Never waits."""
+        self._is_forgotten = True
         self.close()
         if is_here:
             self._crew.kill()
@@ -191,8 +224,10 @@ class Dispatcher:
     @property
     def is_delivering(self) -> bool:
         """Whether we are inside a callback or receiver of this session."""
-        return self._delivery.closing.is_running_here() or any(
-            inbox.is_current for inbox in (*self._media.values(), self._events)
+        return (
+            self._delivery.closing.is_running_here()
+            or any(inbox.is_current for inbox in (*self._media.values(), self._events))
+            or self._last is gevent.getcurrent()
         )
 
 

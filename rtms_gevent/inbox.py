@@ -44,6 +44,7 @@ class Inbox(Backlog):
         "_wake_at_once",
         "delivered",
         "failed",
+        "is_delivering",
         "is_full",
         "name",
         "undelivered",
@@ -79,6 +80,7 @@ class Inbox(Backlog):
         #: What was taken out: whose function has returned, has raised, or was not called. Counted
         #: by who delivers.
         self.delivered = self.failed = self.undelivered = 0
+        self.is_delivering = False  #: whether something was taken out and is being delivered now
         self.is_full = False  #: since ``on_full`` was called, until ``on_room`` is
         self._crew = crew
         self.name = name
@@ -152,7 +154,9 @@ class Inbox(Backlog):
         try:
             while not self._closed:
                 while items and not self._held:
+                    self.is_delivering = True
                     deliver(self)
+                    self.is_delivering = False
                     if self.is_full and self.is_half_empty:
                         self.is_full = False
                         self._on_room()
@@ -173,6 +177,7 @@ class Inbox(Backlog):
         finally:
             # Also where what a function raised ends greenlets (GreenletExit), or came from a timer
             # that it left behind: another greenlet takes over then, and nobody may wait for this.
+            self.is_delivering = False
             self._is_asleep = True
             self._wake_at_once = None
             if self._idle is not None:

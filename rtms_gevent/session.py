@@ -81,7 +81,8 @@ class Session:
     def __init__(self, order: JoinOrder, wishes: Wishes, dispatcher: Dispatcher) -> None:
         """Prepare a session; :meth:`start` begins it."""
         self.joined: AsyncResult[bool] = AsyncResult()  #: set, or has the error, once known
-        self.over = Event()  #: set when the end was told to the user
+        self.over = Event()  #: set when nothing but the end is told any more
+        self.told = Event()  #: set when the end was told, the last thing of all
         self.end: LeaveReason | None = None  #: set when the end is known
         self.has_ended = False  #: whether all was delivered, and only the end is left to be told
         #: Messages that could not be used, per socket.
@@ -122,6 +123,7 @@ class Session:
         self._releasing: set[MediaDataType] = set()  # whose accounts hold packets back
         self.outages = self.outage_ms = 0
         self._cause = ""  # of the outage, in words
+        self._is_leaving = False
 
     def _new_recovery(self) -> Recovery:
         settings = self.order.dialling.reconnect
@@ -190,7 +192,7 @@ class Session:
         self._dispatcher.drain()
         self._dispatcher.close()
         self._unwatch()
-        self.over.set()
+        self._tell_end()
 
     def _close(self) -> None:
         """Close all sockets, and note where the server has not finished."""
@@ -644,11 +646,15 @@ class Session:
         """Note why the stream is over; the first reason counts. Never waits."""
         if self._ending.is_set():
             return
+        if self._is_leaving and not reason.by_us:
+            reason = LeaveReason.left()  # such as the stop that we have asked for
         if not self.joined.ready():
             error = reason.error
             if not isinstance(error, JoinError):
                 error = EndedBeforeJoined(str(reason))
-                if not reason.by_us:
+                if reason.by_us:
+                    reason = dataclasses.replace(reason, was_joined=False)
+                else:
                     # A stop reason is no reason why joining failed; 0 would even mean that it did.
                     code = error.reason if reason.error is None else reason.code
                     reason = dataclasses.replace(reason, code=code, error=error, was_joined=False)
@@ -674,42 +680,52 @@ class Session:
         self._finish(LeaveReason.stopped(stop_reason))
 
     def leave(self, *, close_stream: bool = False) -> None:
-        """End our part; when this returns nothing is delivered any more.
+        """End our part; when this returns nothing is delivered any more but the end.
+
+        Waits for that, too, but only for a moment where functions still run, which come first.
 
         Args:
             close_stream: Ask Zoom to end the stream, and wait for its answer, before closing.
         """
         if self.over.is_set():
             return
-        if close_stream and self.is_joined:
-            self._ask_to_close_stream()
-        self._dispatcher.close()
+        self._is_leaving = True
         try:
+            if close_stream and self.is_joined:
+                self._ask_to_close_stream()
+            self._dispatcher.close()
             # First, or the supervisor would see the end and close the sockets, too.
             self._crew.stop()
             self._finish(LeaveReason.left())
             self._sockets.close()
         finally:
             # Also where a time limit of the caller, or a kill, cuts the waiting short.
+            self._dispatcher.close()
             self._finish(LeaveReason.left())
             self._sockets.abort()
             if not self.over.is_set():
                 self._settle_accounts()
                 self._unwatch()
-                self.over.set()
-                assert self.end is not None
-                self._dispatcher.tell(Notice("left", (self.order.identity.stream_id, self.end)))
                 logger.info("stream %s is over: %s", self.order.stream, self.end)
+                self._tell_end()
+        self._dispatcher.wait_finished()
+
+    def _tell_end(self) -> None:
+        assert self.end is not None
+        self.over.set()
+        notice = Notice("left", (self.order.identity.stream_id, self.end))
+        self._dispatcher.finish(notice, self.told.set)
 
     def forget(self, is_here: bool) -> None:
         """Let go of the stream in a forked child, whose parent has it. Calls no function."""
-        if self.over.is_set():
+        if self.told.is_set():
             return
         self._dispatcher.forget(is_here)
         self._finish(LeaveReason.left())
         if is_here:
             self._crew.kill()
         self.over.set()
+        self.told.set()
 
     def _ask_to_close_stream(self) -> None:
         with contextlib.suppress(ConnectionLost):  # the stream is over then, too

@@ -79,8 +79,9 @@ class _Signal(NamedSignal):
     def disconnect(self, receiver: Callable[..., Any], sender: Any = ANY) -> None:
         """Call it no more."""
         super().disconnect(receiver, sender)
-        if sender is not ANY and (self.name, receiver) in getattr(sender, _KEPT, ()):
-            vars(sender)[_KEPT].remove((self.name, receiver))
+        kept = getattr(sender, "__dict__", {}).get(_KEPT, [])
+        if sender is not ANY and (self.name, receiver) in kept:
+            kept.remove((self.name, receiver))
 
 
 # -- life of a stream ------------------------------------------------------------------------------
@@ -94,8 +95,8 @@ joined = _Signal("joined", doc="Media may flow. Arguments: ``stream_id`` (str), 
 left = _Signal(
     "left",
     doc="The stream is over for us, whoever ended it, or it could not be joined: follows each"
-    " ``joining``. Arguments: ``stream_id`` (str), ``reason``"
-    " (LeaveReason).",
+    " ``joining``. The last of all, after ``on_end``, its callback, has returned. Arguments:"
+    " ``stream_id`` (str), ``reason`` (LeaveReason).",
 )
 interrupted = _Signal(
     "interrupted",

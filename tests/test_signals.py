@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from unittest import mock
 
 import pytest
 
@@ -138,9 +139,12 @@ def test_other_ways_to_connect():
     assert heard_by(heard, client) == 1
 
 
-def test_a_sender_that_takes_no_attributes():
-    heard, sender = [], object()
+@pytest.mark.parametrize("sender", [object(), mock.Mock()])
+def test_other_senders(sender):
+    heard = []
     receiver = SIGNAL.connect(function(heard), sender=sender)
     gc.collect()
     assert heard_by(heard, sender) == 1
+    SIGNAL.disconnect(receiver, sender)
+    assert heard_by(heard, sender) == 0
     SIGNAL.disconnect(receiver)

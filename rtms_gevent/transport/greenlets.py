@@ -34,6 +34,7 @@ class Crew:
         """Make an empty crew; ``name`` begins the names of its greenlets."""
         self.name = name
         self._members = Group()
+        self._waiting: gevent.Greenlet[..., object] | None = None
         self._hub = current_hub()
 
     def spawn(
@@ -44,6 +45,26 @@ class Crew:
         member.name = f"{self.name}:{role}"
         self._members.start(member)
         return member
+
+    def spawn_last(
+        self, role: str, run: Callable[..., object], *arguments: Any
+    ) -> gevent.Greenlet[..., object]:
+        """Start a greenlet as :meth:`spawn` does, that runs when all others have ended.
+
+        Where they are killed, so that the hub can end, it still runs.
+        """
+        self._waiting = self.spawn(role, self._run_last, run, *arguments)
+        return self._waiting
+
+    def _run_last(self, run: Callable[..., object], *arguments: Any) -> object:
+        for patience in (None, _LAST_WORDS):
+            try:
+                self.wait(patience)
+                break
+            except gevent.GreenletExit:  # killed with the others, which have their last words now
+                continue
+        self._waiting = None
+        return run(*arguments)
 
     def _guard(self, role: str, run: Callable[..., object], *arguments: Any) -> object:
         try:
@@ -77,10 +98,13 @@ class Crew:
         crews.add(self)
 
     def wait(self, timeout: float | None) -> int:
-        """Wait until all but the calling greenlet have ended; return how many have not in time."""
+        """Wait until all but the calling greenlet have ended; return how many have not in time.
+
+        One that only waits for the others does not count.
+        """
         others = self._others()
         gevent.joinall(others, timeout=timeout)
-        return sum(not member.dead for member in others)
+        return sum(not member.dead for member in others if member is not self._waiting)
 
     def _others(self) -> list[gevent.Greenlet[..., object]]:
         return [member for member in self._members if member is not gevent.getcurrent()]

@@ -18,6 +18,7 @@ from ..client import Client
 from ..errors import ConfigurationError
 from ..interrupts import is_ctrl_c
 from ..loop import run_soon
+from ..reasons import LeaveReason
 from .events import WebhookEvent, WebhookKind
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "EventFunction",
     "JoinOptions",
     "StartFunction",
+    "StopFunction",
     "StreamHandlers",
     "Streams",
 ]
@@ -35,10 +37,12 @@ logger = logging.getLogger(__name__)
 _ENDED_KEPT = 64
 
 StartFunction = Callable[[Client, WebhookEvent], object]
-EndFunction = Callable[["Client | None", WebhookEvent], object]
+StopFunction = Callable[["Client | None", WebhookEvent], object]
+EndFunction = Callable[[Client, LeaveReason], object]
 EventFunction = Callable[[WebhookEvent], object]
 
 _Start = TypeVar("_Start", bound=StartFunction)
+_Stop = TypeVar("_Stop", bound=StopFunction)
 _End = TypeVar("_End", bound=EndFunction)
 _Event = TypeVar("_Event", bound=EventFunction)
 
@@ -63,8 +67,9 @@ class StreamHandlers:
 
     def __init__(self) -> None:
         self.started: list[StartFunction] = []
-        self.stopped: list[EndFunction] = []
-        self.interrupted: list[EndFunction] = []
+        self.stopped: list[StopFunction] = []
+        self.interrupted: list[StopFunction] = []
+        self.ended: list[EndFunction] = []
         self.events: list[tuple[str | None, EventFunction]] = []
 
     def on_stream_started(self, function: _Start) -> _Start:
@@ -80,7 +85,7 @@ class StreamHandlers:
         self.started.append(function)
         return function
 
-    def on_stream_stopped(self, function: _End) -> _End:
+    def on_stream_stopped(self, function: _Stop) -> _Stop:
         """Call ``function(client, event)`` when Zoom says that a stream is over.
 
         ``client`` is ``None`` where this process had no client for the stream. Otherwise the
@@ -91,7 +96,7 @@ class StreamHandlers:
         self.stopped.append(function)
         return function
 
-    def on_stream_interrupted(self, function: _End) -> _End:
+    def on_stream_interrupted(self, function: _Stop) -> _Stop:
         """Call ``function(client, event)`` when Zoom has lost our connection to a stream.
 
         ``client`` is ``None`` where this process has no client for the stream. Otherwise the
@@ -99,6 +104,17 @@ class StreamHandlers:
         """
         check_function("on_stream_interrupted", function, ("client", "event"))
         self.interrupted.append(function)
+        return function
+
+    def on_stream_ended(self, function: _End) -> _End:
+        """Call ``function(client, reason)`` when a stream that was joined is over for us.
+
+        Once for each, whatever the cause, also where joining failed or this process ends:
+        ``reason`` is a :class:`~rtms_gevent.LeaveReason`. It comes last, after all callbacks of the
+        client, ``on_end`` included.
+        """
+        check_function("on_stream_ended", function, ("client", "reason"))
+        self.ended.append(function)
         return function
 
     @overload
@@ -210,6 +226,7 @@ class Streams:
                 self._call("notify", earlier.client, earlier.client.notify, event)
             return
         live = _Live(Client(context=self._context), event)
+        signals.left.connect(self._tell_end, sender=live.client)
         self._live[stream_id] = live
         if self._prepare(live, event):
             run_soon(self._await_end, stream_id, live)
@@ -254,12 +271,17 @@ class Streams:
             while len(self._ended) > _ENDED_KEPT:
                 del self._ended[next(iter(self._ended))]
 
+    def _tell_end(self, client: Client, reason: LeaveReason, **_: object) -> None:
+        """Tell the app, inside the context, where and when the client tells it."""
+        for function in self._handlers.ended:
+            self._call("on_stream_ended", client, function, client, reason)
+
     def _forget(self, stream_id: str, live: _Live) -> None:
         """Drop a client, unless a newer one has taken its place."""
         if self._live.get(stream_id) is live:
             del self._live[stream_id]
 
-    def _pass_on(self, event: WebhookEvent, functions: list[EndFunction], where: str) -> None:
+    def _pass_on(self, event: WebhookEvent, functions: list[StopFunction], where: str) -> None:
         """Tell the client of a stream what Zoom says about it, and then the app."""
         stream_id = event.stream_id or ""
         live = self._live.get(stream_id)

@@ -24,8 +24,8 @@ def adds_up(stats):
     return min(parts) >= 0 and sum(parts) == stats.received
 
 
-def send(meeting, count):
-    for number in range(count):
+def send(meeting, count, first=0):
+    for number in range(first, first + count):
         wait_until(lambda number=number: meeting.send_audio(b"%d" % number))
 
 
@@ -43,7 +43,7 @@ def test_while_a_callback_waits_fails_and_is_too_slow(join, meeting):
         join(client)
         send(meeting, 1)
         wait_until(lambda: seen)
-        send(meeting, 29)
+        send(meeting, 29, 1)
         wait_until(lambda: audio(client).received == 30)
         assert adds_up(audio(client))
         assert (audio(client).dropped, audio(client).waiting) == ({"inbox": 19}, 11)
@@ -54,26 +54,34 @@ def test_while_a_callback_waits_fails_and_is_too_slow(join, meeting):
 
 
 def test_leaving_while_a_batch_is_under_way(join, meeting):
-    """In the moment of leaving, where it is told, and when the last call has ended."""
-    go, told = threading.Event(), []
+    """In the moment of leaving, when the last call has ended, and where that is told."""
+    go, entered, told = threading.Event(), threading.Event(), []
+
+    def wait(*_):
+        entered.set()
+        go.wait()
 
     def left(sender, reason, **_):
         told.append(audio(sender))
 
     with concurrent.futures.ThreadPoolExecutor(1) as pool, Client(pool) as client:
-        client.on_audio_data(lambda *_: go.wait())
+        client.on_audio_data(wait)
         join(client)
-        send(meeting, 76)
+        send(meeting, 1)
+        wait_until(entered.is_set)
+        send(meeting, 75, 1)
         wait_until(lambda: audio(client).received == 76)
-        with signals.left.connected_to(left, sender=client):
-            client.leave()
-        assert [stats.received for stats in told] == [76]
-        assert all(map(adds_up, [*told, audio(client)]))
+        signals.left.connect(left, sender=client)
+        client.leave()
+        assert adds_up(audio(client))
+        assert (audio(client).received, told) == (76, [])
         assert audio(client).waiting > 0
         go.set()
-        wait_until(lambda: audio(client).waiting == 0)
+        wait_until(lambda: told)
+    assert told == [audio(client)]
     assert adds_up(audio(client))
-    assert sum(audio(client).dropped.values()) > 0
+    assert audio(client).waiting == 0
+    assert audio(client).dropped["inbox"] > 0
 
 
 @pytest.mark.parametrize("executor", [False, True], ids=["own greenlet", "executor"])

@@ -6,7 +6,16 @@ from typing import Any
 
 from typing_extensions import assert_type
 
-from rtms_gevent import Client, ConnectionLost, Gap, GaveUp, Metadata, Participant, Session
+from rtms_gevent import (
+    Client,
+    ConnectionLost,
+    Gap,
+    GaveUp,
+    LeaveReason,
+    Metadata,
+    Participant,
+    Session,
+)
 
 client = Client()
 
@@ -29,6 +38,7 @@ for media in (
     )
 client.on_join_confirm(lambda reason: assert_type(reason, int))
 client.on_leave(lambda reason: assert_type(reason, int))
+client.on_end(lambda reason: assert_type(reason, LeaveReason))
 client.on_session_update(
     lambda op, session: (assert_type(op, int), assert_type(session, Session)),
 )

@@ -739,6 +739,8 @@ def nothing_is_left_for_later_tests() -> Iterator[None]:
             for name in ("on_stream_started", "on_stream_stopped", "on_stream_interrupted")
             for wrong in (lambda client: None, lambda client, event, more: None, "started", None)
         ),
+        ("on_stream_ended", "client, reason", lambda client: None),
+        ("on_stream_ended", "client, reason", None),
         ("on_event", "event", lambda: None),
         ("on_event", "event", lambda client, event: None),
         ("on_event", "event", None),
@@ -752,4 +754,4 @@ def test_functions_that_could_never_be_called_are_refused(
     if register == "on_event":
         with pytest.raises(ConfigurationError, match=rf"on_event .*\({wanted}\)"):
             rtms.on_event("rtms.start_failed")(wrong)
-    assert rtms.started == rtms.stopped == rtms.interrupted == rtms.events == []
+    assert rtms.started == rtms.stopped == rtms.interrupted == rtms.ended == rtms.events == []

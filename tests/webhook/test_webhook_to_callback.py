@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from flask import Flask, current_app
+from gevent import sleep
 from gevent.pywsgi import WSGIServer
 from gevent.queue import Queue
 
-from rtms_gevent import Client, StopReason, signals
+from rtms_gevent import Client, LeaveReason, StopReason, signals
 from rtms_gevent.config import WebhookSettings
-from rtms_gevent.errors import ConnectError, ServerUrlError
+from rtms_gevent.errors import ConnectError, HandshakeRejected, ServerUrlError
 from rtms_gevent.flask import RTMS
 from rtms_gevent.simulator import Simulator
 from rtms_gevent.webhook import WebhookEvent, WebhookServer
@@ -90,6 +91,51 @@ def test_flask(rtms: RTMS, url: str) -> None:
         assert name == "shop"
         assert text.stop_reason == 6
         assert rtms.clients == {}
+
+
+@pytest.mark.parametrize("how", ["stop", "leave", "refused", "unreachable"])
+def test_the_end_is_told_once_whatever_the_cause(how: str, rtms: RTMS, url: str) -> None:
+    ends: Queue[Any] = Queue()
+
+    @rtms.on_stream_started
+    def prepare(client: Client, event: WebhookEvent) -> object:
+        client.enable_transcript()
+        client.on_end(lambda reason: ends.put(("client", client, reason, current_app.name)))
+        options = {"client": "wrong", "secret": "wrong", "allowed_hosts": "127.0.0.1"}
+        if how == "unreachable":
+            client.join(event, server_urls="ws://127.0.0.1:1", **options)
+        elif how == "refused":
+            client.join(event, **options)
+        return True
+
+    @rtms.on_stream_ended
+    def broken(client: Client, reason: LeaveReason) -> None:
+        raise KeyError("user's own")
+
+    @rtms.on_stream_ended
+    def ended(client: Client, reason: LeaveReason) -> None:
+        ends.put(("app", client, reason, current_app.name))
+
+    with simulate(url, "empty") as simulator:
+        assert simulator.meeting.start() == 200
+        if how in ("stop", "leave"):
+            assert simulator.meeting.wait_ready(10)
+            (live,) = rtms.clients.values()
+            simulator.meeting.stop(6) if how == "stop" else live.leave()
+        who, client, reason, name = ends.get(timeout=20)
+        assert (who, name) == ("client", "shop")
+        assert ends.get(timeout=20) == ("app", client, reason, "shop")
+        assert client.wait(10) is reason
+    expected: dict[str, Any] = {
+        "stop": (6, False, True, type(None)),
+        "leave": (20, True, True, type(None)),
+        "refused": (reason.code, False, False, HandshakeRejected),
+        "unreachable": (1, False, False, ConnectError),
+    }
+    told = (reason.code, reason.by_us, reason.was_joined, type(reason.error))
+    assert told == expected[how]
+    sleep(0.01)
+    assert ends.empty()
 
 
 def test_receivers_that_are_defined_inside_a_factory(rtms: RTMS, url: str) -> None:

@@ -26,10 +26,16 @@ def started(client, event):
     client.on_leave(lambda reason: seen["left"].append(reason))
 
 
+@rtms.on_stream_ended
+def ended(client, reason):
+    current_app.extensions["seen"]["ended"].append(reason.code)
+    current_app.logger.warning("%s ended: %s", client.stream_id(), reason)
+
+
 def create_app():
     app = Flask(__name__)
     app.config.from_mapping(RTMS_WEBHOOK_SECRET="hook", RTMS_ALLOWED_HOSTS="127.0.0.1")
-    app.extensions["seen"] = {"started": [], "lines": [], "left": [], "threads": set()}
+    app.extensions["seen"] = {"started": [], "lines": [], "left": [], "ended": [], "threads": set()}
     rtms.init_app(app)
 
     @app.get("/seen")

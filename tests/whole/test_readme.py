@@ -79,8 +79,9 @@ def test_the_script(environment, monkeypatch):
     finally:
         script.terminate()
         with gevent.Timeout(10):
-            _, errors = script.communicate()
+            output, errors = script.communicate()
     assert script.returncode == 0
+    assert output == b"over: we left\n"
     assert b"Traceback" not in errors
 
 
@@ -96,7 +97,7 @@ def test_the_flask_app(tmp_path):
         assert zoom.meeting.wait_ready(10)
         zoom.meeting.send_transcript("Good morning", 5, "Ana")
         zoom.meeting.stop(6)
-    assert b"Ana: Good morning\n" in server.output
+    assert b"Ana: Good morning\nover: Zoom ended the stream, reason 6" in server.output
 
 
 def test_recording(environment):

@@ -119,8 +119,15 @@ def test_from_webhook_to_callback(name):
         wait_until(lambda: len(server.seen()["lines"]) == 20, 10)
         for meeting in meetings:
             meeting.stop(6)
-        wait_until(lambda: server.seen()["left"] == [6, 6], 10)
+        wait_until(lambda: server.seen()["ended"] == [6, 6], 10)
         seen = server.seen()
+        assert seen["left"] == [6, 6]
+        last = simulator.add_meeting()
+        assert last.start() == 200
+        assert last.wait_ready(10)
+    if not name.startswith("flask"):  # which SIGTERM ends without a word
+        ends = [line for line in server.output.decode().splitlines() if last.stream_id in line]
+        assert [line.partition("ended: ")[2] for line in ends if "ended: " in line] == ["we left"]
     assert sorted(seen["started"]) == sorted(meeting.stream_id for meeting in meetings)
     for number in range(2):
         assert [line for line in seen["lines"] if f"meeting {number}" in line] == [

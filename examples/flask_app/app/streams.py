@@ -13,6 +13,7 @@ from rtms_gevent import (
     DataOption,
     DeskshareParams,
     EventType,
+    LeaveReason,
     Metadata,
     VideoParams,
     WebhookEvent,
@@ -34,11 +35,11 @@ def started(client: Client, event: WebhookEvent) -> None:
     show_live(client)
 
 
-@rtms.on_stream_stopped
-def stopped(client: Client | None, event: WebhookEvent) -> None:
-    """Close the minutes."""
-    current_app.extensions["minutes"].end(event.stream_id)
-    current_app.logger.info("stream %s is over", event.stream_id)
+@rtms.on_stream_ended
+def ended(client: Client, reason: LeaveReason) -> None:
+    """Close the minutes, whatever the cause."""
+    current_app.extensions["minutes"].end(client.stream_id())
+    current_app.logger.info("stream %s is over: %s", client.stream_id(), reason)
 
 
 def show_live(client: Client) -> None:
