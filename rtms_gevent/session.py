@@ -29,6 +29,7 @@ from .errors import (
     RtmsError,
 )
 from .inbox import Inbox
+from .protocol.fields import integer
 from .protocol.messages import (
     EventSubscription,
     EventUpdate,
@@ -765,7 +766,8 @@ def _now_ms() -> float:
 
 def _frame_ms(params: Mapping[str, Any]) -> float:
     """Return the time from one packet to the next that negotiated parameters mean, if any."""
-    send_rate, fps = params.get("send_rate"), params.get("fps")
-    if isinstance(send_rate, int):
+    send_rate, fps = integer(params, "send_rate") or 0, integer(params, "fps") or 0
+    # Zoom sends no less than one packet a second. A longer frame would hide each gap.
+    if 0 < send_rate <= 1000:
         return float(send_rate)
-    return 1000 / fps if isinstance(fps, int) and fps > 0 else 0.0
+    return 1000 / fps if fps > 0 else 0.0

@@ -26,7 +26,7 @@ from ..enums import (
     known,
 )
 from ..errors import ConfigurationError, RemoteProtocolError
-from .fields import Document, integer, mapping, milliseconds, text
+from .fields import Document, code, integer, mapping, milliseconds, text
 from .identity import StreamIdentity
 from .packets import MEDIA_TYPES, MediaPacket
 from .people import ChannelParticipant, Participant
@@ -430,13 +430,13 @@ class EventUpdate(Message):
         if not isinstance(event, Mapping):
             raise RemoteProtocolError("an event update without an event object")
         event_type = integer(event, "event_type")
-        code = event.get("event_code")
-        if event_type is None and not isinstance(code, (int, str)):
+        event_code = code(event, "event_code")
+        if event_type is None and event_code is None:
             raise RemoteProtocolError("an event with neither event_type nor event_code")
         info = mapping(event, "participant_info", "paticipant_info")
         return cls(
             event_type=None if event_type is None else _event_type(event_type, product),
-            event_code=code if isinstance(code, (int, str)) else None,
+            event_code=event_code,
             timestamp=milliseconds(event, "timestamp", "event_ts"),
             user_id=integer(event, "user_id", "new_id"),
             user_name=text(event, "user_name", "new_name"),

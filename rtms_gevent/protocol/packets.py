@@ -205,7 +205,7 @@ class MediaPacket(NamedTuple):
         """Read a document.
 
         Raises:
-            RemoteProtocolError: data or timestamp is missing, or the data is not base64.
+            RemoteProtocolError: data or timestamp is missing or cannot be one.
         """
         kind = MEDIA_TYPES[MessageType(integer(document, "msg_type") or 0)]
         textual = kind in TEXTUAL
@@ -223,7 +223,7 @@ class MediaPacket(NamedTuple):
             raise RemoteProtocolError(f"{kind.name.lower()} message without data")
         timestamp = milliseconds(content, "timestamp")
         if timestamp is None:
-            raise RemoteProtocolError(f"{kind.name.lower()} message without a timestamp")
+            raise RemoteProtocolError(f"{kind.name.lower()} message without a usable timestamp")
         if textual:
             # JSON may hold half a surrogate pair, which UTF-8 cannot.
             data = encoded.encode("utf-8", "replace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from .fields import Document, string, text
+from .fields import Document, code, string, text
 
 __all__ = ["ChannelParticipant", "Participant"]
 
@@ -33,12 +33,11 @@ class ChannelParticipant:
     @classmethod
     def from_wire(cls, info: Document) -> ChannelParticipant:
         """Read ``participant_info``."""
-        mode = info.get("participant_mode")
         return cls(
             channel_id=string(info.get("channel_id")),
             user_id=string(info.get("user_id")),
             display_name=text(info, "display_name", "user_name"),
-            participant_mode=mode if isinstance(mode, (str, int)) else None,
+            participant_mode=code(info, "participant_mode"),
             phone_number=string(info.get("phone_number")),
             queue_id=string(info.get("queue_id")),
             queue_name=text(info, "queue_name"),

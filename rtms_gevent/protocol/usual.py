@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..enums import MediaDataType
+from .fields import EARLIEST_MS, LARGEST, LATEST_MS, SMALLEST
 from .packets import MEDIA_TYPES, TEXTUAL, MediaPacket, Metadata
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ _KINDS = {int(number): kind for number, kind in MEDIA_TYPES.items() if kind not 
 #: is quicker, since it spares two searches.
 _LARGE = 1024
 _BEFORE_DATA = b'"data":"'
-#: Below this a timestamp may be in seconds.
-_SECONDS = 10**11
 #: Participants to remember. A meeting has fewer; a server that is mad must not fill the memory.
 _MANY = 1000
 
@@ -110,7 +109,7 @@ class _UsualMedia:
         except _UNUSUAL:
             return None
         timestamp = content.timestamp
-        if timestamp < _SECONDS:
+        if not EARLIEST_MS <= timestamp <= LATEST_MS or not SMALLEST <= content.user_id <= LARGEST:
             return None
         who = (kind, content.user_id, content.user_name)
         try:

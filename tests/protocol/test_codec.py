@@ -17,6 +17,7 @@ from rtms_gevent.enums import (
 )
 from rtms_gevent.errors import RemoteProtocolError
 from rtms_gevent.protocol.codec import JsonCodec
+from rtms_gevent.protocol.fields import EARLIEST_MS, LATEST_MS
 from rtms_gevent.protocol.messages import KeepAliveRequest, Message, UnknownMessage
 from rtms_gevent.protocol.packets import ChatDetails, MediaPacket, Metadata
 from rtms_gevent.protocol.people import Participant
@@ -205,8 +206,8 @@ def test_any_object_with_any_number(number, document, inner, where, product):
     decode_and_encode(json.dumps(document).encode(), product)
 
 
-#: Numbers that are small enough not to be taken for seconds, or none.
-_times = st.integers(10**11, 2**53)
+#: Numbers that are not taken for seconds.
+_times = st.integers(EARLIEST_MS, LATEST_MS)
 _ids = st.integers(1, 2**40)
 _texts = st.text(max_size=30)
 _names = st.text("abcXYZ 0123456789-", min_size=1, max_size=8)

@@ -1,6 +1,16 @@
+import datetime
+
 import pytest
 
-from rtms_gevent.protocol.fields import integer, mapping, milliseconds, string, text
+from rtms_gevent.protocol.fields import (
+    LATEST_MS,
+    code,
+    integer,
+    mapping,
+    milliseconds,
+    string,
+    text,
+)
 
 
 @pytest.mark.parametrize(
@@ -9,13 +19,20 @@ from rtms_gevent.protocol.fields import integer, mapping, milliseconds, string, 
         (7, 7),
         (-1, -1),
         (0, 0),
-        (2**70, 2**70),
+        (2**64 - 1, 2**64 - 1),
+        (2**64, None),
+        (-(2**63), -(2**63)),
+        (-(2**63) - 1, None),
+        (10**400, None),
+        (2.0**63, 2**63),
+        (1e300, None),
         (7.0, 7),
         (-0.0, 0),
         ("7", 7),
         (" 7 ", 7),
         ("-7", -7),
-        ("9" * 20, int("9" * 20)),
+        ("9" * 19, int("9" * 19)),
+        ("9" * 20, None),
         (7.5, None),
         (float("inf"), None),
         (float("nan"), None),
@@ -42,8 +59,9 @@ def test_integer(value, expected):
 
 
 def test_the_first_usable_name_counts():
-    document = {"a": "?", "b": "--1", "c": 3, "d": 4}
-    assert integer(document, "x", "a", "b", "c", "d") == 3
+    document = {"a": "?", "b": "--1", "c": 10**30, "d": 3, "e": 4}
+    assert integer(document, "x", "a", "b", "c", "d", "e") == 3
+    assert milliseconds({"a": 10**17, "b": -1, "c": 1738392033699}, "a", "b", "c") == 1738392033699
     assert text({"a": 1, "b": "two", "c": "three"}, "x", "a", "b", "c") == "two"
     assert mapping({"a": [], "b": {"c": 1}}, "x", "a", "b") == {"c": 1}
 
@@ -64,12 +82,33 @@ def test_nothing_usable():
         (10**11, 10**11),
         (10**11 - 1, (10**11 - 1) * 1000),
         (0, 0),
-        (-5, -5),
+        (-5, None),
+        (LATEST_MS, LATEST_MS),
+        (LATEST_MS + 1, None),
+        (10**17, None),
+        (10**400, None),
+        (1e400, None),
+        (True, None),
         ("soon", None),
     ],
 )
 def test_milliseconds(value, expected):
     assert milliseconds({"a": value}, "a") == expected
+
+
+def test_the_latest_time_can_be_shown_everywhere():
+    for hours in (-23, 0, 23):
+        zone = datetime.timezone(datetime.timedelta(hours=hours))
+        assert datetime.datetime.fromtimestamp(LATEST_MS / 1000, zone).year in (9998, 9999)
+    assert LATEST_MS < 8_640_000_000_000_000  # the last that JavaScript's Date can show
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("a", "a"), ("12", "12"), (12, 12), (2**64, None), (True, None), (None, None), ([1], None)],
+)
+def test_code(value, expected):
+    assert code({"a": value}, "a") == expected
 
 
 @pytest.mark.parametrize(
