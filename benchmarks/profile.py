@@ -17,6 +17,7 @@ from collections.abc import Callable
 from rtms_gevent import Product
 from rtms_gevent.protocol.codec import JsonCodec
 from rtms_gevent.protocol.frames import FrameReader
+from rtms_gevent.protocol.usual import missing_accelerators, usual_media
 
 from .contender import BARE, OURS, SKELETONS
 from .load.frames import StampedFrame
@@ -46,17 +47,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tables; return the exit status."""
-    packet = bytes(StampedFrame(arguments.media, arguments.payload).stamp(STAMP_ZERO))
+    packet = _packet(arguments.media, arguments.payload)
     what = {"payload": arguments.payload, "media": arguments.media, "seconds": 3 * _SECONDS}
     print(f"{arguments.media}, {arguments.payload} B; µs of CPU per message")
     _print("one stream, flooded", _flooded(packet, Workload("flood", **what)))
     streams = _PACED_STREAMS
     title = f"{streams} streams x 50 msg/s"
     _print(title, _paced(packet, Workload("paced", streams=streams, **what)))
+    _print_decoding()
     if arguments.functions:
         measure(OURS, Workload("flood", **what), profile=arguments.functions)
         print(f"\npython -m pstats {arguments.functions}")
     return 0
+
+
+def _packet(media: str, payload: int) -> bytes:
+    return bytes(StampedFrame(media, payload).stamp(STAMP_ZERO))
 
 
 def _print(title: str, layers: list[tuple[str, float]]) -> None:
@@ -82,6 +88,33 @@ def _flooded(packet: bytes, workload: Workload) -> list[tuple[str, float]]:
     layers.append(("+ the rest: hub, account, inbox, callback", rest))
     layers.append(("the whole client", whole))
     return layers
+
+
+_SIZES = (("audio", 160), ("audio", 1920), ("video", 20_000))
+
+
+def _print_decoding() -> None:
+    """Compare all ways to decode, in turns; in brackets how many times the first one's cost."""
+    codec = JsonCodec(Product.MEETING)
+    ways = {
+        "the short way, without accelerators": usual_media(plainly=True),
+        "the long way": lambda buffer, start, stop: codec.decode(memoryview(buffer)[start:stop]),
+    }
+    if not missing_accelerators():
+        ways = {"the short way": usual_media(plainly=False), **ways}
+    sizes = "".join(f"{size:>7,} B       " for _, size in _SIZES)
+    print(f"\ndecoding one message, the best of {_ROUNDS} rounds\n\n{'':<36}{sizes}".rstrip())
+    packets = [_packet(media, size) for media, size in _SIZES]
+    costs = {name: [float("inf")] * len(packets) for name in ways}
+    for _ in range(_ROUNDS):
+        for at, packet in enumerate(packets):
+            without = _cost(packet, lambda buffer, start, stop: None)
+            for name, decode in ways.items():
+                costs[name][at] = min(costs[name][at], _cost(packet, decode) - without)
+    first = next(iter(costs.values()))
+    for name, row in costs.items():
+        cells = [f"{c:>9.2f} ({c / base:>4.1f})" for c, base in zip(row, first, strict=True)]
+        print(f"{name:<36}{''.join(cells)}")
 
 
 def _paced(packet: bytes, workload: Workload) -> list[tuple[str, float]]:

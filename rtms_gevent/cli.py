@@ -7,11 +7,13 @@ and ``run(arguments) -> int``.
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
 from collections.abc import Sequence
-from importlib import import_module
+from importlib import import_module, metadata
 
 from ._version import __version__
+from .decoding import describe_decoding
 from .errors import ConfigurationError, MissingExtra
 from .logs import configure_from_environment
 
@@ -35,9 +37,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
-        prog="rtms-gevent", description="Zoom Realtime Media Streams for synchronous Python."
+        prog="rtms-gevent",
+        description="Zoom Realtime Media Streams for synchronous Python.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # which keeps the lines of a version
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="with --version: what it runs on, too"
+    )
+    is_verbose = not {"-v", "--verbose"}.isdisjoint(given)
+    version = _version_in_detail() if is_verbose else f"rtms-gevent {__version__}"
+    parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     try:
         for name, module, summary in _COMMANDS:
@@ -54,6 +63,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigurationError, MissingExtra) as error:
         print(f"rtms-gevent: {error}", file=sys.stderr)
         return _USAGE
+
+
+def _version_in_detail() -> str:
+    lines = {
+        "rtms-gevent": __version__,
+        "Python": f"{platform.python_version()} ({platform.python_implementation()})",
+        **{name: metadata.version(name) for name in ("gevent", "greenlet")},
+        "decoding": describe_decoding(),
+    }
+    return "\n".join(f"{name} {value}" for name, value in lines.items())
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from gevent.lock import Semaphore
 from .accounting import Arrival, MediaAccount
 from .bounded import footprint
 from .channel import Channel
+from .decoding import warn_of_slow_decoding
 from .dispatch import Dispatcher
 from .enums import EventType, MediaDataType, StreamState
 from .errors import (
@@ -160,6 +161,7 @@ class Session:
             Notice("joining", (identity.stream_id, identity.uuid, identity.product))
         )
         make_room()
+        warn_of_slow_decoding()
         self._unwatch = watchdog.watch()
         self._crew.spawn("session", self._run)
 

@@ -34,6 +34,7 @@ LAYERS = (
         "bounded",
         "callbacks",
         "channel",
+        "decoding",
         "delivery",
         "dispatch",
         "inbox",

@@ -46,7 +46,7 @@ class JsonCodec:
             product: Decides what event numbers mean.
             max_nesting: Depth of objects and arrays within each other to accept.
         """
-        self.usual_media = usual_media()
+        self.usual_media: UsualMedia | None = usual_media()
         self._product = product
         self._max_nesting = max_nesting
 

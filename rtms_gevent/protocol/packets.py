@@ -7,7 +7,6 @@ Source: https://developers.zoom.us/docs/rtms/event-reference/ and, for chat, Zoo
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ from ..enums import (
 from ..errors import RemoteProtocolError
 from .fields import Document, integer, mapping, milliseconds, string, text
 from .people import ChannelParticipant, Participant
+from .strict_base64 import b64decode
 from .strict_json import parse_object
 
 __all__ = [
@@ -229,8 +229,8 @@ class MediaPacket(NamedTuple):
             data = encoded.encode("utf-8", "replace")
         else:
             try:
-                data = base64.b64decode(encoded, validate=True)
-            except (binascii.Error, ValueError):
+                data = b64decode(encoded, None, True)
+            except ValueError:
                 raise RemoteProtocolError(
                     f"{kind.name.lower()} message whose data is not base64"
                 ) from None

@@ -10,6 +10,7 @@ pytest.importorskip("trustme")
 if sys.platform != "linux":
     pytest.skip("the benchmarks read /proc", allow_module_level=True)
 
+from benchmarks import profile
 from benchmarks.contender import BARE, OURS, OURS_TUNED, SKELETONS
 from benchmarks.measure import MeasurementFailed, measure, run_script
 from benchmarks.workload import Workload
@@ -43,6 +44,18 @@ def test_streams_can_be_joined_while_others_run(contender):
     workload = Workload("paced", streams=2, seconds=1.5, warm_up=0.05)
     result = measure(contender, workload, late=3, late_after=0.2)
     assert result["late_seconds"] > 0
+
+
+def test_the_ways_to_decode_are_compared(monkeypatch, capsys):
+    monkeypatch.setattr(profile, "_SECONDS", 0.002)
+    profile._print_decoding()
+    rows = capsys.readouterr().out.splitlines()[-3:]
+    assert [row.split("  ")[0] for row in rows] == [
+        "the short way",
+        "the short way, without accelerators",
+        "the long way",
+    ]
+    assert all(row.count("(") == 3 for row in rows)
 
 
 def test_a_contender_that_crashes_is_told():
