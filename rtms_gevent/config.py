@@ -127,8 +127,14 @@ class Reconnect:
 class Limits:
     """How much one peer may make us hold."""
 
-    #: Bytes of one WebSocket message. The official SDK takes about 32 MB.
+    #: Bytes of one WebSocket message. The official SDK takes about 32 MB. A larger one closes its
+    #: socket with code 1009, from its header.
     message_size: int = 32 * 1024 * 1024
+    #: Bytes of one message, not counting the payload of audio or a picture: of all that comes on
+    #: the signaling socket, of keep-alives, transcripts, chat. What Zoom sends there is under 100
+    #: kB. A larger one is skipped and counted, and its socket stays open: to close that would cost
+    #: all that follows, and a server that sends a list of everybody would only send it again.
+    document_size: int = 1024 * 1024
     #: Depth of objects and arrays within each other in one message.
     nesting: int = 32
     #: Bytes of the HTTP response that opens a WebSocket.

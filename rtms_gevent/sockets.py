@@ -115,7 +115,8 @@ class Sockets:
         self._wishes = wishes
         self._crew = crew
         self._handlers = handlers
-        self._codec = JsonCodec(order.identity.product, max_nesting=order.dialling.limits.nesting)
+        limits = order.dialling.limits
+        self._codec = JsonCodec(order.identity.product, limits.nesting, limits.document_size)
         self._offered: dict[MediaDataType, tuple[Endpoint, ...]] = {}
         self._signaling_lost: AsyncResult[ConnectionLost] = AsyncResult()
         self._signaling = self._signaling_channel()

@@ -266,14 +266,14 @@ class FrameReader:
         if size > self._limit and not first & 0x08:
             raise FrameError(f"message of {size} bytes, the limit is {self._limit}", 1009)
 
-    def _join(self, first: int, view: memoryview) -> tuple[int, bytes] | None:
+    def _join(self, first: int, view: memoryview) -> tuple[int, bytearray] | None:
         """Add a fragment; return the message when it was the last one."""
         self._fragmented = self._fragmented or first & 0x0F
         self._joined += view
         if not first & 0x80:
             self._most_plain = _NONE
             return None
-        opcode, message = self._fragmented, bytes(self._joined)
+        opcode, message = self._fragmented, self._joined
         self._fragmented, self._joined = 0, bytearray()
         self._most_plain = _NONE if self._check_utf8 else self._limit
         return opcode, message

@@ -87,7 +87,9 @@ def test_timeouts_and_limits():
         signaling_silence=65,
         media_silence=65,
     )
-    assert Limits() == Limits(message_size=32 * 2**20, nesting=32, http_headers=16 * 2**10)
+    assert Limits() == Limits(
+        message_size=32 * 2**20, document_size=2**20, nesting=32, http_headers=16 * 2**10
+    )
     for kind in (Timeouts, Limits, WebhookSettings):
         with pytest.raises(TypeError):
             kind(1)

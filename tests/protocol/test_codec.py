@@ -1,5 +1,7 @@
 """Whatever arrives is a message or RemoteProtocolError, never anything else."""
 
+import base64
+import dataclasses
 import json
 import math
 
@@ -16,11 +18,14 @@ from rtms_gevent.enums import (
     TranscriptLanguage,
 )
 from rtms_gevent.errors import RemoteProtocolError
+from rtms_gevent.protocol import codec as codec_module
 from rtms_gevent.protocol.codec import JsonCodec
-from rtms_gevent.protocol.fields import EARLIEST_MS, LATEST_MS
+from rtms_gevent.protocol.fields import EARLIEST_MS, LARGEST, LATEST_MS, SMALLEST
 from rtms_gevent.protocol.messages import KeepAliveRequest, Message, UnknownMessage
 from rtms_gevent.protocol.packets import ChatDetails, MediaPacket, Metadata
 from rtms_gevent.protocol.people import Participant
+
+from .helpers import KEYS
 
 CODEC = JsonCodec(Product.MEETING)
 
@@ -108,56 +113,109 @@ def test_text_and_binary_are_read_alike_and_written_as_text():
     assert isinstance(CODEC.encode(CODEC.decode(payload)), str)
 
 
-# -- properties ------------------------------------------------------------------------------------
+# -- large messages --------------------------------------------------------------------------------
 
-KEYS = [
-    "attribute",
-    "channel_id",
-    "chat_session",
-    "content",
-    "data",
-    "delete_file_id_list",
-    "end_time",
-    "event",
-    "event_code",
-    "event_ts",
-    "event_type",
-    "events",
-    "files",
-    "language",
-    "media_params",
-    "media_server",
-    "media_server_url",
-    "media_type",
-    "meeting_uuid",
-    "message_id",
-    "operation_type",
-    "paticipant_info",
-    "participants",
-    "payload_encrypted",
-    "reason",
-    "receiver",
-    "rtms_session_id",
-    "rtms_stream_id",
-    "sender",
-    "server_urls",
-    "start_time",
-    "state",
-    "status",
-    "status_code",
-    "stop_reason",
-    "subscribe",
-    "timestamp",
-    "type",
-    "user_id",
-    "user_name",
-    "users",
-]
+LIMIT = 1000
+T = 1_738_392_033_699
+PAYLOAD = bytes(range(256)) * 20
+BASE64 = base64.b64encode(PAYLOAD).decode()
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """Return the lengths of all that is parsed as JSON."""
+    lengths = []
+
+    def parse_object(text, max_nesting):
+        lengths.append(len(text))
+        return real(text, max_nesting)
+
+    real = codec_module.parse_object
+    monkeypatch.setattr(codec_module, "parse_object", parse_object)
+    return lengths
+
+
+def picture(**content):
+    return {"msg_type": 15, "content": {"timestamp": T, "user_id": 7, "data": BASE64, **content}}
+
+
+#: Each in the form in which it travels.
+LARGE_MEDIA = {
+    "usual": json.dumps(picture(), separators=(",", ":")),
+    "blanks": json.dumps(picture(), indent=4).replace('":', '"\n :\t'),
+    "other fields": json.dumps(picture(meta={"a": [1, None]}, channel_id="c")),
+    "a name beside": json.dumps(picture(user_name='"data":"x'), ensure_ascii=False),
+    "a name of another alphabet": json.dumps(
+        picture(user_name="\u65e5\U0001f600"), ensure_ascii=False
+    ),
+    "the type at the end": json.dumps({"content": picture()["content"], "msg_type": "15"}),
+    "fields at the top": json.dumps({"msg_type": 15, **picture()["content"]}),
+    "content is text": json.dumps({"msg_type": 15, "content": BASE64, "timestamp": T}),
+}
+
+
+@pytest.mark.parametrize("text", LARGE_MEDIA.values(), ids=LARGE_MEDIA)
+def test_of_large_media_only_the_rest_is_parsed(text, parsed):
+    packet = JsonCodec(Product.MEETING, max_document=LIMIT).decode(memoryview(text.encode()))
+    assert packet.data == PAYLOAD
+    assert max(parsed) <= LIMIT
+    assert packet == CODEC.decode(text.encode())
+
+
+LARGE_OTHERS = {
+    "event": {"msg_type": 6, "event": {"event_type": 3, "participants": [{"user_id": 1}] * 100}},
+    "keep-alive": {"msg_type": 12, "timestamp": [0] * 500},
+    "keep-alive with data": {"msg_type": 12, "data": "A" * 2000},
+    "unknown": {"msg_type": 99, "content": {"data": BASE64}},
+    "handshake answer": {"msg_type": 4, "status_code": 0, "reason": "x" * 2000},
+    "transcript": {"msg_type": 17, "content": {"timestamp": T, "data": "x" * 2000}},
+    "chat": {"msg_type": 18, "content": {"timestamp": T, "data": "x" * 2000}},
+    "audio with much beside": {**picture(extra=[[]] * 500), "msg_type": 14},
+    "audio with much before": {"msg_type": 14, "x": [0] * 500, "content": {"data": BASE64}},
+    "audio without payload": {
+        "msg_type": 14,
+        "content": {"timestamp": T, "data": "", "x": "y" * 2000},
+    },
+    "data in another place": picture(data="", meta={"data": BASE64}),
+    "two payloads": {"msg_type": 14, "data": BASE64, "content": {"timestamp": T, "data": "QUJD"}},
+    "no object": [0] * 1000,
+}
+LARGE_TEXTS = {name: json.dumps(document) for name, document in LARGE_OTHERS.items()}
+LARGE_TEXTS["no end"] = '{"msg_type":14,"content":{"data":"' + "A" * 2000
+
+
+@pytest.mark.parametrize("text", LARGE_TEXTS.values(), ids=LARGE_TEXTS)
+def test_all_else_that_is_large_is_refused_and_not_parsed(text, parsed):
+    codec = JsonCodec(Product.MEETING, max_document=LIMIT)
+    with pytest.raises(RemoteProtocolError, match=f"of {len(text)} bytes.*{LIMIT} are allowed"):
+        codec.decode(text.encode())
+    assert all(length <= LIMIT for length in parsed)
+
+
+@pytest.mark.parametrize("data", ["?", BASE64 + "=", BASE64[:-1] + "\\n"])
+def test_large_data_that_is_not_base64(data):
+    codec = JsonCodec(Product.MEETING, max_document=LIMIT)
+    payload = json.dumps(picture(data="A" * 2000 + data)).encode()
+    with pytest.raises(RemoteProtocolError, match="not base64"):
+        codec.decode(payload)
+
+
+def test_a_document_as_large_as_allowed():
+    text = '{"msg_type":99,"a":"%s"}'
+    text %= "x" * (LIMIT - len(text) + 2)
+    codec = JsonCodec(Product.MEETING, max_document=LIMIT)
+    assert codec.decode(text.encode()).raw == json.loads(text)
+    with pytest.raises(RemoteProtocolError, match="1001 bytes"):
+        codec.decode(text.encode() + b" ")
+
+
+# -- properties ------------------------------------------------------------------------------------
 
 json_values = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**70), 2**70)
+    | st.sampled_from([10**17, -(10**17), 10**400, 2**63, 2**64, 1e300])
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(codec=None), max_size=20)
     | st.sampled_from(["12", "-1", "--1", "1e3", "wss://a", '{"message_id":1}', "AAAA"]),
@@ -177,10 +235,27 @@ def decode_and_encode(payload, product):
     except RemoteProtocolError:
         return None
     assert isinstance(message, (Message, MediaPacket))
+    check_bounds(message)
     # What could be read can be written, as JSON: answers echo what servers send.
     json.loads(codec.encode(message), parse_constant=pytest.fail)
     repr(message)
     return message
+
+
+def check_bounds(value):
+    """Check all numbers that a message has, but for the documents that it keeps as they came."""
+    if isinstance(value, int):
+        assert SMALLEST <= value <= LARGEST
+    elif isinstance(value, tuple):
+        for item in value:
+            check_bounds(item)
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            check_bounds(getattr(value, field.name))
+            if field.name in ("timestamp", "startTs", "endTs") and getattr(value, field.name):
+                assert 0 <= getattr(value, field.name) <= LATEST_MS
+    if isinstance(value, MediaPacket):
+        assert 0 <= value.timestamp <= LATEST_MS
 
 
 @given(st.binary(max_size=200), st.sampled_from(Product))
