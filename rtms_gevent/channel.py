@@ -19,7 +19,6 @@ from .errors import (
     HandshakeMalformed,
     HandshakeRejected,
     JoinTimeout,
-    RemoteProtocolError,
 )
 from .logs import TRACE
 from .protocol.codec import Codec
@@ -96,7 +95,7 @@ class Channel:
         *,
         on_message: Callable[[Channel, Message], None],
         on_packets: Callable[[list[MediaPacket], bool, bool], None],
-        on_skipped: Callable[[Channel, RemoteProtocolError], None],
+        on_skipped: Callable[[Channel, Exception], None],
         on_closed: Callable[[Channel, ConnectionLost], None],
         silence: float,
     ) -> None:
@@ -109,8 +108,9 @@ class Channel:
             on_message: Gets each message that is neither media, a keep-alive nor an awaited answer.
             on_packets: Gets media: packets of one type, in their order; whether they have different
                 metadata; and whether they were the last of a read, so that they may be delivered
-                at once.
-            on_skipped: Gets what was wrong with a message that could not be used.
+                at once. Takes all of them, or raises and takes none.
+            on_skipped: Gets what was wrong with a message that could not be used: a
+                :class:`~rtms_gevent.RemoteProtocolError`, or an error of ours.
             on_closed: Gets why the open socket ended; not called after :meth:`close`.
             silence: Seconds without any message after which the socket counts as lost.
         """
@@ -282,7 +282,10 @@ class Channel:
         try:
             for _, buffer, start, stop in messages:
                 if usual is not None and conversation.takes_media:
-                    packet = usual(buffer, start, stop)
+                    try:
+                        packet = usual(buffer, start, stop)
+                    except Exception:  # noqa: BLE001 - the long way tells what is wrong
+                        packet = None
                     if packet is not None:
                         if packet[3] is metadata:  # of the same type, too
                             lot.append(packet)
@@ -293,28 +296,48 @@ class Channel:
                             is_mixed = True
                             continue
                         if lot:
-                            take(lot, is_mixed, False)
+                            self._take_lot(lot, is_mixed)
                         kind, lot, is_mixed = packet[0], [packet], False
                         continue
                 if lot:
-                    take(lot, is_mixed, False)
+                    self._take_lot(lot, is_mixed)
                     kind, lot, metadata = None, [], None
                 self._take(memoryview(buffer)[start:stop])
         except FrameError:  # what came before is good
             if lot:
-                take(lot, is_mixed, False)
+                self._take_lot(lot, is_mixed)
             raise
         if lot:
-            take(lot, is_mixed, True)
+            try:
+                take(lot, is_mixed, True)
+            except Exception as problem:  # noqa: BLE001 - told there
+                self._take_singly(lot, problem)
+
+    def _take_lot(self, packets: list[MediaPacket], is_mixed: bool) -> None:
+        """Hand on packets that are not the last of a read."""
+        try:
+            self._on_packets(packets, is_mixed, False)
+        except Exception as problem:  # noqa: BLE001 - told there
+            self._take_singly(packets, problem)
+
+    def _take_singly(self, packets: list[MediaPacket], problem: Exception) -> None:
+        """Hand on one by one what could not be handed on together, but for what spoils it."""
+        if len(packets) == 1:
+            self._on_skipped(self, problem)
+            return
+        for packet in packets:
+            self._take_lot([packet], False)
 
     def _take(self, payload: memoryview) -> None:
-        """Handle one message that is not usual media."""
+        """Handle one message that is not usual media; whatever is wrong costs that one alone."""
         try:
             message = self._codec.decode(payload)
             reply = self._conversation.received(message)
-        except RemoteProtocolError as problem:
+            self._hand_on(message, reply)
+        except Exception as problem:  # noqa: BLE001 - told there
             self._on_skipped(self, problem)
-            return
+
+    def _hand_on(self, message: Message | MediaPacket, reply: Message | None) -> None:
         if isinstance(message, MediaPacket):
             self._on_packets([message], False, False)
             return

@@ -627,16 +627,19 @@ class Session:
             notice = Notice("other_message", (message, channel.name))
             self._dispatcher.put(notice, footprint(message.raw))
 
-    def _on_skipped(self, channel: Channel, problem: RemoteProtocolError) -> None:
+    def _on_skipped(self, channel: Channel, problem: Exception) -> None:
         count = self.skipped[channel.name] = self.skipped.get(channel.name, 0) + 1
         if count > _TOLD_SKIPPED and count % 1000:
             return
-        logger.warning(
+        is_ours = not isinstance(problem, RemoteProtocolError)
+        logger.log(
+            logging.ERROR if is_ours else logging.WARNING,
             "stream %s, %s socket: skipped %s (%d so far)",
             self.order.stream,
             channel.name,
-            problem,
+            "a message that we failed to handle" if is_ours else problem,
             count,
+            exc_info=problem if is_ours and count <= _TOLD_SKIPPED else None,
         )
         self._tell_error(problem, channel.name)
 

@@ -22,7 +22,6 @@ from .errors import (
     JoinError,
     JoinTimeout,
     MediaNotOffered,
-    RemoteProtocolError,
     RtmsError,
     ServerUrlError,
 )
@@ -82,7 +81,7 @@ class Handlers:
     signaling: Callable[[Channel, Message], None]
     media: Callable[[Channel, Message], None]
     packets: Callable[[list[MediaPacket], bool, bool], None]
-    skipped: Callable[[Channel, RemoteProtocolError], None]
+    skipped: Callable[[Channel, Exception], None]
     lost: Callable[[Channel, ConnectionLost], None]
     #: A media socket was opened, and nothing can have come on it yet.
     opened: Callable[[MediaDataType], None]
