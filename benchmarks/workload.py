@@ -8,10 +8,9 @@ import json
 __all__ = ["BEGIN", "END", "MARKS", "STAMP_DIGITS", "STAMP_ZERO", "WARM_UP", "Workload"]
 
 #: A packet's timestamp tells when it was sent: so many microseconds after the machine's boot
-#: (CLOCK_MONOTONIC, the same for all processes), plus this, so that it always has 15 digits. Taken
-#: for milliseconds it lies before the year 9999 until the machine has run for four years.
-STAMP_ZERO = 10**14
-STAMP_DIGITS = 15
+#: (CLOCK_MONOTONIC, the same for all processes), plus this, so that it always has 16 digits.
+STAMP_ZERO = 10**15
+STAMP_DIGITS = 16
 
 #: Timestamps below this are no times: such packets are not counted.
 MARKS = STAMP_ZERO + 1000

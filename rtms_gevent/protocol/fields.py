@@ -1,9 +1,9 @@
 """Reading fields of JSON documents whose writers do not agree on types and names.
 
 This is where numbers of the wire get their bounds. JSON has none and Python has none, but all that
-we and the users do with a number has: a float ends at 10**308, a date in the year 9999. A number
-beyond its bounds is no number here. Where a message means nothing without it, the message cannot be
-used; else it counts as not sent, as a text in its place would.
+we and the users do with a number has: a float ends at 10**308, JavaScript's dates in the year 275760.
+A number beyond its bounds is no number here. Where a message means nothing without it, the message
+cannot be used; else it counts as not sent, as a text in its place would.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ Document = Mapping[str, Any]
 SMALLEST, LARGEST = -(2**63), 2**64 - 1
 #: From here on a time is in ms; a smaller one is in seconds. (That is 1973 in ms, 5138 in seconds.)
 EARLIEST_MS = 10**11
-#: The last ms of the year 9998: Python's datetime can show it in every time zone (its last year is
-#: 9999), and so can JavaScript's Date (it ends in the year 275760). The first ms is 0, as in the
+#: The last ms that JavaScript's Date can show, in the year 275760. Less would do, but a server that
+#: sends microseconds by mistake (10**15) must not cost its packets. The first ms is 0, as in the
 #: official SDK.
-LATEST_MS = 253_370_764_799_999
+LATEST_MS = 8_640_000_000_000_000
 
 
 def integer(document: Document, *names: str) -> int | None:
