@@ -1,7 +1,7 @@
 """Reading fields of JSON documents whose writers do not agree on types and names.
 
 This is where numbers of the wire get their bounds. JSON has none and Python has none, but all that
-we and the users do with a number has: a float ends at 10**308, JavaScript's dates in the year 275760.
+we and the users do with a number has: floats end at 10**308, JavaScript's dates in the year 275760.
 A number beyond its bounds is no number here. Where a message means nothing without it, the message
 cannot be used; else it counts as not sent, as a text in its place would.
 """
