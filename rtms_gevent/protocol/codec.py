@@ -101,8 +101,10 @@ class JsonCodec:
                 f"a message of {len(message)} bytes; without the payload of audio or a picture "
                 f"{self._max_document} are allowed"
             )
+        # Some encoders of JSON escape slashes, which base64 has.
+        encoded = bytes(message[begin:end]).replace(b"\\/", b"/")
         try:
-            return packet._replace(data=b64decode(message[begin:end], None, True))
+            return packet._replace(data=b64decode(encoded, None, True))
         except ValueError:
             raise RemoteProtocolError("a large message whose data is not base64") from None
 

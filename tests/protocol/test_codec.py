@@ -150,6 +150,7 @@ LARGE_MEDIA = {
     ),
     "the type at the end": json.dumps({"content": picture()["content"], "msg_type": "15"}),
     "fields at the top": json.dumps({"msg_type": 15, **picture()["content"]}),
+    "slashes are escaped": json.dumps(picture()).replace("/", "\\/"),
     "content is text": json.dumps({"msg_type": 15, "content": BASE64, "timestamp": T}),
 }
 
