@@ -20,34 +20,46 @@ __all__ = ["take_turn"]
 #: Attribute of a hub: its queues, by line.
 _QUEUES = "_rtms_gevent_turns"
 #: libev's lowest priority: after all else that is ready in that turn, and so after the reading.
-#: Else what comes during one step would wait for the next one, too. (libuv knows no priorities.)
+#: Else what comes during one step would wait for the next one, too. (libuv knows no priorities, but
+#: checks after it has read.)
 _LAST = -2
 
 
 class _Queue:
     def __init__(self, hub: Hub) -> None:
         self._waiting: deque[Any] = deque()
-        self._timer = hub.loop.timer(0.0, priority=_LAST)
+        # Both run while anybody waits. A timer of no time would do the work of both, but libuv
+        # before 1.45 has timers come twice in a turn: before the reading, and after it.
+        self._turn = hub.loop.check(priority=_LAST)  # comes once in each turn
+        self._awake = hub.loop.idle()  # keeps the loop from sleeping until something is to be read
 
     def wait(self, hub: Hub) -> None:
         greenlet = gevent.getcurrent()
+        if not self._waiting:
+            self._turn.start(self._next)
+            self._awake.start(_nothing)
         self._waiting.append(greenlet)
-        if len(self._waiting) == 1:
-            self._timer.start(self._next)
         try:
             hub.switch()
         except BaseException:  # killed, or out of time, while it waits
             if greenlet in self._waiting:
                 self._waiting.remove(greenlet)
+                self._rest()
             raise
 
     def _next(self) -> None:
-        if not self._waiting:  # whoever waited was killed
-            return
         greenlet = self._waiting.popleft()
-        if self._waiting:
-            self._timer.start(self._next)
+        self._rest()
         greenlet.switch()
+
+    def _rest(self) -> None:
+        if not self._waiting:
+            self._turn.stop()
+            self._awake.stop()
+
+
+def _nothing() -> None:
+    pass
 
 
 def take_turn(line: str = "joining") -> None:

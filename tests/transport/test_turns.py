@@ -4,10 +4,11 @@ import subprocess
 import sys
 
 import gevent
-import gevent.socket
 import pytest
 
 from rtms_gevent.transport.turns import take_turn
+
+LOOPS = ["libev-cext", "libuv"]
 
 ONE_IN_EACH_TURN = """
 import gevent
@@ -33,31 +34,40 @@ assert len(set(turns)) == len(turns), turns
 print("in turn")
 """
 
+READING_GOES_FIRST = """
+import gevent, gevent.socket
+from rtms_gevent.transport.turns import take_turn
 
-@pytest.mark.parametrize("loop", ["libev-cext", "libuv"])
-def test_one_passes_in_each_turn_of_the_loop_in_the_order_they_came(loop, monkeypatch):
+order = []
+sender, receiver = gevent.socket.socketpair()
+with sender, receiver:
+    sender.send(b"media")
+    watcher = gevent.get_hub().loop.io(receiver.fileno(), 1)
+    watcher.start(lambda: (watcher.stop(), order.append("read")))
+    take_turn()
+    order.append("joined")
+    watcher.close()
+assert order == ["read", "joined"], order
+print("in turn")
+"""
+
+
+def run(script, monkeypatch, loop):
     monkeypatch.setenv("GEVENT_LOOP", loop)
     done = subprocess.run(
-        [sys.executable, "-c", ONE_IN_EACH_TURN],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=False
     )
     assert (done.returncode, done.stdout) == (0, "in turn\n"), done.stderr
 
 
-def test_what_is_ready_in_the_same_turn_goes_first():
-    order = []
-    sender, receiver = gevent.socket.socketpair()
-    with sender, receiver:
-        sender.send(b"media")
-        watcher = gevent.get_hub().loop.io(receiver.fileno(), 1)
-        watcher.start(lambda: (watcher.stop(), order.append("read")))
-        take_turn()
-        order.append("joined")
-        watcher.close()
-    assert order == ["read", "joined"]
+@pytest.mark.parametrize("loop", LOOPS)
+def test_one_passes_in_each_turn_of_the_loop_in_the_order_they_came(loop, monkeypatch):
+    run(ONE_IN_EACH_TURN, monkeypatch, loop)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_what_is_ready_in_the_same_turn_goes_first(loop, monkeypatch):
+    run(READING_GOES_FIRST, monkeypatch, loop)
 
 
 @pytest.mark.parametrize("victim", [0, 1, 2])
