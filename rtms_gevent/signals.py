@@ -205,7 +205,7 @@ webhook_received = _Signal(
 
 def emit(signal: NamedSignal, sender: object, **arguments: Any) -> None:
     """Call every receiver of ``signal``, whatever the others do. Raises nothing but a Ctrl-C."""
-    if not signal.receivers or signal.is_muted:
+    if not signal.receivers or getattr(signal, "is_muted", False):  # blinker before 1.6 has none
         return
     for receiver in list(signal.receivers_for(sender)):
         try:

@@ -498,6 +498,13 @@ class TestIsolation:
 
 
 class TestSignals:
+    def test_of_a_blinker_that_cannot_mute_them(self, monkeypatch):
+        monkeypatch.delattr(signals.audio_data, "is_muted", raising=False)  # before 1.6
+        got = []
+        with signals.audio_data.connected_to(lambda sender, data: got.append((sender, data))):
+            signals.emit(signals.audio_data, self, data=b"x")
+        assert got == [(self, b"x")]
+
     def test_media_and_life(self, join, meeting, client):
         got = []
 
