@@ -58,11 +58,8 @@ class Certificates:
         return self._authority.issue_cert(*self._names)
 
     def _expired(self) -> trustme.LeafCert:
-        now = datetime.datetime.now(datetime.timezone.utc)
-        day = datetime.timedelta(days=1)
-        return self._authority.issue_cert(
-            *self._names, not_before=now - 2 * day, not_after=now - day
-        )
+        yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
+        return self._authority.issue_cert(*self._names, not_after=yesterday)
 
     def _other_host(self) -> trustme.LeafCert:
         return self._authority.issue_cert("other.example")

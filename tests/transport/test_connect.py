@@ -255,7 +255,7 @@ class TestTls:
 
     def test_an_expired_certificate_is_refused(self, authority, ca_path):
         past = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
-        context = server_context(authority.issue_cert("localhost", not_after=past, not_before=past))
+        context = server_context(authority.issue_cert("localhost", not_after=past))
         with RawServer(hang, context=context) as server, pytest.raises(TlsError, match="expired"):
             dial(server.url(host="localhost"), context=tls_context(ca_path))
 
