@@ -19,6 +19,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from werkzeug.test import TestResponse
+
+if not hasattr(TestResponse, "text"):  # Werkzeug before 2.1
+    TestResponse.text = property(lambda self: self.get_data(as_text=True))
 
 from .stage import TOKEN
 

@@ -30,7 +30,7 @@ SERVERS = {
     ],
     "gunicorn gthread": ["gunicorn", "-k", "gthread", "--threads", "4", "shop:create_app()"],
     "gunicorn sync": ["gunicorn", "-k", "sync", "shop:create_app()"],
-    "flask run": ["flask", "--app", "shop:create_app", "run"],
+    "flask run": ["flask", "run"],
 }
 
 
@@ -53,7 +53,7 @@ class Server:
             cwd=directory,
             stdout=gsubprocess.PIPE,
             stderr=gsubprocess.STDOUT,
-            env={**os.environ, **environment},
+            env={**os.environ, "FLASK_APP": "shop:create_app", **environment},
         )
 
     def get(self, path, headers=""):

@@ -16,7 +16,8 @@ from .streams import rtms
 def create_app(config: dict[str, Any] | None = None) -> Flask:
     """Return the app. Secrets come from the environment: see the README."""
     app = Flask(__name__)
-    app.config.from_prefixed_env()
+    if hasattr(app.config, "from_prefixed_env"):  # Flask 2.1 or newer
+        app.config.from_prefixed_env()
     app.config.from_mapping(config or {})
 
     app.extensions["minutes"] = Minutes()
