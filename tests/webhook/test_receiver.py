@@ -310,7 +310,6 @@ def test_accept_emits_and_survives(caplog: pytest.LogCaptureFixture) -> None:
 
 
 _TEXT = st.text(st.characters(), max_size=40)
-# gevent 21.12 is compiled so that there are no subnormal numbers, and hypothesis then refuses.
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_subnormal=False) | _TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
