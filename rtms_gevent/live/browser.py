@@ -172,7 +172,7 @@ class BrowserSocket:
                 gevent.sleep(0.01)  # others have their turn, however fast it comes
 
     def _send_frame(self, payload: bytes, opcode: int) -> None:
-        self._write(ABNF(fin=1, opcode=opcode, mask_value=0, data=payload).format())
+        self._write(ABNF(1, 0, 0, 0, opcode, 0, payload).format())
 
     def _write(self, data: bytes) -> None:
         timeout = gevent.Timeout(SEND_TIMEOUT)
