@@ -75,6 +75,7 @@ PURE = {
     "functools",
     "hashlib",
     "hmac",
+    "ipaddress",
     "json",
     "math",
     "msgspec",

@@ -7,6 +7,7 @@ or was allowed by the user.
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
@@ -18,8 +19,13 @@ __all__ = ["Endpoint", "parse_server_urls"]
 
 _DEFAULT_PORTS = {"ws": 80, "wss": 443}
 _ODD = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
-#: What a resolver takes: it raises UnicodeError for labels that are empty or too long.
-_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*")
+#: Letters, digits and hyphens (RFC 1123), and the underscores of container networks. A resolver
+#: raises UnicodeError for labels that are empty or too long.
+_LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
+_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
+_BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]+)\](:[0-9]*)?")
+#: How a name ends that resolvers take for an IPv4 address, such as 127.1 or 0x7f000001.
+_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,10 +43,15 @@ class Endpoint:
         return self.scheme == "wss"
 
     @property
+    def authority(self) -> str:
+        """Host and port."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
     def origin(self) -> str:
         """Scheme, host and port: what is fit for a log, since queries may hold keys."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{self.authority}"
 
     @property
     def url(self) -> str:
@@ -63,13 +74,13 @@ def parse_server_urls(text: object, allowed: Iterable[str]) -> tuple[Endpoint, .
         raise ServerUrlError(
             "server_urls is missing: pass the value of the start webhook's payload.server_urls"
         )
-    allowed = tuple(name.lower().lstrip("*.").rstrip(".") for name in allowed)
+    names = tuple(filter(None, map(_allowed, allowed)))
     good: list[Endpoint] = []
     problems: list[str] = []
     for part in text.split(","):
         if not part.strip():
             continue
-        found = _parse(part.strip(), allowed)
+        found = _parse(part.strip(), names)
         if isinstance(found, Endpoint):
             good.append(found)
         else:
@@ -87,16 +98,16 @@ def _parse(url: str, allowed: tuple[str, ...]) -> Endpoint | str:
         return "an address holds blanks, control or non-ASCII characters"
     try:
         parts = urlsplit(url)
-        host, port = (parts.hostname or "").removesuffix("."), parts.port
+        host, port = _host(parts.netloc, parts.hostname or ""), parts.port
     except ValueError as problem:
         return f"an address is malformed ({problem})"
     scheme = parts.scheme.lower()
     if scheme not in _DEFAULT_PORTS:
         return f"scheme {scheme[:20]!r} is not wss"
-    if not host:
+    if not parts.hostname:
         return "an address has no host"
-    if ":" not in host and not _NAME.fullmatch(host):
-        return f"host {host[:100]!r} is no host name"
+    if host is None:
+        return f"host {parts.hostname[:100]!r} is no host name"
     if port == 0:
         return "an address has the port 0"
     if "@" in parts.netloc:
@@ -111,3 +122,29 @@ def _parse(url: str, allowed: tuple[str, ...]) -> Endpoint | str:
         return f"plain ws is not allowed to {host[:100]!r}, only wss"
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Endpoint(scheme, host, port or _DEFAULT_PORTS[scheme], resource)
+
+
+def _host(netloc: str, name: str) -> str | None:
+    """Return a host in the one form in which it is compared and dialled; ``None`` if it is none.
+
+    It must mean the same to us, to a resolver and to a proxy. So an IPv6 address has no zone, and
+    an IPv4 address four decimal numbers.
+    """
+    try:
+        if "[" in netloc or "]" in netloc:
+            address = _BRACKETED.fullmatch(netloc)
+            return str(ipaddress.IPv6Address(address[1])) if address else None
+        name = name.removesuffix(".")
+        if _NUMBER.fullmatch(name):
+            return str(ipaddress.IPv4Address(name))
+    except ValueError:
+        return None
+    return name if _NAME.fullmatch(name) else None
+
+
+def _allowed(name: str) -> str | None:
+    """Return an allowed name in the form of :func:`_host`; ``None`` for what allows nothing."""
+    name = name.strip("[]")
+    if ":" in name:
+        return _host(f"[{name}]", name)
+    return _host("", name.lower().lstrip("*."))

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +36,13 @@ LOCAL = (*ZOOM, "127.0.0.1", "localhost", "::1")
         ("wss://localhost:1", LOCAL, [("wss", "localhost", 1, "/")]),
         ("ws://[::1]:8080/x", LOCAL, [("ws", "::1", 8080, "/x")]),
         ("ws://sim.zoom.us", (*ZOOM, "sim.zoom.us"), [("ws", "sim.zoom.us", 80, "/")]),
+        # an address has one form
+        ("ws://[0:0::0:1]", LOCAL, [("ws", "::1", 80, "/")]),
+        ("ws://[FE80::1]", ["[fe80::1]"], [("ws", "fe80::1", 80, "/")]),
+        ("ws://[::1]", ["0:0:0:0:0:0:0:1"], [("ws", "::1", 80, "/")]),
+        ("ws://[::1]:", LOCAL, [("ws", "::1", 80, "/")]),
+        ("ws://127.0.0.1.", LOCAL, [("ws", "127.0.0.1", 80, "/")]),
+        ("ws://rtms_simulator:9000", ["rtms_simulator"], [("ws", "rtms_simulator", 9000, "/")]),
         # lists
         (
             "wss://a.zoom.us/x,wss://b.zoom.us/y",
@@ -74,7 +83,7 @@ def test_addresses_that_may_be_dialled(text, allowed, expected):
         ("wss://", "has no host"),
         ("wss:///zoom.us", "has no host"),
         ("wss://:443", "has no host"),
-        ("wss://.", "has no host"),
+        ("wss://.", "host '.' is no host name"),
         # lookalikes
         ("wss://evilzoom.us", "host 'evilzoom.us' is not allowed"),
         ("wss://zoom.us.evil.com", "host 'zoom.us.evil.com' is not allowed"),
@@ -103,6 +112,80 @@ def test_addresses_that_may_be_dialled(text, allowed, expected):
         ("wss://evil.com%2ezoom.us", "is no host name"),
         ("wss://evil.com%00.zoom.us", "is no host name"),
         ('wss://a"b.zoom.us', "is no host name"),
+        # zones, which a resolver takes for an interface of this machine
+        ("wss://[::1%.zoom.us]:1", ""),
+        ("wss://[::1%25.zoom.us]", ""),
+        ("wss://[fe80::1%eth0.zoom.us]", ""),
+        ("wss://::1%.zoom.us", ""),
+        ("wss://127.0.0.1%.zoom.us", "is no host name"),
+        ("wss://evil.com%.zoom.us", "is no host name"),
+        # what is no address in brackets, or stands beside them
+        ("wss://[zoom.us]", ""),
+        ("wss://[a.zoom.us]:443", ""),
+        ("wss://[::1.zoom.us]", ""),
+        ("wss://[::1]zoom.us", ""),
+        ("wss://[::1].zoom.us", ""),
+        ("wss://[::1]:443.zoom.us", ""),
+        ("wss://zoom.us[::1]", ""),
+        ("wss://a[b].zoom.us", ""),
+        ("wss://]zoom.us", ""),
+        ("wss://[v1.zoom.us]", ""),
+        ("wss://[]", ""),
+        ("wss://[:::]", ""),
+        # what browsers drop, decode or split at, and others do not
+        ("wss://zoom.us;evil.com", "is no host name"),
+        ("wss://evil.com;.zoom.us", "is no host name"),
+        ("wss://evil.com&.zoom.us", "is no host name"),
+        ("wss://evil.com+.zoom.us", "is no host name"),
+        ("wss://evil.com!.zoom.us", "is no host name"),
+        ("wss://evil.com'.zoom.us", "is no host name"),
+        ("wss://evil.com(.zoom.us", "is no host name"),
+        ("wss://evil.com*.zoom.us", "is no host name"),
+        ("wss://*.zoom.us", "is no host name"),
+        ("wss://evil.com=.zoom.us", "is no host name"),
+        ("wss://evil.com~.zoom.us", "is no host name"),
+        ("wss://evil.com^.zoom.us", "is no host name"),
+        ("wss://evil.com`.zoom.us", "is no host name"),
+        ("wss://evil.com|.zoom.us", "is no host name"),
+        ("wss://{evil.com}.zoom.us", "is no host name"),
+        ("wss://<evil.com>.zoom.us", "is no host name"),
+        ("wss://evil.com%23.zoom.us", "is no host name"),
+        ("wss://evil.com%2f.zoom.us", "is no host name"),
+        ("wss://evil.com%5c.zoom.us", "is no host name"),
+        ("wss://evil.com%40zoom.us", "is no host name"),
+        ("wss://evil.com%0d%0a.zoom.us", "is no host name"),
+        ("wss://a%41.zoom.us", "is no host name"),
+        ("wss://zoom.us%", "is no host name"),
+        ("wss://zoom.us@127.0.0.1", "holds a user name"),
+        ("wss://zoom.us:443@evil.com", "holds a user name"),
+        ("wss://zoom.us:@evil.com:1", "holds a user name"),
+        ("wss://evil.com@@zoom.us", "holds a user name"),
+        ("wss://x@[::1]", ""),
+        ("wss://evil.com\x7f.zoom.us", "blanks, control or non-ASCII"),
+        ("wss://evil.com\x1f.zoom.us", "blanks, control or non-ASCII"),
+        ("wss://evil.com\x85.zoom.us", "blanks, control or non-ASCII"),
+        ("wss://evil.com\u3002zoom.us", "blanks, control or non-ASCII"),
+        ("wss://evil.com\uff0ezoom.us", "blanks, control or non-ASCII"),
+        ("wss://evil.com\u2100.zoom.us", "blanks, control or non-ASCII"),
+        ("wss://zoom\u00ad.us", "blanks, control or non-ASCII"),
+        ("wss:\\\\evil.com/.zoom.us", "blanks, control or non-ASCII"),
+        ("wss:/zoom.us", "has no host"),
+        ("wss:/\t/zoom.us", "blanks, control or non-ASCII"),
+        ("wss:////zoom.us", "has no host"),
+        # hyphens at the ends of labels
+        ("wss://-evil.zoom.us", "is no host name"),
+        ("wss://evil-.zoom.us", "is no host name"),
+        ("wss://a.-.zoom.us", "is no host name"),
+        # numbers that a resolver takes for an address
+        ("wss://zoom.us.1", "is no host name"),
+        ("wss://zoom.us.0x7f", "is no host name"),
+        ("wss://2130706433", "is no host name"),
+        ("wss://0x7f000001", "is no host name"),
+        ("wss://0177.0.0.1", "is no host name"),
+        ("wss://127.1", "is no host name"),
+        ("wss://127.0.0.01", "is no host name"),
+        ("wss://1.127.0.0.1", "is no host name"),
+        ("wss://256.0.0.1", "is no host name"),
         # what a resolver could not take
         ("wss://.zoom.us", "is no host name"),
         ("wss://a..zoom.us", "is no host name"),
@@ -114,6 +197,11 @@ def test_addresses_that_may_be_dialled(text, allowed, expected):
         ("wss://zoom.us:65536", "malformed"),
         ("wss://zoom.us:-1", "malformed"),
         ("wss://zoom.us:port", "malformed"),
+        ("wss://zoom.us:+443", "malformed"),
+        ("wss://zoom.us:4_4_3", "malformed"),
+        ("wss://zoom.us:0x1bb", "malformed"),
+        ("wss://zoom.us:443:443", "malformed"),
+        ("wss://zoom.us:%34%34%33", "malformed"),
         # brackets
         ("wss://[::1", "malformed"),
         # several, all bad
@@ -143,6 +231,56 @@ def test_no_name_allows_every_host(allowed):
         parse_server_urls("wss://zoom.us", allowed)
 
 
+#: Hosts that may be dialled, as this machine, through which no trick must lead elsewhere.
+THIS = ("127.0.0.1", "localhost", "::1")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "[::1%lo]",
+        "[::1%25lo]",
+        "127.1",
+        "0x7f.0.0.1",
+        "1.127.0.0.1",
+        "x.127.0.0.1",
+        "[x::1]",
+        "[::ffff:127.0.0.1]",
+        "[::127.0.0.1]",
+        "localhost%2e",
+        "localhost%00",
+        "[localhost]",
+        "[127.0.0.1]",
+        "::1",
+    ],
+)
+def test_an_allowed_host_has_one_form(host):
+    for url in (f"ws://{host}", f"ws://{host}:80/"):
+        with pytest.raises(ServerUrlError):
+            parse_server_urls(url, THIS)
+
+
+@pytest.mark.parametrize(
+    "allowed", ["::1%lo", "[::1%lo]", "a b", "a%b", "evil\\", "@", "[zoom.us]"]
+)
+def test_what_is_no_host_allows_nothing(allowed):
+    with pytest.raises(ServerUrlError):
+        parse_server_urls("wss://[::1],wss://a,wss://b,wss://evil,wss://lo", [allowed])
+
+
+HOSTS = st.text("abz019-_.:[]%@\\/#?;,= \t\u3002", max_size=20)
+
+
+@given(HOSTS, HOSTS)
+def test_any_host_is_a_plain_one_or_refused(before, after):
+    try:
+        endpoints = parse_server_urls(f"wss://{before}.zoom.us{after}", ZOOM)
+    except ServerUrlError:
+        return
+    for endpoint in endpoints:
+        assert re.fullmatch(r"([a-z0-9_-]+\.)*zoom(gov)?\.(us|com)", endpoint.host)
+
+
 @given(st.text(), st.sampled_from(["", "wss://", "wss://zoom.us", "wss://a.zoom.us:1/"]))
 def test_any_text_is_dialled_at_zoom_or_refused(text, before):
     try:
@@ -170,5 +308,6 @@ def test_any_text_is_dialled_at_zoom_or_refused(text, before):
 )
 def test_endpoint(endpoint, origin, url):
     assert (endpoint.origin, endpoint.url) == (origin, url)
+    assert endpoint.origin == f"{endpoint.scheme}://{endpoint.authority}"
     assert endpoint.secure is (endpoint.scheme == "wss")
     assert parse_server_urls(url, ("zoom.us", "::1")) == (endpoint,)
