@@ -31,8 +31,8 @@ Errors carry their data as attributes, pickle, and say in ``str()`` what happene
 
 from __future__ import annotations
 
-from .enums import StatusCode, known
-from .explanations import explain_status
+from .enums import StatusCode
+from .explanations import explain_status, status_meant
 
 __all__ = [
     "ConfigurationError",
@@ -138,12 +138,16 @@ class HandshakeRejected(JoinError):
     def __init__(self, phase: str, status: int, reason_text: str = "") -> None:
         super().__init__(phase, status, reason_text)
         self.phase = phase  #: "signaling", or "audio media" and so on
-        self.status = known(StatusCode, status)
+        #: What was meant: by the server's words, where they name a status, else by its number.
+        self.status = status_meant(status, reason_text)
         self.reason_text = reason_text  #: the server's own words, if any
-        self.reason = int(status)
+        self.sent_status = int(status)  #: the number that the server has sent
+        self.reason = int(self.status)
 
     def __str__(self) -> str:
         name = self.status.name if isinstance(self.status, StatusCode) else "not known here"
+        if self.sent_status != self.status:
+            name += f", sent as {self.sent_status}"
         said = f", server says {self.reason_text[:200]!r}" if self.reason_text else ""
         explained = explain_status(self.status)
         return (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 
-from .enums import StatusCode, StopReason
+from .enums import StatusCode, StopReason, known
 
-__all__ = ["Explanation", "explain_status", "explain_stop"]
+__all__ = ["Explanation", "explain_status", "explain_stop", "status_meant"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -186,6 +187,35 @@ _STOP: Mapping[int, Explanation] = {
         "ask the host for Zoom client 6.5.5 or newer.",
     ),
 }
+
+
+#: What servers say beside a status, in lower case and without punctuation: the name of the status,
+#: of the older numbering, too. Longer ones come first, since they may begin like shorter ones.
+_SAID: Mapping[str, StatusCode] = dict(
+    sorted(
+        (
+            ("invalid meeting or stream id", _S.INVALID_RTMS_STREAM_ID),
+            *((code.name.lower().replace("_", " "), code) for code in _S if code is not _S.OK),
+        ),
+        key=lambda pair: -len(pair[0]),
+    )
+)
+#: Characters of the server's words that are looked at.
+_WORDS = 500
+
+
+def status_meant(status: int, reason_text: str) -> StatusCode | int:
+    """Return what the status of a refusal means.
+
+    Servers may still speak an older numbering, in which 17 was a duplicate signal request and 15 an
+    invalid signature. So the text that comes with a number is believed first. Source: an older
+    edition of Zoom's data types, and the match on ``reason`` in zoom/rtms-samples.
+    """
+    words = " ".join(re.findall("[a-z0-9]+", reason_text[:_WORDS].lower()))
+    for said, code in _SAID.items():
+        if f" {said} " in f" {words} ":
+            return code
+    return known(StatusCode, status)
 
 
 def explain_status(status: int) -> Explanation:

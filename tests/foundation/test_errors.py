@@ -70,6 +70,12 @@ TEXTS = [
         777,
     ),
     (
+        HandshakeRejected("signaling", 15, "invalid signature"),
+        "signaling handshake rejected with status 3 (INVALID_SIGNATURE, sent as 15), server says "
+        f"'invalid signature'. Likely cause: {SIGNATURE.cause} What to do: {SIGNATURE.remedy}",
+        3,
+    ),
+    (
         HandshakeClosed("signaling", None),
         "the server closed the signaling socket without a close frame while we were "
         "joining. Check, in this order: is the client secret",
@@ -197,7 +203,11 @@ def test_builtin_kin(kind, builtin):
     [
         (HandshakeRejected("signaling", 3, "no"), {"phase": "signaling", "reason_text": "no"}),
         (HandshakeRejected("x", 3), {"status": StatusCode.INVALID_SIGNATURE, "reason": 3}),
-        (HandshakeRejected("x", 777), {"status": 777, "reason": 777}),
+        (HandshakeRejected("x", 777), {"status": 777, "reason": 777, "sent_status": 777}),
+        (
+            HandshakeRejected("x", 17, "duplicate signal request"),
+            {"status": StatusCode.DUPLICATE_SIGNAL_REQUEST, "reason": 8, "sent_status": 17},
+        ),
         (HandshakeClosed("x", 1000, "bye"), {"close_code": 1000, "close_reason": "bye"}),
         (FrameError("x", 1009), {"close_code": 1009}),
         (FrameError("x"), {"close_code": 1002}),

@@ -47,6 +47,12 @@ def recovery(chance=0.0):
         (JoinTimeout(1, "x"), True),
         (MediaNotOffered(("audio",), ()), False),
         (JoinError("x"), True),
+        # The older numbering: the text is believed first.
+        (HandshakeRejected("signaling", 17, "duplicate signal request"), True),
+        (HandshakeRejected("signaling", 15, "invalid signature"), False),
+        (HandshakeRejected("signaling", 16, "invalid meeting or stream id"), False),
+        (HandshakeRejected("signaling", 8, "invalid signature"), False),
+        (HandshakeRejected("signaling", 75, "INTERNAL_EXCEPTION"), True),
         *(
             (HandshakeRejected("signaling", status), status in (8, 15, 16, 45))
             for status in (*StatusCode, 99)
