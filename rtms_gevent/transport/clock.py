@@ -35,3 +35,8 @@ class Deadline:
         """Return the earlier of this deadline and ``seconds`` from now."""
         left = self.left()
         return Deadline(seconds if left is None else min(left, seconds), self._clock)
+
+    def share(self, among: int) -> Deadline:
+        """Return when the first of so many has used its fair share of what is left."""
+        left = self.left()
+        return self if left is None or among == 1 else self.within(left / among)

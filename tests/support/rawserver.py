@@ -6,6 +6,7 @@ It shares nothing with the package, so that a mistake cannot cancel itself out.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import socket as stdlib_socket
@@ -136,13 +137,13 @@ class Peer:
 class RawServer:
     """Runs ``script(peer)`` for each connection, and keeps what it raised."""
 
-    def __init__(self, script, *, context=None, host="127.0.0.1"):
+    def __init__(self, script, *, context=None, host="127.0.0.1", port=0):
         self.peers = []
         self.problems = []
         self._script = script
         self._context = context
         self._host = host
-        self._server = StreamServer((host, 0), self._handle)
+        self._server = StreamServer((host, port), self._handle)
 
     def _handle(self, sock, _):
         try:
@@ -180,6 +181,46 @@ def hang(_peer):
     gevent.sleep(60)
 
 
+def relay(port):
+    """Make a script that passes everything on to a port of 127.0.0.1, and back."""
+
+    def script(peer):
+        pass_on(peer, ("127.0.0.1", port))
+
+    return script
+
+
+def http_proxy(port=None):
+    """Make a script that is an HTTP proxy (CONNECT): to where it is told, or always to ``port``."""
+
+    def script(peer):
+        peer.read_request()
+        host, asked = peer.path.rsplit(":", 1)
+        there = (host, int(asked)) if port is None else ("127.0.0.1", port)
+        pass_on(peer, there, b"HTTP/1.1 200 Connection established\r\n\r\n")
+
+    return script
+
+
+def pass_on(peer, there, greeting=b""):
+    """Pass everything on to ``there``, and back."""
+    upstream = socket.create_connection(there)
+    peer.sock.sendall(greeting)
+    back = gevent.spawn(_pump, upstream, peer.sock)
+    try:
+        _pump(peer.sock, upstream)
+    finally:
+        back.kill()
+        upstream.close()
+
+
+def _pump(source, target):
+    with contextlib.suppress(OSError):
+        while chunk := source.recv(65536):
+            target.sendall(chunk)
+        target.shutdown(stdlib_socket.SHUT_WR)
+
+
 def server_context(certificate):
     """A gevent TLS context for a trustme certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -199,3 +240,20 @@ def unused_port():
     port = sock.getsockname()[1]
     sock.detach()  # never closed
     return port
+
+
+@contextlib.contextmanager
+def black_hole():
+    """Yield an address of 127.0.0.1 that takes no connection, and says so to nobody."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)  # where the queue is full, the kernel ignores who comes
+        while True:
+            guest = stack.enter_context(socket.socket())
+            guest.settimeout(0.1)
+            try:
+                guest.connect(listener.getsockname())
+            except TimeoutError:
+                break
+        yield listener.getsockname()

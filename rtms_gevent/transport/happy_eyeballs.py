@@ -1,0 +1,291 @@
+"""TCP to the first of several places that answers: RFC 8305, "happy eyeballs".
+
+Where one is a black hole, as a server that died or IPv6 in networks that have it only half, the
+next one gets its turn a moment later, and whoever answers first wins. All of it happens in the
+calling greenlet; only the names of several places are looked up in greenlets of their own, since a
+name server may be a black hole, too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import socket as stdlib_socket
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+import gevent
+from gevent import socket
+from gevent.event import Event
+
+from .hubs import current_hub
+
+__all__ = ["History", "Race"]
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Item = TypeVar("_Item")
+
+#: What getaddrinfo() returns for each address: family, kind, protocol, name, address.
+_AddressInfo = tuple[Any, Any, int, str, Any]
+
+#: Seconds after which the next address is tried, too: RFC 8305 section 8.
+_HEAD_START = 0.25
+#: Connections and lookups of one race that may be on their way at the same time. Who is the first
+#: of so many has had two seconds: a SYN that got lost was repeated after one.
+_MOST = 8
+#: How many places one history knows.
+_REMEMBERED = 256
+
+_WRITE = 2
+
+
+class History:
+    """What has worked for a stream, and what has not, so that the best comes first the next time.
+
+    Greenlet-safety: any greenlet of one hub.
+    """
+
+    def __init__(self) -> None:
+        """Know nothing."""
+        self._ranks: dict[Hashable, int] = {}
+        self._count = 0
+
+    def tried(self, key: Hashable) -> None:
+        """Note that it is being tried: it comes last until it has :meth:`worked`."""
+        self._note(key, 1)
+
+    def worked(self, key: Hashable) -> None:
+        """Note that it works: it comes first."""
+        self._note(key, -1)
+
+    def _note(self, key: Hashable, sign: int) -> None:
+        self._count += 1
+        self._ranks.pop(key, None)
+        self._ranks[key] = sign * self._count
+        if len(self._ranks) > _REMEMBERED:
+            del self._ranks[next(iter(self._ranks))]
+
+    def best_first(self, items: Iterable[_Item], key: Callable[[_Item], Hashable]) -> list[_Item]:
+        """Return what worked (the last first), then what is new (as given), then what did not."""
+        return sorted(items, key=lambda item: self._ranks.get(key(item), 0))
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class _Call(Generic[_Key]):
+    """A connection on its way."""
+
+    key: _Key
+    info: _AddressInfo
+    sock: socket.socket
+    watcher: Any
+    is_decided: bool = False
+
+    def stop_watching(self) -> None:
+        self.watcher.stop()
+        self.watcher.close()
+
+    def close(self) -> None:
+        self.stop_watching()
+        self.sock.close()
+
+
+class Race(Generic[_Key]):
+    """Connects to the first of several places that answers.
+
+    The addresses of the places take turns: the first of each, in the order of the places, then the
+    second of each, and so on; what has worked before comes first among those of a place. The next
+    one begins when one has failed, or a moment after the last one began.
+
+    Greenlet-safety: one greenlet.
+    """
+
+    def __init__(
+        self,
+        places: Mapping[_Key, tuple[str, int]],
+        history: History,
+        on_out: Callable[[_Key, Exception], None],
+    ) -> None:
+        """Begin nothing yet.
+
+        Args:
+            places: Host and port of each, by keys that may be anything.
+            history: Which addresses have worked.
+            on_out: Called with a place that cannot win any more, and why: an ``OSError``, or a
+                ``UnicodeError`` for a name that cannot be looked up. Must not wait.
+        """
+        #: Those that may still win.
+        self.left = dict.fromkeys(places)
+        #: Those whose turn has come, and of these the ones whose addresses are known.
+        self.begun: set[_Key] = set()
+        self.resolved: set[_Key] = set()
+        self._places = places
+        self._history = history
+        self._on_out = on_out
+        #: Whose turn comes next, each with its addresses that are left; None: to be looked up.
+        self._queue: deque[tuple[_Key, list[_AddressInfo] | None]] = deque(
+            (key, None) for key in places
+        )
+        self._calls: list[_Call[_Key]] = []
+        self._lookups: dict[_Key, gevent.Greenlet[..., list[_AddressInfo] | Exception]] = {}
+        self._news = Event()
+
+    def winner(self) -> tuple[_Key, socket.socket, object] | None:
+        """Return the next place that takes a connection, and this; ``None`` where there is none.
+
+        Waits cooperatively, without a limit of its own. The connections of the others are closed.
+        Where the winner turns out to be of no use, this may be called again for the other places.
+
+        Returns:
+            The place, the connection, and the address under which a history knows it.
+        """
+        try:
+            while self._queue or self._calls or self._lookups:
+                if self._queue and not self._begin(*self._queue.popleft()):
+                    continue  # it has failed, or become addresses: nothing to wait for
+                self._news.wait(_HEAD_START if self._queue else None)
+                self._news.clear()
+                won = self._decide()
+                if won is not None:
+                    return won
+            return None
+        finally:
+            self._stop()
+
+    def _begin(self, key: _Key, addresses: list[_AddressInfo] | None) -> bool:
+        """Look a place up, or connect to its next address; tell whether that is now on its way."""
+        if len(self._calls) + len(self._lookups) == _MOST:
+            self._give_up_the_oldest()
+        self.begun.add(key)
+        if addresses is not None:
+            if addresses[1:]:
+                self._queue.append((key, addresses[1:]))
+            return self._call(key, addresses[0])
+        host, port = self._places[key]
+        found = _numeric(host, port)
+        if found:
+            self._found(key, found)
+            return False
+        if len(self._places) == 1:  # nobody is kept waiting
+            self._found(key, _look_up(host, port))
+            return False
+        lookup = self._lookups[key] = gevent.spawn(_look_up, host, port)
+        lookup.name = f"rtms lookup of {host}"
+        lookup.rawlink(self._wake)
+        return True
+
+    def _found(self, key: _Key, found: list[_AddressInfo] | Exception) -> None:
+        if isinstance(found, Exception):
+            self._fail(key, found)
+            return
+        self.resolved.add(key)
+        best = self._history.best_first(_interleaved(found), key=lambda info: info[4])
+        self._queue.appendleft((key, best))  # the lookup was a part of its turn
+
+    def _call(self, key: _Key, info: _AddressInfo) -> bool:
+        family, kind, protocol, _, address = info
+        try:
+            sock = socket.socket(family, kind, protocol)
+        except OSError as problem:  # this machine has no such family
+            self._fail(key, problem)
+            return False
+        call = _Call(key, info, sock, current_hub().loop.io(sock.fileno(), _WRITE))
+        sock.setblocking(False)
+        try:
+            sock.connect(address)
+        except BlockingIOError:
+            call.watcher.start(self._decided, call)
+        except OSError as problem:  # it has no route, for example
+            call.close()
+            self._fail(key, problem)
+            return False
+        else:  # as to a server on this machine
+            self._decided(call)
+        self._calls.append(call)
+        return True
+
+    def _decided(self, call: _Call[_Key]) -> None:  # mostly in the hub
+        call.watcher.stop()
+        call.is_decided = True
+        self._news.set()
+
+    def _wake(self, _: object) -> None:  # in the hub
+        self._news.set()
+
+    def _decide(self) -> tuple[_Key, socket.socket, object] | None:
+        for key, lookup in list(self._lookups.items()):
+            if lookup.ready():
+                del self._lookups[key]
+                self._found(key, lookup.get())
+        for call in [call for call in self._calls if call.is_decided]:
+            self._calls.remove(call)
+            try:
+                code = call.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if code:
+                    raise OSError(code, os.strerror(code))
+                call.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as problem:
+                call.close()
+                self._fail(call.key, problem)
+                continue
+            call.stop_watching()
+            call.sock.setblocking(True)
+            del self.left[call.key]
+            return call.key, call.sock, call.info[4]
+        return None
+
+    def _fail(self, key: _Key, problem: Exception) -> None:
+        """Note that an address of a place is of no use."""
+        waiting = itertools.chain(self._lookups, (call.key for call in self._calls))
+        if key not in itertools.chain(waiting, (other for other, _ in self._queue)):
+            del self.left[key]
+            self._on_out(key, problem)
+
+    def _give_up_the_oldest(self) -> None:
+        if self._calls:
+            call = self._calls.pop(0)
+            call.close()
+            key = call.key
+        else:
+            key = next(iter(self._lookups))
+            self._lookups.pop(key).kill(block=False)
+        self._fail(key, TimeoutError("no answer before others had to be tried"))
+
+    def _stop(self) -> None:
+        """Close what is on its way; where another round follows, it comes first there."""
+        on_their_way: list[tuple[_Key, list[_AddressInfo] | None]] = []
+        for call in self._calls:
+            call.close()
+            on_their_way.append((call.key, [call.info]))
+        for key, lookup in self._lookups.items():
+            lookup.kill(block=False)
+            on_their_way.append((key, None))
+        self._calls.clear()
+        self._lookups.clear()
+        self._queue = deque(turn for turn in (*on_their_way, *self._queue) if turn[0] in self.left)
+
+
+def _numeric(host: str, port: int) -> list[_AddressInfo]:
+    """Return what an address that is no name means: for that nobody need be asked in a thread."""
+    flags = stdlib_socket.AI_NUMERICHOST
+    try:
+        return stdlib_socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, flags)
+    except (stdlib_socket.gaierror, UnicodeError):
+        return []
+
+
+def _look_up(host: str, port: int) -> list[_AddressInfo] | Exception:
+    try:
+        return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as problem:
+        return problem
+
+
+def _interleaved(found: Iterable[_AddressInfo]) -> list[_AddressInfo]:
+    """Let the families take turns, since all of one may be unreachable: RFC 8305 section 4."""
+    families: dict[object, list[_AddressInfo]] = {}
+    for info in found:
+        families.setdefault(info[0], []).append(info)
+    rows = itertools.zip_longest(*families.values())
+    return [info for row in rows for info in row if info is not None]
