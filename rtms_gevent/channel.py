@@ -9,9 +9,10 @@ from typing import TypeVar
 from gevent import Timeout, ssl
 from gevent.event import AsyncResult
 
-from .config import Limits, Reconnect, Timeouts
+from .config import Limits, Proxies, Reconnect, Timeouts
 from .enums import MessageType, StatusCode
 from .errors import (
+    ConfigurationError,
     ConnectError,
     ConnectionLost,
     FrameError,
@@ -34,7 +35,8 @@ from .protocol.messages import (
 from .protocol.packets import MediaPacket
 from .protocol.urls import Endpoint
 from .transport.clock import Deadline
-from .transport.connect import Proxy, open_connection
+from .transport.connect import Proxy, open_connection, tls_context
+from .transport.happy_eyeballs import History
 from .transport.turns import take_turn
 from .transport.websocket import Closed, WebSocket
 
@@ -50,17 +52,43 @@ class Dialling:
 
     def __init__(
         self,
-        context: ssl.SSLContext,
-        proxy: Proxy | None,
+        ca: str | None,
+        proxies: Proxies,
         timeouts: Timeouts,
         limits: Limits,
         reconnect: Reconnect,
     ) -> None:
-        self.context = context
-        self.proxy = proxy
+        """Read the CA file.
+
+        Raises:
+            ConfigurationError: it cannot be used.
+        """
+        self._ca = ca
+        self._context = tls_context(ca)
+        self._proxies = proxies
         self.timeouts = timeouts
         self.limits = limits
         self.reconnect = reconnect
+        #: What has worked for this session: addresses, and endpoints for each of its sockets.
+        self.history = History()
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """TLS settings with the CA file as it is now, since streams last for hours."""
+        try:
+            self._context = tls_context(self._ca)
+        except ConfigurationError as problem:  # it may be about to be replaced
+            logger.warning("%s; what was read of it before counts", problem)
+        return self._context
+
+    def proxy_for(self, endpoint: Endpoint) -> Proxy | None:
+        """Return the proxy that leads to an endpoint; ``None`` if none is needed.
+
+        Raises:
+            ConfigurationError: its address is wrong.
+        """
+        url = self._proxies.url_for(endpoint.host, endpoint.port, secure=endpoint.secure)
+        return Proxy.parse(url) if url else None
 
 
 class Channel:
@@ -77,6 +105,7 @@ class Channel:
         "_closing",
         "_codec",
         "_conversation",
+        "_endpoint",
         "_on_closed",
         "_on_message",
         "_on_packets",
@@ -123,6 +152,7 @@ class Channel:
         self._on_skipped = on_skipped
         self._on_closed = on_closed
         self._silence = silence
+        self._endpoint: Endpoint | None = None
         self._socket: WebSocket | None = None
         self._answers: dict[type[Message], AsyncResult[Message]] = {}
         self._closed: Closed | None = None
@@ -131,36 +161,37 @@ class Channel:
     def open(self, endpoints: Sequence[Endpoint], dialling: Dialling, deadline: Deadline) -> None:
         """Open a socket to the first endpoint that takes it; waits cooperatively.
 
+        The endpoint whose server answered last time comes first, then the others in their order.
+
         Raises:
-            ConnectError: none did; this is the last one's error.
+            ConnectError: none did; this is the error of one of them, and the others are logged.
         """
-        problem: ConnectError | None = None
-        for endpoint in endpoints:
-            try:
-                opened = open_connection(
-                    endpoint,
-                    deadline=deadline.within(dialling.timeouts.connect),
-                    context=dialling.context,
-                    proxy=dialling.proxy,
-                    max_header_bytes=dialling.limits.http_headers,
-                )
-            except ConnectError as error:
-                logger.warning("%s socket: %s", self.name, error)
-                problem = error
-                continue
-            if self._closing:  # closed while it was being opened
-                opened.sock.close()
-                raise ConnectError(endpoint.origin, "http", "closed by us")
-            self._socket = WebSocket(
-                opened,
-                name=self.name,
-                on_messages=self._received,
-                on_closed=self._ended,
-                max_message_size=dialling.limits.message_size,
-            )
-            return
-        assert problem is not None
-        raise problem
+        opened = open_connection(
+            dialling.history.best_first(endpoints, key=self._remembered),
+            deadline=deadline.within(dialling.timeouts.connect),
+            context=dialling.context,
+            proxy_for=dialling.proxy_for,
+            history=dialling.history,
+            on_failed=lambda error: logger.warning("%s socket: %s", self.name, error),
+            max_header_bytes=dialling.limits.http_headers,
+        )
+        if self._closing:  # closed while it was being opened
+            opened.sock.close()
+            raise ConnectError(opened.endpoint.origin, "http", "closed by us")
+        self._endpoint = opened.endpoint
+        # A server that never answers must not be the first choice again.
+        dialling.history.tried(self._remembered(opened.endpoint))
+        self._socket = WebSocket(
+            opened,
+            name=self.name,
+            on_messages=self._received,
+            on_closed=self._ended,
+            max_message_size=dialling.limits.message_size,
+        )
+
+    def _remembered(self, endpoint: Endpoint) -> tuple[str, Endpoint]:
+        """Return what a history knows an endpoint by: several sockets may try it at a time."""
+        return self.name, endpoint
 
     def greet(
         self, request: Message, answer_type: type[_Answer], dialling: Dialling, deadline: Deadline
@@ -196,6 +227,8 @@ class Channel:
             raise HandshakeMalformed(self.name, "it has no status_code")
         if answer.status != StatusCode.OK:
             raise HandshakeRejected(self.name, int(answer.status), answer.reason)
+        assert self._endpoint is not None
+        dialling.history.worked(self._remembered(self._endpoint))
         return answer
 
     def ask_to_close_stream(self, request: Message, timeout: float) -> StreamCloseResponse | None:

@@ -38,6 +38,7 @@ from .config import (
     Credentials,
     Inboxes,
     Limits,
+    Proxies,
     Reconnect,
     Timeouts,
     allowed_hosts,
@@ -70,7 +71,7 @@ from .reasons import LeaveReason
 from .session import Session
 from .sockets import JoinOrder
 from .transport import drivers
-from .transport.connect import Proxy, tls_context
+from .transport.connect import Proxy
 from .wishes import PARAMS, Wishes
 
 __all__ = ["Client"]
@@ -156,7 +157,7 @@ class Client(OfficialNames):
         self._inboxes = inboxes or Inboxes()
         self._callbacks = Callbacks()
         self._wishes = Wishes()
-        self._proxy: Proxy | None = None
+        self._proxy: str | None = None
         self._loop_home: Home | None = None  # chosen by EventLoop.add
         self._home: Home | None = None  # where the stream lives, or is about to
         self._order: JoinOrder | None = None
@@ -211,8 +212,8 @@ class Client(OfficialNames):
             session_id: Id of the Video SDK session.
             engagement_id: Id of the Contact Center engagement.
             rtms_stream_id: Id of the stream.
-            server_urls: Address of the signaling server; several with commas between are tried in
-                turn.
+            server_urls: Address of the signaling server. Of several, with commas between, the next
+                is tried, too, where one does not answer at once; what worked comes first later.
             signature: The handshake signature, where you made it yourself.
             timeout: Milliseconds that all of joining may take; -1 is 60,000, as long as Zoom holds
                 a started stream.
@@ -271,17 +272,21 @@ class Client(OfficialNames):
                 identity.uuid,
                 identity.stream_id,
             )
+        endpoints = parse_server_urls(given["server_urls"], allowed)
+        dialling = Dialling(
+            ca_file(given["ca"]),
+            Proxies.resolve(self._proxy),
+            self._timeouts,
+            self._limits,
+            self._reconnect,
+        )
+        for endpoint in endpoints:
+            dialling.proxy_for(endpoint)  # here it can still be told to who made the mistake
         return JoinOrder(
             identity=identity,
-            endpoints=parse_server_urls(given["server_urls"], allowed),
+            endpoints=endpoints,
             signature=signature,
-            dialling=Dialling(
-                tls_context(ca_file(given["ca"])),
-                self._proxy,
-                self._timeouts,
-                self._limits,
-                self._reconnect,
-            ),
+            dialling=dialling,
             allowed_hosts=allowed,
             timeout=_seconds(given["timeout"], self._timeouts.join),
             unified=given["unified"],
@@ -597,19 +602,31 @@ class Client(OfficialNames):
         """Choose the transcript's language; see :meth:`set_audio_params`."""
         return self._set_params(MediaDataType.TRANSCRIPT, params)
 
-    def set_proxy(self, proxy_type: str, proxy_url: str) -> None:
+    def set_proxy(self, proxy_type: str, proxy_url: str | None = None) -> None:
         """Reach Zoom through an HTTP proxy (CONNECT); call it before :meth:`join`.
 
+        Without it ``ZM_RTMS_PROXY`` counts, which takes a proxy's address or "env", too.
+
         Args:
-            proxy_type: "http" or "https": what is tunnelled; makes no difference.
-            proxy_url: ``http://user:password@host:port``.
+            proxy_type: "http" or "https": what is tunnelled; makes no difference. "env" takes the
+                proxies of the environment: ``HTTPS_PROXY``, but for the hosts in ``NO_PROXY`` and
+                this machine.
+            proxy_url: ``http://user:password@host:port``; nothing with "env".
 
         Raises:
             ConfigurationError: that is no such proxy.
         """
-        if proxy_type not in ("http", "https"):
-            raise ConfigurationError(f"proxy_type must be http or https, not {proxy_type!r:.40}")
-        self._proxy = Proxy.parse(proxy_url)
+        if proxy_type not in ("http", "https", "env"):
+            raise ConfigurationError(
+                f"proxy_type must be http, https or env, not {proxy_type!r:.40}"
+            )
+        if proxy_type != "env":
+            Proxy.parse(proxy_url or "")
+            self._proxy = proxy_url
+        elif proxy_url:
+            raise ConfigurationError("with proxy_type env the proxy's URL comes from HTTPS_PROXY")
+        else:
+            self._proxy = "env"
 
     # -- events ------------------------------------------------------------------------------------
 

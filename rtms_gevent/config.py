@@ -22,6 +22,7 @@ __all__ = [
     "Inboxes",
     "Limits",
     "Policy",
+    "Proxies",
     "Reconnect",
     "Timeouts",
     "WebhookSettings",
@@ -320,6 +321,52 @@ def allowed_hosts(
                 f"allowed_hosts takes names of hosts, such as example.com, not {host!r:.60}"
             )
     return DEFAULT_ALLOWED_HOSTS + hosts
+
+
+#: Names of this machine.
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Proxies:
+    """Which HTTP proxy leads to which server."""
+
+    #: Addresses of proxies by what they are for ("https", "http", "all"); and "no": hosts that need
+    #: none. As urllib.request.getproxies_environment() has them. They may hold passwords.
+    urls: Mapping[str, str] = dataclasses.field(repr=False)
+    #: Whether this machine is reached without a proxy: a simulator, for example.
+    spares_local: bool = False
+
+    @classmethod
+    def resolve(cls, given: str | None = None, environ: Mapping[str, str] | None = None) -> Proxies:
+        """Take what is given, else ``ZM_RTMS_PROXY``.
+
+        Args:
+            given: A proxy's address; or "env" for ``HTTPS_PROXY``, ``HTTP_PROXY``, ``ALL_PROXY``
+                and ``NO_PROXY``, in capitals or not.
+            environ: Where to look for ``ZM_RTMS_PROXY``, for tests.
+        """
+        environ = os.environ if environ is None else environ
+        chosen = given or environ.get("ZM_RTMS_PROXY") or ""
+        if chosen.strip().lower() == "env":
+            # Not at import: few need it, and it takes 20 ms.
+            from urllib.request import getproxies_environment
+
+            return cls(getproxies_environment(), spares_local=True)
+        return cls({"all": chosen} if chosen else {}, spares_local=not given)
+
+    def url_for(self, host: str, port: int, *, secure: bool) -> str | None:
+        """Return the address of the proxy that leads to a server; ``None`` if none is needed."""
+        url = self.urls.get("https" if secure else "http") or self.urls.get("all")
+        if url is None or (self.spares_local and host in _LOCAL):
+            return None
+        if "no" in self.urls:
+            # typeshed does not know it
+            from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
+
+            if proxy_bypass_environment(host if ":" in host else f"{host}:{port}", self.urls):
+                return None
+        return url
 
 
 _default_ca: str | None = None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from .enums import StatusCode, StopReason, known
 
-__all__ = ["Explanation", "explain_status", "explain_stop", "status_meant"]
+__all__ = ["Explanation", "explain_connect", "explain_status", "explain_stop", "status_meant"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -189,6 +189,45 @@ _STOP: Mapping[int, Explanation] = {
 }
 
 
+_PROXY = "ZM_RTMS_PROXY (or HTTPS_PROXY and NO_PROXY, where that is env)"
+
+_CONNECT: Mapping[str, Explanation] = {
+    "dns": Explanation(
+        "the name is misspelt, or this machine's name server does not answer.",
+        "pass server_urls on as the webhook has it, and look the name up on this machine (in its "
+        "container): getent hosts NAME.",
+    ),
+    "refused": Explanation(
+        "the server has ended or was moved, or the port is another.",
+        "take server_urls from the newest webhook; with a simulator, look whether it still runs.",
+    ),
+    "unanswered": Explanation(
+        "a firewall drops what goes there, or the server is down.",
+        "let this machine open TCP connections to port 443 of Zoom's hosts; if it must use a "
+        "proxy, name it with set_proxy() or ZM_RTMS_PROXY.",
+    ),
+    "unreachable": Explanation(
+        "this machine, or its container, has no route to that address.",
+        "check its network; if it must use a proxy, name it with set_proxy() or ZM_RTMS_PROXY.",
+    ),
+    "silent": Explanation(
+        "the server is overloaded, or something between took the connection in its place.",
+        "it may pass; if it stays, ask whoever runs the firewall.",
+    ),
+    "proxy": Explanation(
+        "the proxy is down, or its address is wrong.", f"check set_proxy() or {_PROXY}."
+    ),
+    "proxy refuses": Explanation(
+        "the proxy does not lead to this host, or cannot reach it.",
+        f"ask whoever runs it, or do without it: check set_proxy() or {_PROXY}.",
+    ),
+    "proxy wants password": Explanation(
+        "the proxy wants another user name and password.",
+        "write them into its address: http://user:password@host:port.",
+    ),
+}
+
+
 #: What servers say beside a status, in lower case and without punctuation: the name of the status,
 #: of the older numbering, too. Longer ones come first, since they may begin like shorter ones.
 _SAID: Mapping[str, StatusCode] = dict(
@@ -216,6 +255,16 @@ def status_meant(status: int, reason_text: str) -> StatusCode | int:
         if f" {said} " in f" {words} ":
             return code
     return known(StatusCode, status)
+
+
+def explain_connect(kind: str) -> Explanation:
+    """Return why no connection could be made, and what to do about it.
+
+    Args:
+        kind: "dns", "refused", "unanswered", "unreachable", "silent" (connected, but no answer),
+            "proxy" (it cannot be reached), "proxy refuses" or "proxy wants password".
+    """
+    return _CONNECT[kind]
 
 
 def explain_status(status: int) -> Explanation:

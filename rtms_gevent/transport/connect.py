@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import errno
 import functools
+import os
+import re
 import socket as stdlib_socket
 import ssl as stdlib_ssl
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import certifi
 import websocket
 from gevent import Timeout, socket, ssl
-from websocket import _http
 
 from .._version import __version__
 from ..errors import ConfigurationError, ConnectError, TlsError
+from ..explanations import explain_connect
 from ..protocol.urls import Endpoint
-from .clock import Deadline, waitable
+from .clock import Deadline
+from .happy_eyeballs import History, Race
 from .turns import take_turn
 
 __all__ = ["Opened", "Proxy", "open_connection", "tls_context"]
 
-#: What websocket-client 1.8 raises, beside its own errors, for a response that is no HTTP.
+_Result = TypeVar("_Result")
+
+#: What websocket-client raises, beside its own errors, for a response that is no HTTP.
 _UNREADABLE = (ValueError, IndexError)
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: .*)?\r?\n")
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+#: The headers by which a server agrees to a WebSocket.
+_UPGRADE_HEADERS = re.compile(rb"^(?:Upgrade|Connection|Sec-WebSocket-[A-Za-z]+):.*$", re.I | re.M)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,24 +61,34 @@ class Proxy:
         except ValueError:
             host, port, parts = None, None, urlsplit("")
         if not host or parts.scheme not in ("", "http"):
-            raise ConfigurationError("a proxy must look like http://user:password@host:port")
+            raise ConfigurationError(
+                "a proxy must look like http://user:password@host:port; check set_proxy(), "
+                "ZM_RTMS_PROXY and, where that is env, HTTPS_PROXY"
+            )
         return cls(host, port or 80, unquote(parts.username or ""), unquote(parts.password or ""))
+
+    @property
+    def address(self) -> str:
+        """Host and port: what is fit for a log."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclasses.dataclass(slots=True)
 class Opened:
     """A socket on which a WebSocket was opened."""
 
+    endpoint: Endpoint
     sock: socket.socket
     #: What arrived behind the HTTP response already.
     early: bytes
-    #: Headers of the HTTP response, names in lower case.
+    #: The headers by which the server agreed to it, names in lower case.
     headers: dict[str, str]
 
 
-@functools.lru_cache(maxsize=16)
 def tls_context(ca: str | None = None) -> ssl.SSLContext:
     """Return the shared TLS settings: 1.2 or newer, certificate and host name verified.
+
+    A file that was replaced is read again.
 
     Args:
         ca: File (PEM) with the certificates to trust; ``None`` means certifi's.
@@ -73,179 +96,272 @@ def tls_context(ca: str | None = None) -> ssl.SSLContext:
     Raises:
         ConfigurationError: the file cannot be read, or holds no certificate.
     """
-    # Not create_default_context(): un-patched that returns the standard library's class, whose
-    # sockets block the hub.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = stdlib_ssl.TLSVersion.TLSv1_2
+    path = ca or certifi.where()
     try:
-        context.load_verify_locations(ca or certifi.where())
+        found = os.stat(path)
+        return _read_context(path, (found.st_ino, found.st_mtime_ns, found.st_size))
     except (OSError, stdlib_ssl.SSLError) as problem:
         raise ConfigurationError(
             f"the CA file {ca!r} cannot be used ({problem}); check ca= and ZM_RTMS_CA"
         ) from problem
+
+
+@functools.lru_cache(maxsize=16)
+def _read_context(path: str, _version: tuple[int, ...]) -> ssl.SSLContext:
+    # Not create_default_context(): un-patched that returns the standard library's class, whose
+    # sockets block the hub.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = stdlib_ssl.TLSVersion.TLSv1_2
+    context.load_verify_locations(path)
     return context
 
 
 def open_connection(
-    endpoint: Endpoint,
+    endpoints: Sequence[Endpoint],
     *,
     deadline: Deadline,
     context: ssl.SSLContext | None = None,
-    proxy: Proxy | None = None,
+    proxy_for: Callable[[Endpoint], Proxy | None] = lambda _: None,
+    history: History | None = None,
+    on_failed: Callable[[ConnectError], None] = lambda _: None,
     max_header_bytes: int = 16 * 1024,
 ) -> Opened:
-    """Open a WebSocket to ``endpoint``; waits cooperatively until it is open.
+    """Open a WebSocket to one of ``endpoints``; waits cooperatively until it is open.
+
+    They race for TCP, and those that come first have a head start. The winner gets a fair share of
+    the time that is left for the other steps. Where one of these fails, the others race on.
+
+    Args:
+        endpoints: At least one, the best first.
+        deadline: When all of it must be done.
+        context: TLS settings; ``None`` means those of :func:`tls_context`.
+        proxy_for: Returns the proxy that leads to an endpoint, or ``None``.
+        history: Which addresses of a host have worked; is told what becomes of them now.
+        on_failed: Called with the error of each endpoint that failed, but for the one that is
+            raised.
+        max_header_bytes: Bytes of an HTTP response.
 
     Raises:
         TlsError: the certificate was not accepted, or the server speaks no TLS.
-        ConnectError: any other step failed, or ``deadline`` passed; ``step`` tells which.
+        ConnectError: any other step failed, or ``deadline`` passed; ``step`` tells which. Where
+            several endpoints failed it is an error that may pass, if there is one.
     """
-    attempt = _Attempt(endpoint, deadline, max_header_bytes)
-    # One timer for all steps, since several of them (name resolution, TLS) have none of their own.
+    attempts = [_Attempt(place, proxy_for(place), max_header_bytes) for place in endpoints]
+    failures: list[ConnectError] = []
+    opened = _open(attempts, deadline, context, history or History(), failures)
+    if opened is None:
+        hopeful = [failure for failure in failures if not isinstance(failure, TlsError)]
+        raised = (hopeful or failures)[-1]
+        failures.remove(raised)
+    for failure in failures:
+        on_failed(failure)
+    if opened is None:
+        raise raised
+    return opened
+
+
+def _open(
+    attempts: Sequence[_Attempt],
+    deadline: Deadline,
+    context: ssl.SSLContext | None,
+    history: History,
+    failures: list[ConnectError],
+) -> Opened | None:
+    """Open one, if possible; add what was wrong with the others to ``failures``."""
+
+    def is_out(attempt: _Attempt, problem: Exception) -> None:
+        if attempt in race.resolved:
+            attempt.is_resolved()
+        failures.append(attempt.failed_by(problem))
+
+    race = Race({attempt: attempt.place for attempt in attempts}, history, is_out)
+    while True:
+        try:
+            won = _within(deadline, race.winner)
+        except TimeoutError as problem:
+            for attempt in race.left:
+                if attempt in race.begun:
+                    is_out(attempt, problem)
+            return None
+        if won is None:
+            return None
+        attempt, sock, address = won
+        history.tried(address)  # it may take connections and do nothing more
+        try:
+            share = deadline.share(1 + len(race.left))
+            opened = _within(share, attempt.run, sock, context)
+            history.worked(address)
+            return opened
+        except (ConnectError, OSError) as problem:
+            failures.append(attempt.failed_by(problem))
+
+
+def _within(deadline: Deadline, function: Callable[..., _Result], *arguments: Any) -> _Result:
+    """Call a function; raise TimeoutError if it has not returned at the deadline.
+
+    One timer for several steps, since some of them (name resolution, TLS) have none of their own.
+    """
     timeout = Timeout(deadline.left())
     with timeout:
         try:
-            return attempt.run(context, proxy)
+            return function(*arguments)
         except Timeout as expired:
             if expired is not timeout:
                 raise
-            raise attempt.failed(f"no answer within {deadline.seconds:g} s") from None
-        finally:
-            if not attempt.done:
-                attempt.close()
+            raise TimeoutError(f"no answer within {deadline.seconds:.3g} s") from None
 
 
 class _Attempt:
-    """One try at opening a WebSocket, and how far it has come."""
+    """One endpoint's try at a WebSocket, and how far it has come."""
 
-    def __init__(self, endpoint: Endpoint, deadline: Deadline, max_header_bytes: int) -> None:
+    def __init__(self, endpoint: Endpoint, proxy: Proxy | None, max_header_bytes: int) -> None:
         self.endpoint = endpoint
-        self.step = "dns"
-        self.done = False
-        self._deadline = deadline
+        self._proxy = proxy
+        self._step = "proxy" if proxy else "dns"
         self._max_header_bytes = max_header_bytes
-        self._sock: socket.socket | None = None
 
-    def failed(self, problem: str) -> ConnectError:
-        kind = TlsError if self.step == "tls" else ConnectError
-        return kind(self.endpoint.origin, self.step, problem)
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port that TCP connects to."""
+        towards = self._proxy or self.endpoint
+        return towards.host, towards.port
 
-    def close(self) -> None:
-        if self._sock is not None:
-            self._sock.close()
+    def is_resolved(self) -> None:
+        """Note that the addresses of the host are known."""
+        if self._proxy is None:
+            self._step = "tcp"
 
-    def run(self, context: ssl.SSLContext | None, proxy: Proxy | None) -> Opened:
-        host, port = self.endpoint.host, self.endpoint.port
+    # -- the steps ---------------------------------------------------------------------------------
+
+    def run(self, sock: socket.socket, context: ssl.SSLContext | None) -> Opened:
+        """Open a WebSocket on a connected socket, which is closed if that fails.
+
+        Raises:
+            ConnectError: the server, or the proxy, answered something else.
+            OSError: the connection broke, or TLS failed.
+        """
         try:
-            self._sock = self._dial(*((proxy.host, proxy.port) if proxy else (host, port)))
-            if proxy:
-                self.step = "proxy"
-                self._tunnel(proxy)
+            if self._proxy is not None:
+                self._tunnel(sock, self._proxy)
             take_turn()
             if self.endpoint.secure:
-                self.step = "tls"
+                self._step = "tls"
+                # Where it was reset already, wrap_socket() would raise without closing it.
+                sock.getpeername()
                 # In two steps, so that a socket whose handshake is cut short gets closed too.
-                self._sock = secured = (context or tls_context()).wrap_socket(
-                    self._sock, server_hostname=host, do_handshake_on_connect=False
+                sock = (context or tls_context()).wrap_socket(
+                    sock, server_hostname=self.endpoint.host, do_handshake_on_connect=False
                 )
-                secured.do_handshake()
+                sock.do_handshake()
                 take_turn()
-            self.step = "http"
-            opened = self._upgrade()
-        except stdlib_ssl.SSLCertVerificationError as problem:
-            raise self.failed(_certificate_advice(problem)) from problem
-        except stdlib_ssl.SSLError as problem:
-            raise self.failed(
-                f"TLS failed ({problem.reason or problem}); does the server speak TLS 1.2 or 1.3 "
-                "on this port?"
-            ) from problem
-        except stdlib_socket.gaierror as problem:
-            raise self.failed(f"the host name cannot be resolved ({problem.strerror})") from problem
-        except UnicodeError as problem:  # from the resolver, which is asked for it in IDNA
-            raise self.failed(f"the host name cannot be resolved ({problem})") from problem
-        except ConnectionRefusedError as problem:
-            raise self.failed("nobody listens there (connection refused)") from problem
-        except OSError as problem:
-            raise self.failed(problem.strerror or type(problem).__name__) from problem
-        self.done = True
-        return opened
+            self._step = "http"
+            return self._upgrade(sock)
+        except BaseException:
+            sock.close()
+            raise
 
-    def _dial(self, host: str, port: int) -> socket.socket:
-        """Connect to the first address of ``host`` that answers.
+    def _tunnel(self, sock: socket.socket, proxy: Proxy) -> None:
+        authority = self.endpoint.authority
+        lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
+        if proxy.user:
+            pair = base64.b64encode(f"{proxy.user}:{proxy.password}".encode()).decode()
+            lines.append(f"Proxy-Authorization: Basic {pair}")
+        sock.sendall("\r\n".join([*lines, "", ""]).encode())
+        status, _, more = self._read_head(sock)
+        if not 200 <= status <= 299:
+            kind = "proxy wants password" if status == 407 else "proxy refuses"
+            raise self._failed(f"it answered HTTP {status} when asked for a tunnel", kind)
+        if more:  # the server cannot have spoken: it waits for our greeting
+            raise self._failed("it sent more than an answer when asked for a tunnel", "proxy")
 
-        Each gets a fair share of the time that is left. So where one is a black hole, as IPv6 is in
-        networks that have it only half, the next one still gets its turn.
-        """
-        found = _numeric(host, port) or socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
-        self.step = "tcp"
-        refused: OSError = ConnectionRefusedError()
-        for untried, (family, kind, protocol, _, address) in zip(
-            range(len(found), 0, -1), found, strict=True
-        ):
-            try:
-                sock = self._sock = socket.socket(family, kind, protocol)
-                sock.settimeout(self._share(untried))
-                sock.connect(address)
-            except OSError as problem:  # also where this machine has no such family
-                self.close()
-                refused = problem
-            else:
-                sock.settimeout(None)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return sock
-        raise refused
+    def _upgrade(self, sock: socket.socket) -> Opened:
+        early = b""
 
-    def _share(self, untried: int) -> float | None:
-        """Return the seconds for one of ``untried`` addresses; the timer of all steps ends it."""
-        left = self._deadline.left()
-        return None if left is None or untried == 1 else waitable(left / untried)
+        def read_answer() -> bytes:
+            nonlocal early
+            status, head, early = self._read_head(sock)
+            if status != 101:
+                redirect = ", a redirect (none is followed)," if 300 <= status <= 399 else ""
+                raise self._failed(
+                    f"the server answered HTTP {status}{redirect} instead of opening a WebSocket; "
+                    "is this the address from the start webhook, and is it still valid?"
+                )
+            return head
 
-    def _tunnel(self, proxy: Proxy) -> None:
-        # Nothing may be read ahead here: what follows the response belongs to TLS.
-        reader = _Bounded(self._sock, self._max_header_bytes, read_ahead=1)
-        authority = f"[{self.endpoint.host}]" if ":" in self.endpoint.host else self.endpoint.host
-        auth = (proxy.user, proxy.password) if proxy.user else None
-        try:
-            _http._tunnel(cast(stdlib_socket.socket, reader), authority, self.endpoint.port, auth)
-        except (websocket.WebSocketException, *_UNREADABLE) as problem:
-            raise self.failed(f"the proxy refused: {str(problem)[:200]}") from problem
-
-    def _upgrade(self) -> Opened:
-        reader = _Bounded(self._sock, self._max_header_bytes, read_ahead=4096)
         client = websocket.WebSocket(enable_multithread=False)
         try:
             client.connect(  # type: ignore[no-untyped-call]  # websocket-client is half typed
                 self.endpoint.url,
-                socket=reader,
+                socket=_Guarded(sock, read_answer),
                 suppress_origin=True,
-                redirect_limit=0,
                 header=[f"User-Agent: rtms-gevent/{__version__}"],
             )
-        except websocket.WebSocketBadStatusException as problem:
-            raise self.failed(
-                f"the server answered HTTP {problem.status_code} instead of opening a WebSocket; "
-                "is this the address from the start webhook, and is it still valid?"
-            ) from problem
-        except websocket.WebSocketConnectionClosedException as problem:
-            raise self.failed("the server closed the connection during the upgrade") from problem
         except (websocket.WebSocketException, *_UNREADABLE) as problem:
-            raise self.failed(
+            raise self._failed(
                 f"the server's answer is no WebSocket upgrade ({str(problem)[:200]})"
             ) from problem
         headers = dict(client.getheaders() or {})
         if headers.get("sec-websocket-extensions"):  # RFC 6455 section 4.1
-            raise self.failed("the server uses an extension, such as compression, unasked")
-        assert self._sock is not None
-        return Opened(self._sock, reader.rest(), headers)
+            raise self._failed("the server uses an extension, such as compression, unasked")
+        return Opened(self.endpoint, sock, early, headers)
 
+    def _read_head(self, sock: socket.socket) -> tuple[int, bytes, bytes]:
+        """Return an HTTP response's status, its head with the empty line, and what came behind."""
+        read, status, end = b"", None, None
+        while status is None or end is None:
+            if len(read) > self._max_header_bytes:
+                raise self._failed("the HTTP response is too long")
+            chunk = sock.recv(4096)
+            take_turn()  # many answers may have come at once, and reading one takes a while
+            if not chunk:
+                who = "it" if self._step == "proxy" else "the server"
+                raise self._failed(f"{who} closed the connection during the upgrade")
+            read += chunk
+            status, end = _STATUS_LINE.match(read), _END_OF_HEAD.search(read)
+            if status is None and b"\n" in read:
+                raise self._failed(f"the answer is no WebSocket upgrade, nor HTTP ({read[:60]!r})")
+        return int(status[1]), read[: end.end()], read[end.end() :]
 
-def _numeric(host: str, port: int) -> list[Any]:
-    """Return what an address that is no name means: for that nobody need be asked in a thread."""
-    flags = stdlib_socket.AI_NUMERICHOST
-    try:
-        return stdlib_socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, flags)
-    except (stdlib_socket.gaierror, UnicodeError):
-        return []
+    # -- what was wrong ----------------------------------------------------------------------------
+
+    def failed_by(self, problem: Exception) -> ConnectError:
+        """Return the error that says what an exception of a step means."""
+        if isinstance(problem, ConnectError):
+            return problem
+        if isinstance(problem, stdlib_ssl.SSLCertVerificationError):
+            return self._failed(_certificate_advice(problem), error=TlsError)
+        if isinstance(problem, (stdlib_ssl.SSLEOFError, stdlib_ssl.SSLZeroReturnError)):
+            # As a server that is just being restarted does: it may pass.
+            return self._failed("the server closed the connection during the TLS handshake")
+        if isinstance(problem, stdlib_ssl.SSLError):
+            return self._failed(
+                f"TLS failed ({problem.reason or problem}); does the server speak TLS 1.2 or 1.3 "
+                "on this port?",
+                error=TlsError,
+            )
+        said = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+        if isinstance(problem, (stdlib_socket.gaierror, UnicodeError)):
+            # The latter from the resolver, which is asked for it in IDNA.
+            return self._failed(f"the host name cannot be resolved ({said})", "dns")
+        if isinstance(problem, ConnectionRefusedError):
+            return self._failed("nobody listens there (connection refused)", "refused")
+        if isinstance(problem, TimeoutError):
+            return self._failed(said, {"dns": "dns", "tcp": "unanswered"}.get(self._step, "silent"))
+        is_routing = getattr(problem, "errno", None) in (errno.ENETUNREACH, errno.EHOSTUNREACH)
+        return self._failed(said, "unreachable" if is_routing else None)
+
+    def _failed(
+        self, problem: str, kind: str | None = None, error: type[ConnectError] = ConnectError
+    ) -> ConnectError:
+        """Return an error with the advice for its kind, which blames a proxy where that failed."""
+        if self._step == "proxy":
+            assert self._proxy is not None
+            problem = f"the proxy {self._proxy.address}: {problem}"
+            kind = kind if kind and kind.startswith("proxy") else "proxy"
+        if kind is not None:
+            explained = explain_connect(kind)
+            problem += f". Likely cause: {explained.cause} What to do: {explained.remedy}"
+        return error(self.endpoint.origin, self._step, problem)
 
 
 def _certificate_advice(problem: stdlib_ssl.SSLCertVerificationError) -> str:
@@ -255,39 +371,39 @@ def _certificate_advice(problem: stdlib_ssl.SSLCertVerificationError) -> str:
     )
 
 
-class _Bounded:
+class _Guarded:
     """What websocket-client sees of a socket while it shakes hands.
 
-    It reads byte by byte and without end; this reads ahead, and stops at a limit. Where a byte is
-    asked for, it gives all that comes before the end of the line: each call takes 2 us, and so the
-    shortest response 0.25 ms, in which no other socket is read.
+    It keeps cookies, one jar for the whole process and all who use it, and cannot be told not to.
+    So the request goes out without them, and of the response it gets only what opens a WebSocket.
     """
 
-    def __init__(self, sock: socket.socket | None, limit: int, read_ahead: int) -> None:
-        assert sock is not None
+    def __init__(self, sock: socket.socket, read_answer: Callable[[], bytes]) -> None:
         self._sock = sock
-        self._left = limit
-        self._read_ahead = read_ahead
-        self._buffer = b""
+        self._read_answer = read_answer
+        self._answer: Iterator[bytes] | None = None
 
-    def recv(self, size: int) -> bytes:
-        if not self._buffer:
-            self._buffer = self._sock.recv(max(1, self._read_ahead))
-            if self._read_ahead > 1:
-                take_turn()  # many answers may have come at once, and reading one takes a while
-        if size == 1:
-            # Of what it gets, websocket-client only asks whether it is the end of the line.
-            line, _, _ = self._buffer.partition(b"\n")
-            size = max(1, len(line))
-        chunk, self._buffer = self._buffer[:size], self._buffer[size:]
-        self._left -= len(chunk)
-        if self._left < 0:
-            raise websocket.WebSocketProtocolException("the HTTP response is too long")
-        return chunk
+    def send(self, request: bytes) -> int:
+        lines, _, _ = request.partition(b"\r\nCookie: ")  # always the last header
+        self._sock.sendall(lines.removesuffix(b"\r\n\r\n") + b"\r\n\r\n")
+        return len(request)
 
-    def rest(self) -> bytes:
-        """Return what was read ahead and is not HTTP any more."""
-        return self._buffer
+    def recv(self, _: int) -> bytes:
+        """Return what comes next: a line, or its end.
+
+        It asks for single bytes, and only looks whether they are the end of a line. Each call takes
+        2 us, and so the shortest response 0.25 ms, in which no other socket is read.
+        """
+        if self._answer is None:
+            self._answer = _pieces(self._read_answer())
+        return next(self._answer, b"")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
+
+
+def _pieces(head: bytes) -> Iterator[bytes]:
+    for line in (head.partition(b"\n")[0], *_UPGRADE_HEADERS.findall(head)):
+        yield line
+        yield b"\n"
+    yield b"\n"

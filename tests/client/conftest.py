@@ -4,6 +4,7 @@ import gc
 
 import gevent
 import pytest
+from support.dialling import dialled, hasty, patient  # noqa: F401 - fixtures
 from support.recorder import wait_until
 
 from rtms_gevent import Client, Reconnect

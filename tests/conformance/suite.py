@@ -35,11 +35,11 @@ class Peer:
     """Our end of one connection to the fuzzing server; echoes, and keeps the last text."""
 
     def __init__(self, url: str, context: ssl.SSLContext | None) -> None:
-        (endpoint,) = parse_server_urls(url, ["localhost"])
+        endpoints = parse_server_urls(url, ["localhost"])
         self.text = ""
         self.end: Closed | None = None
         self.socket = WebSocket(
-            open_connection(endpoint, deadline=Deadline(10), context=context),
+            open_connection(endpoints, deadline=Deadline(10), context=context),
             name="conformance",
             on_messages=self._echo,
             on_closed=self._ended,

@@ -1,10 +1,12 @@
 import dataclasses
+import os
 
 import pytest
 
 from rtms_gevent.config import (
     Credentials,
     Limits,
+    Proxies,
     Timeouts,
     WebhookSettings,
     allowed_hosts,
@@ -62,7 +64,14 @@ def test_the_process_environment_is_read_when_needed(monkeypatch):
     assert WebhookSettings.from_environment().secret == "w"
 
 
-@pytest.mark.parametrize("value", [Credentials("id", "hunter2"), WebhookSettings(secret="hunter2")])
+@pytest.mark.parametrize(
+    "value",
+    [
+        Credentials("id", "hunter2"),
+        WebhookSettings(secret="hunter2"),
+        Proxies.resolve("http://me:hunter2@proxy:1"),
+    ],
+)
 def test_secrets_have_no_repr(value):
     assert "hunter2" not in repr(value)
     assert "hunter2" not in str(value)
@@ -236,3 +245,74 @@ def test_a_webhook_secret_is_text(secret):
 def test_an_allowed_host_is_a_name(wrong):
     with pytest.raises(ConfigurationError, match="names of hosts"):
         allowed_hosts(wrong)
+
+
+URL = "http://proxy:3128"
+OTHER = "http://other:3128"
+
+
+@pytest.fixture
+def no_proxies(monkeypatch):
+    for name in os.environ:
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "host", "secure", "expected"),
+    [
+        # nothing is said: what others read from the environment does not count
+        (None, {}, "zoom.us", True, None),
+        (None, {"HTTPS_PROXY": URL, "ALL_PROXY": URL}, "zoom.us", True, None),
+        (None, {"ZM_RTMS_PROXY": ""}, "zoom.us", True, None),
+        # a proxy's address
+        (None, {"ZM_RTMS_PROXY": URL}, "zoom.us", True, URL),
+        (None, {"ZM_RTMS_PROXY": URL}, "zoom.us", False, URL),
+        (None, {"ZM_RTMS_PROXY": URL, "HTTPS_PROXY": OTHER}, "zoom.us", True, URL),
+        (None, {"ZM_RTMS_PROXY": URL, "NO_PROXY": "*"}, "zoom.us", True, URL),
+        (URL, {"ZM_RTMS_PROXY": OTHER}, "zoom.us", True, URL),
+        (URL, {"ZM_RTMS_PROXY": "env", "HTTPS_PROXY": OTHER}, "zoom.us", True, URL),
+        # the environment's
+        ("env", {"HTTPS_PROXY": URL}, "zoom.us", True, URL),
+        (None, {"ZM_RTMS_PROXY": "env", "HTTPS_PROXY": URL}, "zoom.us", True, URL),
+        (None, {"ZM_RTMS_PROXY": " ENV ", "https_proxy": URL}, "zoom.us", True, URL),
+        ("env", {"ZM_RTMS_PROXY": OTHER, "HTTPS_PROXY": URL}, "zoom.us", True, URL),
+        ("env", {"https_proxy": URL, "HTTPS_PROXY": OTHER}, "zoom.us", True, URL),
+        ("env", {"ALL_PROXY": URL}, "zoom.us", True, URL),
+        ("env", {"ALL_PROXY": URL}, "zoom.us", False, URL),
+        ("env", {"HTTPS_PROXY": URL, "ALL_PROXY": OTHER}, "zoom.us", True, URL),
+        ("env", {"HTTPS_PROXY": URL}, "zoom.us", False, None),
+        ("env", {"HTTP_PROXY": URL}, "zoom.us", False, URL),
+        ("env", {"HTTP_PROXY": URL}, "zoom.us", True, None),
+        ("env", {"HTTPS_PROXY": ""}, "zoom.us", True, None),
+        ("env", {}, "zoom.us", True, None),
+        # hosts that need none
+        ("env", {"HTTPS_PROXY": URL, "NO_PROXY": "zoom.us"}, "zoom.us", True, None),
+        ("env", {"HTTPS_PROXY": URL, "NO_PROXY": "zoom.us"}, "a.zoom.us", True, None),
+        ("env", {"HTTPS_PROXY": URL, "no_proxy": "x, .zoom.us"}, "a.zoom.us", True, None),
+        ("env", {"HTTPS_PROXY": URL, "NO_PROXY": "zoom.us:443"}, "zoom.us", True, None),
+        ("env", {"HTTPS_PROXY": URL, "NO_PROXY": "zoom.us:444"}, "zoom.us", True, URL),
+        ("env", {"HTTPS_PROXY": URL, "NO_PROXY": "oom.us"}, "zoom.us", True, URL),
+        ("env", {"HTTPS_PROXY": URL, "NO_PROXY": "*"}, "zoom.us", True, None),
+        ("env", {"HTTPS_PROXY": URL, "NO_PROXY": "fe80::1"}, "fe80::1", True, None),
+        # this machine, as in Go; but for a proxy that the program names
+        ("env", {"HTTPS_PROXY": URL}, "localhost", True, None),
+        ("env", {"HTTPS_PROXY": URL}, "127.0.0.1", True, None),
+        ("env", {"HTTPS_PROXY": URL}, "::1", True, None),
+        (None, {"ZM_RTMS_PROXY": URL}, "127.0.0.1", False, None),
+        (URL, {}, "127.0.0.1", True, URL),
+    ],
+)
+@pytest.mark.usefixtures("no_proxies")
+def test_proxies(given, environ, host, secure, expected, monkeypatch):
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert Proxies.resolve(given).url_for(host, 443, secure=secure) == expected
+
+
+@pytest.mark.usefixtures("no_proxies")
+def test_a_request_to_a_cgi_script_names_no_proxy(monkeypatch):
+    """HTTP_PROXY is what its header "Proxy" becomes there."""
+    monkeypatch.setenv("REQUEST_METHOD", "GET")
+    monkeypatch.setenv("HTTP_PROXY", "http://evil:1")
+    assert Proxies.resolve("env").url_for("zoom.us", 80, secure=False) is None

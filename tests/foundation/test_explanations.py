@@ -3,6 +3,7 @@ import pytest
 from rtms_gevent.enums import StatusCode, StopReason
 from rtms_gevent.explanations import (
     Explanation,
+    explain_connect,
     explain_status,
     explain_stop,
     status_meant,
@@ -25,11 +26,25 @@ def test_every_stop_reason_is_explained(reason):
     assert explained == explain_stop(int(reason))
 
 
+#: Why no connection could be made.
+KINDS = [
+    "dns",
+    "refused",
+    "unanswered",
+    "unreachable",
+    "silent",
+    "proxy",
+    "proxy refuses",
+    "proxy wants password",
+]
+
+
 @pytest.mark.parametrize(
     "explained",
     [
         *map(explain_status, StatusCode),
         *map(explain_stop, StopReason),
+        *map(explain_connect, KINDS),
         NEWER,
     ],
 )
@@ -60,6 +75,12 @@ def test_newer_numbers(number):
         (explain_status(StatusCode.MEDIA_TYPE_CHAT_NOT_SUPPORT), "chat scope"),
         (explain_stop(StopReason.KEEP_ALIVE_TIMEOUT), "callbacks that block"),
         (explain_stop(StopReason.AUTHENTICATION_FAILURE), "client id and secret"),
+        (explain_connect("dns"), "getent hosts"),
+        (explain_connect("refused"), "newest webhook"),
+        (explain_connect("unanswered"), "port 443"),
+        (explain_connect("unreachable"), "set_proxy()"),
+        (explain_connect("proxy"), "ZM_RTMS_PROXY"),
+        (explain_connect("proxy wants password"), "http://user:password@host:port"),
     ],
 )
 def test_remedies_say_what_to_do(explained, words):

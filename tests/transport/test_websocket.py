@@ -43,12 +43,12 @@ class Client:
 
     def __init__(self, server, *, context=None, on_messages=None, **options):
         host = "localhost" if context else None
-        (endpoint,) = parse_server_urls(server.url(host=host), ["127.0.0.1", "localhost"])
+        endpoints = parse_server_urls(server.url(host=host), ["127.0.0.1", "localhost"])
         self.messages, self.opcodes = [], []
         self.ends = []
         self.changed = Event()
         self.socket = WebSocket(
-            open_connection(endpoint, deadline=Deadline(5), context=context),
+            open_connection(endpoints, deadline=Deadline(5), context=context),
             name="test",
             on_messages=on_messages or self.keep,
             on_closed=self.ends.append,
