@@ -30,6 +30,8 @@ _SPEAKERS = 10_000
 #: A timestamp that has gone on so many times as far as time itself, and so many ms more, shows that
 #: the server's clock was set.
 _TIMES_TOO_FAR, _TOO_FAR = 10, 120_000
+#: ms more than time itself that timestamps may go on during an outage without any doubt.
+_DOUBTFUL = 5000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ class MediaAccount:
         "_gaps",
         "_latest",
         "_newest",
+        "_open_since",
         "_received",
         "_recent",
         "_replay",
@@ -167,6 +170,7 @@ class MediaAccount:
         self._compared_until: float | None = None  # the same for text
         #: Whether packets need only be counted.
         self.is_well = media_type not in TEXTUAL
+        self._open_since = float("-inf")  # when its socket was opened last
         self._gaps: deque[Gap] = deque(maxlen=_KEPT)
 
     def count(self, packets: list[MediaPacket], is_mixed: bool, now: float) -> int:
@@ -299,10 +303,12 @@ class MediaAccount:
                 shows that all before it came, unless the server says that media was interrupted.
         """
         if self._down is None:
-            self._down = _Outage(heard, heard if since is None else min(since, heard), cause)
+            since = heard if since is None else min(since, heard)
+            self._down = _Outage(heard, min(heard, max(since, self._open_since)), cause)
 
     def came_up(self, now: float) -> Arrival:
         """Note that it works again; return what waited meanwhile."""
+        self._open_since = now
         if self._down is None:
             return Arrival([], 0)
         held = Arrival([], 0)
@@ -310,7 +316,7 @@ class MediaAccount:
             held = self._released(self._replay.end(), now)
         outage, self._down = self._down, None
         if self._was_down is None:
-            self._before = max(self._newest.values(), default=None)
+            self._before = None if self._latest is None else self._latest.timestamp
         else:  # two outages without a packet between them are one
             first, _ = self._was_down
             outage = _Outage(first.heard, min(first.since, outage.since), outage.cause)
@@ -321,7 +327,7 @@ class MediaAccount:
 
     def ended(self, now: float) -> Arrival:
         """Note the end of the stream; return what waited, and a gap that nothing has ended."""
-        arrival = self.came_up(now)
+        arrival = Arrival([], 0) if self._down is None else self.came_up(now)
         if self._replay is not None:
             last = self._released(self._replay.end(), now)
             arrival = Arrival.of(
@@ -338,14 +344,16 @@ class MediaAccount:
         (outage, until), self._was_down = self._was_down, None
         start, end = int(outage.since + self._ahead), int(until + self._ahead)
         tolerance, flowed = self._tolerance, False
+        before, elapsed = self._before, now - outage.heard
+        if before is not None:
+            start = max(start, before)  # all that was sent before the last packet has come
         if self.media_type not in TEXTUAL:
-            before = self._before
-            if before is not None:
-                flowed = outage.heard + self._ahead - before <= tolerance
-                start = before if flowed else max(start, before)
-            if timestamp is not None and self._may_follow(timestamp, start, now - outage.heard):
+            if before is not None and outage.heard + self._ahead - before <= tolerance:
+                start, flowed = before, True
+            if timestamp is not None and self._may_follow(timestamp, start, elapsed):
                 # Replayed from where it broke off, or later than the socket came up.
                 end = timestamp
+                flowed = flowed and end - start <= elapsed + _DOUBTFUL
         if end - start <= tolerance:
             return None
         gap = Gap(self.media_type, start, end, outage.cause, flowed)

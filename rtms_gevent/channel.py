@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gevent import Timeout, ssl
 from gevent.event import AsyncResult
@@ -100,6 +100,7 @@ class Channel:
 
     __slots__ = (
         "__weakref__",
+        "_accepted",
         "_answers",
         "_closed",
         "_closing",
@@ -155,6 +156,7 @@ class Channel:
         self._endpoint: Endpoint | None = None
         self._socket: WebSocket | None = None
         self._answers: dict[type[Message], AsyncResult[Message]] = {}
+        self._accepted: Callable[[Any], None] | None = None
         self._closed: Closed | None = None
         self._closing = False
 
@@ -194,9 +196,22 @@ class Channel:
         return self.name, endpoint
 
     def greet(
-        self, request: Message, answer_type: type[_Answer], dialling: Dialling, deadline: Deadline
+        self,
+        request: Message,
+        answer_type: type[_Answer],
+        dialling: Dialling,
+        deadline: Deadline,
+        accepted: Callable[[_Answer], None] | None = None,
     ) -> _Answer:
         """Send a handshake request and wait for its answer.
+
+        Args:
+            request: What to send.
+            answer_type: What is waited for.
+            dialling: How long that may take.
+            deadline: When it must have come at the latest.
+            accepted: Called by the hub with an answer that accepts us, before anything that came
+                after it is handed on. Must not wait.
 
         Raises:
             HandshakeRejected: the answer's status is not OK.
@@ -206,6 +221,7 @@ class Channel:
         """
         result: AsyncResult[Message] = AsyncResult()
         self._answers[answer_type] = result
+        self._accepted = accepted
         limit = deadline.within(dialling.timeouts.handshake)
         try:
             self.tell(request)
@@ -221,6 +237,7 @@ class Channel:
             raise HandshakeClosed(self.name, closed.code, closed.reason) from None
         finally:
             self._answers.pop(answer_type, None)
+            self._accepted = None
         take_turn()
         assert isinstance(answer, answer_type)
         if answer.status is None:
@@ -292,6 +309,11 @@ class Channel:
         """Wait for the server to answer the close frame, ``timeout`` seconds at most."""
         if self._socket is not None:
             self._socket.closed.wait(timeout)
+
+    @property
+    def takes_media(self) -> bool:
+        """Whether media may come: it is open, and the server has accepted us."""
+        return self._conversation.takes_media and not self.has_ended
 
     @property
     def has_ended(self) -> bool:
@@ -379,6 +401,8 @@ class Channel:
         if reply is not None:
             self._reply(reply)
         elif waiting is not None:
+            if self._accepted is not None and getattr(message, "status", None) == StatusCode.OK:
+                self._accepted(message)
             waiting.set(message)
         else:
             self._on_message(self, message)

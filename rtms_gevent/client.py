@@ -509,9 +509,11 @@ class Client(OfficialNames):
                         dispatcher.failed(kind),
                     )
                 )
+        # Where another stream is joined just now, it has no numbers yet: these are the other's.
+        order = self._order if session is None else session.order
         return ClientStats(
-            stream_id=self.stream_id(),
-            uuid=self.uuid(),
+            stream_id="" if order is None else order.identity.stream_id,
+            uuid="" if order is None else order.identity.uuid,
             is_joined=self.is_joined,
             media=media,
             skipped=self.skipped,

@@ -29,7 +29,9 @@ _HELD = 500
 _FASTER, _AT_ONCE = 3, 100
 #: Packets, bytes and ms to hold at most: a minute of audio, as much as Zoom keeps, and what it
 #: takes to come.
-_MOST_HELD, _MOST_BYTES, _LONGEST = 20_000, 8 * 1024 * 1024, 20_000
+_MOST_HELD, _MOST_BYTES, _LONGEST = 50_000, 16 * 1024 * 1024, 20_000
+#: ms for which a replay may pause.
+_PAUSE = 3000
 #: A timestamp may step back by so many ms and be no sign of a replay.
 _JITTER = 200
 
@@ -97,7 +99,7 @@ class Replay:
 
     def release(self, now: float) -> list[MediaPacket]:
         """Return what is to be delivered of what was held, now that it is :attr:`due`."""
-        goes_on = now - self._came < _HELD and now - self._held_since < _LONGEST
+        goes_on = now - self._came < _PAUSE and now - self._held_since < _LONGEST
         if goes_on and self._is_fast(self._held[-1].timestamp, now):
             self.due = now + _HELD
             return []

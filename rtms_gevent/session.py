@@ -69,6 +69,10 @@ _FAREWELL = 0.5
 #: Seconds after a repair in which Zoom may still tell of the loss that it mended.
 _LATE_NEWS = 3.0
 
+#: Seconds without a sign of life, not even a keep-alive, after which a socket is taken for the one
+#: that Zoom says is interrupted, though others broke, too.
+_SUSPICIOUS = 15.0
+
 #: Seconds in which a socket breaks that Zoom says is interrupted, if we can see that at all.
 _A_WHILE = 0.5
 
@@ -112,6 +116,7 @@ class Session:
             ),
         )
         self._news = Event()  # the supervisor has something to do
+        self._is_told_by_zoom = False  # that something is broken, whatever we notice
         self._is_looking = False  # for what is broken, since Zoom says that something is
         self._changing_media = Semaphore()
         settings = order.dialling.reconnect
@@ -300,17 +305,19 @@ class Session:
 
     def _attempt(self, step: Attempt) -> None:
         self._recovery.began(step)
-        self._media_down(step.media, zoom_says_so=True)  # what broke by itself is down already
+        # What broke by itself is down already.
+        self._media_down(step.media, zoom_says_so=self._is_told_by_zoom)
+        self._is_told_by_zoom = False
         settings = self.order.dialling.reconnect
-        deadline = Deadline(min(step.left, step.number * settings.attempt_timeout))
         try:
             with self._changing_media:
+                deadline = Deadline(min(step.left, step.number * settings.attempt_timeout))
                 if step.media is None:
                     self._sockets.close(_FAREWELL)
                     self._sockets.connect(deadline)
                 else:
                     self._sockets.close_media(step.media, _FAREWELL)
-                    self._sockets.open_media(self._on(step.media), deadline)
+                    self._sockets.open_media(self._on(step.media), deadline, partly=True)
                     self._subscribe_video_again(step.media)
         except ConnectionLost as problem:  # of the signaling socket, while media was mended
             logger.warning("stream %s: %s", self.order.stream, problem)
@@ -323,7 +330,10 @@ class Session:
                 raise
             logger.warning("stream %s, attempt %d: %s", self.order.stream, step.number, problem)
             self._tell_error(problem, "reconnect")
-            self._recovery.failed(step, time.monotonic())
+            mended = () if step.media is None else self._sockets.ready(step.media)
+            self._recovery.failed(step, time.monotonic(), mended)
+            return
+        if self._ending.is_set():
             return
         self._restored_at = time.monotonic()
         if step.media is None:
@@ -358,7 +368,9 @@ class Session:
             self.accounts[kind].went_down(heard * 1000, self._cause, (heard - window) * 1000)
 
     def _on_opened(self, key: MediaDataType) -> None:
-        """A media socket is open, and nothing has come on it yet."""
+        """A media socket is open, and nothing has come on it yet. Called by the hub."""
+        if self._dispatcher.is_closed:  # we have left
+            return
         for kind in self._on((key,)):
             account, params = self.accounts[kind], self._sockets.negotiated.get(kind.name.lower())
             if isinstance(params, Mapping):
@@ -392,6 +404,8 @@ class Session:
 
     def _subscribe_video_again(self, keys: frozenset[MediaDataType]) -> None:
         chosen = self._wishes.video_of
+        if self._ending.is_set():
+            return
         if chosen is not None and not keys.isdisjoint({MediaDataType.VIDEO, MediaDataType.ALL}):
             self._sockets.subscribe_video(chosen, True)
 
@@ -411,6 +425,7 @@ class Session:
         self, what: str, problem: RtmsError | None, words: str = "Zoom says that it was interrupted"
     ) -> None:
         self._cause = words if problem is None else str(problem)
+        self._is_told_by_zoom = problem is None
         logger.warning("stream %s: %s is interrupted: %s", self.order.stream, what, self._cause)
         self._dispatcher.put(Notice("interrupted", (what, problem)))
 
@@ -436,24 +451,32 @@ class Session:
 
     def _media_is_interrupted(self) -> None:
         """Zoom says that media is; it does not say which, and may say it late, and twice."""
-        if (
-            self.order.dialling.reconnect.enabled
-            and not self._recovery.is_broken
-            and not self._is_looking
-            and time.monotonic() - self._restored_at > _LATE_NEWS
-        ):
+        if self.order.dialling.reconnect.enabled and not self._is_looking:
             self._is_looking = True
             self._crew.spawn("look for broken media", self._look_for_broken_media)
 
     def _look_for_broken_media(self) -> None:
-        """Leave it to the sockets that break, if any do; else take all of media for broken."""
+        """Leave it to the sockets that break, if any do; else take all of media for broken.
+
+        Where something broke it is likely what Zoom means, but another socket may be dead without
+        our noticing. So those that stay silent from now on are taken for broken, too.
+        """
         began = time.monotonic()
+        is_known = self._recovery.is_broken or began - self._restored_at <= _LATE_NEWS
         gevent.sleep(_A_WHILE)
         self._is_looking = False
+        if not is_known and not self._recovery.is_broken and self._restored_at < began:
+            self._lost_media(self._sockets.media)
+        else:
+            gevent.sleep(_SUSPICIOUS)
+            self._lost_media(self._sockets.silent_since(began))
+
+    def _lost_media(self, keys: Collection[MediaDataType]) -> None:
+        """Take media sockets for broken, since Zoom says that some are."""
         if (
-            not self._recovery.is_broken
-            and self._restored_at < began
-            and self._news_of(lambda now: self._recovery.lost_media(self._sockets.media, now))
+            keys
+            and not self._recovery.is_signaling_broken
+            and self._news_of(lambda now: self._recovery.lost_media(keys, now))
         ):
             self._interrupted("media", None)
 
@@ -537,11 +560,14 @@ class Session:
             self._media_down((key,))
             # All that the server has sent in the old form is read before its close frame.
             self._sockets.close_media((key,))
-            self._open_later(kind, "renegotiate")
+            problem = self._open_later(kind, "renegotiate")
+            if isinstance(problem, JoinError) and is_transient(problem):
+                # What worked in the old form is a loss now, and is mended as one.
+                self._news_of(lambda now: self._recovery.lost_media((key,), now))
             with contextlib.suppress(ConnectionLost):
                 self._subscribe_video_again(frozenset({key}))
 
-    def _open_later(self, kind: MediaDataType, where: str) -> None:
+    def _open_later(self, kind: MediaDataType, where: str) -> RtmsError | None:
         """Open a media socket of a joined stream; what goes wrong is told, and the others go on."""
         try:
             self._sockets.open_media((kind,), Deadline(self.order.dialling.timeouts.join))
@@ -549,6 +575,8 @@ class Session:
             logger.error("stream %s: %s", self.order.stream, problem)
             self._sockets.close_media((self._sockets.key_of(kind),))  # can be asked for again
             self._tell_error(problem, where)
+            return problem
+        return None
 
     # -- in the hub --------------------------------------------------------------------------------
 

@@ -182,10 +182,17 @@ class Sockets:
         except ServerUrlError as problem:
             raise HandshakeMalformed("signaling", str(problem)) from problem
 
-    def open_media(self, wanted: Sequence[MediaDataType], deadline: Deadline) -> None:
+    def open_media(
+        self, wanted: Sequence[MediaDataType], deadline: Deadline, *, partly: bool = False
+    ) -> None:
         """Open the sockets for ``wanted``, all at once, and tell the server that we are ready.
 
         Returns early where the stream ends meanwhile.
+
+        Args:
+            wanted: Media types.
+            deadline: When they must be open.
+            partly: Let media flow on those that could be opened, where others could not.
 
         Raises:
             JoinError: one of them could not be opened, or none is offered.
@@ -199,6 +206,7 @@ class Sockets:
             for kind, (channel, places) in plan.items()
         }
         waited_for: list[Any] = [self._ending, self._signaling_lost, *openers]
+        problem: JoinError | None = None
         try:
             # The last two of them are not waited for: neither need come.
             # Closed at once, or what it has left at the ending would stay there.
@@ -209,10 +217,19 @@ class Sockets:
                     if done is self._signaling_lost:
                         raise self._signaling_lost.get()
                     if isinstance(done.value, JoinError):
-                        raise done.value
+                        problem = done.value
+                        if not partly:
+                            raise problem
         finally:
             gevent.killall(openers, block=False)
-        self.tell(ClientReady(stream_id=self.order.identity.stream_id))
+        if problem is None or self.ready(plan):
+            self.tell(ClientReady(stream_id=self.order.identity.stream_id))
+        if problem is not None:
+            raise problem
+
+    def ready(self, kinds: Iterable[MediaDataType]) -> list[MediaDataType]:
+        """Return those of ``kinds`` (as :attr:`media` has them) on whose sockets media may come."""
+        return [kind for kind in kinds if kind in self._media and self._media[kind].takes_media]
 
     def _plan(
         self, wanted: Sequence[MediaDataType]
@@ -253,7 +270,7 @@ class Sockets:
         try:
             self._asked[kind] = asked = self._params_for(kind)
             channel.open(places, order.dialling, deadline)
-            answer = channel.greet(
+            channel.greet(
                 MediaHandshakeRequest(
                     identity=order.identity,
                     signature=order.signature,
@@ -263,20 +280,24 @@ class Sockets:
                 MediaHandshakeResponse,
                 order.dialling,
                 deadline,
+                lambda answer: self._opened(kind, answer),
             )
         except JoinError as problem:
             return problem
         except Exception as problem:  # noqa: BLE001 - logged there
             return self.unexpected(problem)
+        if self._is_paused(kind):
+            channel.pause()
+        return None
+
+    def _opened(self, kind: MediaDataType, answer: MediaHandshakeResponse) -> None:
+        """Note that a media socket is open; media may follow in the same read."""
         # Nothing that nobody asked for: a hostile server could send ever new names.
         names = {item.name.lower() for item in PARAMS}
         self.negotiated.update(
             (name, params) for name, params in answer.media_params.items() if name in names
         )
-        if self._is_paused(kind):
-            channel.pause()
         self._handlers.opened(kind)
-        return None
 
     def unexpected(self, problem: Exception) -> JoinError:
         """Log a bug, and return an error for it, so that nobody waits for ever because of it."""
@@ -389,6 +410,14 @@ class Sockets:
         """Return when anything came on the socket of ``kind`` last, in monotonic seconds."""
         channel = self._media.get(self.key_of(kind))
         return None if channel is None else channel.heard_at
+
+    def silent_since(self, moment: float) -> list[MediaDataType]:
+        """Return the media sockets on which nothing came since ``moment`` (monotonic seconds)."""
+        return [
+            kind
+            for kind, channel in self._media.items()
+            if channel.takes_media and (channel.heard_at or 0.0) < moment
+        ]
 
     @property
     def signaling_heard_at(self) -> float | None:

@@ -190,6 +190,40 @@ def test_the_end_of_the_stream_ends_a_gap():
     assert live().ended(OURS + 200).gaps == ()
 
 
+def test_one_speakers_odd_timestamp_hides_no_gap():
+    account = live()
+    arrived(account, packet(30_000, user=2), OURS + 100)
+    arrived(account, packet(120), OURS + 120)
+    outage(account, 120, 10_000)
+    _, gap = arrived(account, packet(10_020), OURS + 10_020)
+    assert (gap.start, gap.end) == (T + 120, T + 10_020)
+
+
+def test_timestamps_that_go_on_far_more_than_time_are_doubtful():
+    account = live()
+    outage(account, 100, 200)
+    _, gap = arrived(account, packet(60_220), OURS + 220)
+    assert not gap.is_certain
+
+
+@pytest.mark.parametrize("kind", [AUDIO, CHAT])
+def test_nothing_is_missing_from_before_the_socket_was_open(kind):
+    account = MediaAccount(kind)
+    account.came_up(OURS + 1000)
+    account.went_down(OURS + 2000, "Zoom says so", OURS - 63_000)
+    account.came_up(OURS + 3000)
+    (gap,) = account.ended(OURS + 4000).gaps
+    assert gap.end - gap.start == 2000
+
+
+def test_nothing_is_missing_from_before_the_last_text():
+    account = live(CHAT)
+    account.went_down(OURS + 110, "Zoom says so", OURS - 64_000)
+    account.came_up(OURS + 2000)
+    _, gap = arrived(account, packet(9000, kind=CHAT), OURS + 9000)
+    assert (gap.start, gap.end, gap.is_certain) == (T + 100, T + 2000, False)
+
+
 def test_what_was_held_is_not_lost_at_the_end():
     account = live()
     outage(account, 110, 130)

@@ -97,6 +97,17 @@ def test_a_replay_is_not_delivered_again(begin, pace):
     assert not replay.is_clock_behind
 
 
+def test_a_replay_that_pauses_is_not_delivered_again():
+    """And one of many speakers, each with a stream of its own."""
+    speakers = range(16)
+    newest = dict.fromkeys(speakers, 60_000)
+    replay = Replay(newest, packet(60_000, 15))
+    times = [(65_000 if time < 45_000 else 66_100, time) for time in range(30_000, 65_000, 20)]
+    again = [(now, packet(time, user)) for now, time in times for user in speakers]
+    delivered = play(replay, again)
+    assert delivered == [item for _, item in again if item.timestamp > 60_000]
+
+
 def test_a_replay_that_was_encoded_anew_is_left_out_for_its_pace_and_said_to_be():
     replay = after_outage()
     again = [(65_000, packet(time, data=b"other")) for time in range(59_000, 65_000, 20)]
@@ -116,7 +127,7 @@ def test_what_was_overtaken_by_live_packets_is_too_late():
 def test_what_is_held_is_bounded():
     """Nothing is lost for it: what cannot be held any more is delivered."""
     replay = after_outage()
-    flood = [(65_000, packet(time, data=bytes(100_000))) for time in range(0, 4000, 20)]
+    flood = [(65_000, packet(time, data=bytes(200_000))) for time in range(0, 4000, 20)]
     assert play(replay, flood) == [item for _, item in flood]
 
 

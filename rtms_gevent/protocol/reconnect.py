@@ -203,13 +203,19 @@ class Recovery:
         else:
             self._media -= attempt.media
 
-    def failed(self, attempt: Attempt, now: float) -> None:
-        """Note that it failed: what it was to repair is broken still."""
+    def failed(self, attempt: Attempt, now: float, mended: Iterable[MediaDataType] = ()) -> None:
+        """Note that it failed: what it was to repair is broken still.
+
+        Args:
+            attempt: Which.
+            now: When.
+            mended: Media sockets that it could repair all the same.
+        """
         self._idle_since = now
         if attempt.media is None:
             self._signaling = True
         else:
-            self._media |= attempt.media
+            self._media |= attempt.media - set(mended)
 
     def restored(self, attempt: Attempt, now: float) -> float | None:
         """Note that it succeeded.

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
+from collections import Counter
 
 import gevent
+import gevent.event
 import pytest
+from support.rawserver import TEXT, RawServer, frame, hang
 from support.recorder import Recorder, wait_until
 from support.script import Script
 
-from rtms_gevent import Client, Reconnect, Timeouts, signals
+import rtms_gevent.session as session_module
+from rtms_gevent import AudioChannel, AudioParams, Client, Reconnect, Timeouts, signals
 from rtms_gevent.simulator import Simulator
 
 from .conftest import QUICK
@@ -25,7 +30,7 @@ STOPPED = """
     from gevent.fileobject import FileObject
     import rtms_gevent as rtms
 
-    client = rtms.Client(timeouts=rtms.Timeouts(signaling_silence=0.5, media_silence=0.5))
+    client = rtms.Client(timeouts=rtms.Timeouts(signaling_silence=1, media_silence=1))
     client.on_audio_data(lambda data, size, time, who: print("audio", time, flush=True))
     client.on_interrupted(lambda what, error: print(what, error, flush=True))
     client.join(json.loads(sys.argv[1]), client=sys.argv[2], secret=sys.argv[3])
@@ -134,14 +139,14 @@ class TestNoFalseGap:
 
     @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system has no SIGSTOP")
     def test_a_process_that_was_stopped_reads_what_came_before_it_calls_a_socket_dead(self):
-        with Simulator("empty", keep_alive=0.3) as simulator:
+        with Simulator("empty", keep_alive=0.6) as simulator:
             meeting = simulator.meeting
             script = Script.joining(simulator, STOPPED)
             assert meeting.wait_ready(10)
             for number in range(1, 4):
                 os.kill(script.process.pid, signal.SIGSTOP)
                 send(meeting, NOW + 20 * number)
-                gevent.sleep(0.6)  # longer than the client takes for silence
+                gevent.sleep(1.1)  # longer than the client takes for silence
                 os.kill(script.process.pid, signal.SIGCONT)
                 assert script.line() == f"audio {NOW + 20 * number}"
             assert script.finish("\n")[0] == "over"
@@ -156,6 +161,163 @@ class TestNoFalseGap:
         meeting.stop()
         recorder.wait_for("leave")
         assert [gap.media_type.name for (gap,) in recorder.of("media_gap")] in ([], ["AUDIO"])
+
+
+class RawZoom:
+    """A server that hands its media sockets to a function, with how many there were before."""
+
+    def __init__(self, on_media):
+        self.on_media, self.opened, self.server = on_media, Counter(), None
+
+    def __enter__(self):
+        self.server = RawServer(self).__enter__()
+        return self
+
+    def __exit__(self, *details):
+        self.server.__exit__(*details)
+
+    def __call__(self, peer):
+        peer.upgrade()
+        hello = peer.receive_json()
+        if hello["msg_type"] == 1:
+            urls = {kind: self.server.url(f"/{kind}") for kind in ("audio", "video")}
+            answer = {"msg_type": 2, "status_code": 0, "media_server": {"server_urls": urls}}
+            peer.send_json(answer)
+            hang(peer)
+        else:
+            kind = {1: "audio", 2: "video"}[hello["media_type"]]
+            self.opened[kind] += 1
+            self.on_media(peer, kind, self.opened[kind])
+            hang(peer)
+
+    def join(self, client):
+        client.join(
+            meeting_uuid="m",
+            rtms_stream_id="s" * 20,
+            server_urls=self.server.url(),
+            client="c",
+            secret="s",
+            allowed_hosts="127.0.0.1",
+        )
+        client.wait_joined(10)
+
+
+ACCEPTED = {"msg_type": 4, "status_code": 0, "media_params": {"audio": {"send_rate": 20}}}
+
+
+def audio(timestamp):
+    content = {"user_id": 7, "user_name": "Ana", "data": "eHg=", "timestamp": timestamp}
+    return {"msg_type": 14, "content": content}
+
+
+class TestRepairs:
+    def test_media_right_behind_the_answer_ends_the_gap(self, client):
+        def media(peer, kind, number):
+            if number == 1:
+                peer.send_json(ACCEPTED)
+                peer.send_json(audio(NOW))
+                heard.wait()
+                peer.reset()
+            else:  # in one read
+                both = [json.dumps(each).encode() for each in (ACCEPTED, audio(NOW + 1000))]
+                peer.sock.sendall(b"".join(frame(TEXT, each) for each in both))
+
+        heard = gevent.event.Event()
+        with RawZoom(media) as zoom:
+            recorder = Recorder(client, "audio_data", *HOOKS)
+            zoom.join(client)
+            recorder.wait_for("audio_data")
+            heard.set()
+            ((gap,),) = recorder.wait_for("media_gap")
+            assert (gap.start, gap.end) == (NOW, NOW + 1000)
+
+    def test_what_could_be_repaired_is_left_alone(self):
+        """Where another media socket needs more attempts."""
+
+        def media(peer, kind, number):
+            if kind == "audio" or number in (1, 4):
+                peer.send_json(ACCEPTED)
+            if number == 1:
+                ready.wait()
+                peer.reset()
+
+        ready = gevent.event.Event()
+        patience = Timeouts(handshake=0.2, close=0.05)
+        with (
+            RawZoom(media) as zoom,
+            Client(timeouts=patience, reconnect=QUICK) as client,
+        ):
+            recorder = Recorder(client, "audio_data", "video_data", *HOOKS)
+            zoom.join(client)
+            ready.set()
+            recorder.wait_for("reconnected")
+            assert zoom.opened == {"audio": 2, "video": 4}
+
+    def test_a_renegotiation_that_fails_is_mended(self):
+        def media(peer, kind, number):
+            if number != 2:
+                peer.send_json(ACCEPTED)
+            if number == 3:
+                peer.send_json(audio(NOW))
+
+        patience = Timeouts(handshake=0.2, close=0.05)
+        with (
+            RawZoom(media) as zoom,
+            Client(timeouts=patience, reconnect=QUICK) as client,
+        ):
+            recorder = Recorder(client, "audio_data", *HOOKS)
+            zoom.join(client)
+            client.set_audio_params(AudioParams(channel=AudioChannel.MONO))
+            recorder.wait_for("audio_data")
+            recorder.wait_for("reconnected")
+
+    def test_an_end_meanwhile_is_no_repair(self):
+        def media(peer, kind, number):
+            if number == 1:
+                peer.send_json(ACCEPTED)
+                ready.wait()
+                peer.reset()
+
+        ready = gevent.event.Event()
+        with RawZoom(media) as zoom, Client(reconnect=QUICK) as client:
+            recorder = Recorder(client, "audio_data", *HOOKS)
+            zoom.join(client)
+            ready.set()
+            wait_until(lambda: zoom.opened["audio"] == 2)
+            payload = {"rtms_stream_id": "s" * 20}
+            client.notify({"event": "meeting.rtms_stopped", "payload": payload})
+            recorder.wait_for("leave")
+            assert recorder.of("reconnected") == []
+            assert client.stats().outages == 0
+
+    @pytest.mark.parametrize("alive", [False, True])
+    def test_a_socket_that_is_dead_though_another_broke(self, alive, monkeypatch):
+        """Zoom says that media is interrupted; only one of two sockets breaks."""
+        monkeypatch.setattr(session_module, "_SUSPICIOUS", 0.3)
+        with (
+            Simulator("empty", keep_alive=0.05) as simulator,
+            Client(reconnect=QUICK, timeouts=Timeouts(close=0.05)) as client,
+        ):
+            meeting = simulator.meeting
+            recorder = Recorder(client, "audio_data", "transcript_data", *HOOKS)
+            joined(simulator, client)
+            (before,) = meeting.connections("audio")
+            if not alive:
+                meeting.faults.stall("audio", 60)
+            meeting.send_event({"event_type": 7, "timestamp": 1}, to_all=True)
+            meeting.reset_sockets("transcript")
+            recorder.wait_for("reconnected")
+            if alive:
+                wait_until(lambda: not watching(client))
+                assert meeting.connections("audio") == [before]
+            else:
+                recorder.wait_for("reconnected", 2)
+                assert before not in meeting.connections("audio")
+
+
+def watching(client):
+    names = [getattr(item, "name", "") for item in client._session._crew._members]
+    return any("look for broken media" in name for name in names)
 
 
 class TestReplays:

@@ -118,6 +118,15 @@ def test_attempts_are_counted_and_delayed_until_the_window_has_passed():
     assert 60 <= now < 75
 
 
+def test_what_a_failed_attempt_has_mended_is_not_touched_again():
+    it = recovery()
+    it.lost_media([AUDIO, VIDEO], 0.0)
+    first = it.next(0.0)
+    it.began(first)
+    it.failed(first, 1.0, [AUDIO])
+    assert it.next(1.0).media == {VIDEO}
+
+
 def test_what_breaks_during_a_repair_is_not_hidden_by_its_success():
     it = recovery()
     it.lost_signaling(0.0)
