@@ -7,6 +7,7 @@ or was allowed by the user.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import ipaddress
 import re
 from collections.abc import Iterable
@@ -24,8 +25,11 @@ _ODD = re.compile(r"[\x00-\x20\x7f\\]|[^\x00-\x7f]")
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
 _NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*")
 _BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]+)\](:[0-9]*)?")
-#: How a name ends that resolvers take for an IPv4 address, such as 127.1 or 0x7f000001.
+#: How a name ends that resolvers take for an IPv4 address, such as 127.1 or 0x7f000001; and the one
+#: form that has no other meaning.
 _NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)")
+_OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(\.{_OCTET}){{3}}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -98,27 +102,28 @@ def _parse(url: str, allowed: tuple[str, ...]) -> Endpoint | str:
         return "an address holds blanks, control or non-ASCII characters"
     try:
         parts = urlsplit(url)
-        host, port = _host(parts.netloc, parts.hostname or ""), parts.port
+        name, port = parts.hostname or "", parts.port
     except ValueError as problem:
         return f"an address is malformed ({problem})"
     scheme = parts.scheme.lower()
     if scheme not in _DEFAULT_PORTS:
         return f"scheme {scheme[:20]!r} is not wss"
-    if not parts.hostname:
+    if not name:
         return "an address has no host"
+    host = _host(parts.netloc, name)
     if host is None:
-        return f"host {parts.hostname[:100]!r} is no host name"
+        return f"host {name[:100]!r} is no host name"
     if port == 0:
         return "an address has the port 0"
     if "@" in parts.netloc:
         return "an address holds a user name"
-    matching = [name for name in allowed if host == name or host.endswith("." + name)]
+    matching = [known for known in allowed if host == known or host.endswith("." + known)]
     if not matching:
         return (
             f"host {host[:100]!r} is not allowed. Zoom's hosts are; to allow another one, name it "
             "in allowed_hosts=, RTMS_ALLOWED_HOSTS or ZM_RTMS_ALLOWED_HOSTS"
         )
-    if scheme == "ws" and all(name in DEFAULT_ALLOWED_HOSTS for name in matching):
+    if scheme == "ws" and all(known in DEFAULT_ALLOWED_HOSTS for known in matching):
         return f"plain ws is not allowed to {host[:100]!r}, only wss"
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Endpoint(scheme, host, port or _DEFAULT_PORTS[scheme], resource)
@@ -130,18 +135,18 @@ def _host(netloc: str, name: str) -> str | None:
     It must mean the same to us, to a resolver and to a proxy. So an IPv6 address has no zone, and
     an IPv4 address four decimal numbers.
     """
-    try:
-        if "[" in netloc or "]" in netloc:
-            address = _BRACKETED.fullmatch(netloc)
+    if "[" in netloc or "]" in netloc:
+        address = _BRACKETED.fullmatch(netloc)
+        try:
             return str(ipaddress.IPv6Address(address[1])) if address else None
-        name = name.removesuffix(".")
-        if _NUMBER.fullmatch(name):
-            return str(ipaddress.IPv4Address(name))
-    except ValueError:
-        return None
-    return name if _NAME.fullmatch(name) else None
+        except ValueError:
+            return None
+    name = name.removesuffix(".")
+    form = _IPV4 if _NUMBER.fullmatch(name) else _NAME
+    return name if form.fullmatch(name) else None
 
 
+@functools.lru_cache(maxsize=64)
 def _allowed(name: str) -> str | None:
     """Return an allowed name in the form of :func:`_host`; ``None`` for what allows nothing."""
     name = name.strip("[]")

@@ -39,4 +39,4 @@ class Deadline:
     def share(self, among: int) -> Deadline:
         """Return when the first of so many has used its fair share of what is left."""
         left = self.left()
-        return self if left is None or among == 1 else self.within(left / among)
+        return self if left is None else self.within(left / among)

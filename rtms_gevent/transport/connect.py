@@ -34,9 +34,17 @@ _Result = TypeVar("_Result")
 _UNREADABLE = (ValueError, IndexError)
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: .*)?\r?\n")
-_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
 #: The headers by which a server agrees to a WebSocket.
-_UPGRADE_HEADERS = re.compile(rb"^(?:Upgrade|Connection|Sec-WebSocket-[A-Za-z]+):.*$", re.I | re.M)
+_UPGRADE_HEADERS = frozenset(
+    (
+        b"connection",
+        b"sec-websocket-accept",
+        b"sec-websocket-extensions",
+        b"sec-websocket-protocol",
+        b"upgrade",
+    )
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -144,14 +152,21 @@ def open_connection(
     Raises:
         TlsError: the certificate was not accepted, or the server speaks no TLS.
         ConnectError: any other step failed, or ``deadline`` passed; ``step`` tells which. Where
-            several endpoints failed it is an error that may pass, if there is one.
+            several endpoints failed it is the first error that may pass, if there is one.
     """
+    history = history or History()
     attempts = [_Attempt(place, proxy_for(place), max_header_bytes) for place in endpoints]
-    failures: list[ConnectError] = []
-    opened = _open(attempts, deadline, context, history or History(), failures)
+    race = Race({attempt: attempt.place for attempt in attempts}, history, _Attempt.is_out)
+    opened = None
+    try:
+        opened = _within(deadline, _open, race, deadline, context, history)
+    except TimeoutError as problem:
+        for attempt, is_resolved in race.begun.items():
+            if attempt.failure is None:
+                attempt.is_out(problem, is_resolved)
+    failures = [attempt.failure for attempt in attempts if attempt.failure is not None]
     if opened is None:
-        hopeful = [failure for failure in failures if not isinstance(failure, TlsError)]
-        raised = (hopeful or failures)[-1]
+        raised = next((it for it in failures if not isinstance(it, TlsError)), failures[0])
         failures.remove(raised)
     for failure in failures:
         on_failed(failure)
@@ -161,39 +176,24 @@ def open_connection(
 
 
 def _open(
-    attempts: Sequence[_Attempt],
-    deadline: Deadline,
-    context: ssl.SSLContext | None,
-    history: History,
-    failures: list[ConnectError],
+    race: Race[_Attempt], deadline: Deadline, context: ssl.SSLContext | None, history: History
 ) -> Opened | None:
-    """Open one, if possible; add what was wrong with the others to ``failures``."""
-
-    def is_out(attempt: _Attempt, problem: Exception) -> None:
-        if attempt in race.resolved:
-            attempt.is_resolved()
-        failures.append(attempt.failed_by(problem))
-
-    race = Race({attempt: attempt.place for attempt in attempts}, history, is_out)
-    while True:
-        try:
-            won = _within(deadline, race.winner)
-        except TimeoutError as problem:
-            for attempt in race.left:
-                if attempt in race.begun:
-                    is_out(attempt, problem)
-            return None
-        if won is None:
-            return None
+    """Open one, if possible; the attempts know what was wrong with the others."""
+    while (won := race.winner()) is not None:
         attempt, sock, address = won
         history.tried(address)  # it may take connections and do nothing more
         try:
-            share = deadline.share(1 + len(race.left))
-            opened = _within(share, attempt.run, sock, context)
+            if race.left:
+                share = deadline.share(1 + len(race.left))
+                opened = _within(share, attempt.run, sock, context)
+            else:
+                opened = attempt.run(sock, context)
+        except (ConnectError, OSError) as problem:
+            attempt.failure = attempt.failed_by(problem)
+        else:
             history.worked(address)
             return opened
-        except (ConnectError, OSError) as problem:
-            failures.append(attempt.failed_by(problem))
+    return None
 
 
 def _within(deadline: Deadline, function: Callable[..., _Result], *arguments: Any) -> _Result:
@@ -214,8 +214,11 @@ def _within(deadline: Deadline, function: Callable[..., _Result], *arguments: An
 class _Attempt:
     """One endpoint's try at a WebSocket, and how far it has come."""
 
+    __slots__ = ("_max_header_bytes", "_proxy", "_step", "endpoint", "failure")
+
     def __init__(self, endpoint: Endpoint, proxy: Proxy | None, max_header_bytes: int) -> None:
         self.endpoint = endpoint
+        self.failure: ConnectError | None = None  #: what was wrong, once that is known
         self._proxy = proxy
         self._step = "proxy" if proxy else "dns"
         self._max_header_bytes = max_header_bytes
@@ -226,10 +229,11 @@ class _Attempt:
         towards = self._proxy or self.endpoint
         return towards.host, towards.port
 
-    def is_resolved(self) -> None:
-        """Note that the addresses of the host are known."""
-        if self._proxy is None:
+    def is_out(self, problem: Exception, is_resolved: bool) -> None:
+        """Note why it failed, and whether the addresses of the place were known by then."""
+        if is_resolved and self._step == "dns":
             self._step = "tcp"
+        self.failure = self.failed_by(problem)
 
     # -- the steps ---------------------------------------------------------------------------------
 
@@ -301,6 +305,7 @@ class _Attempt:
                 f"the server's answer is no WebSocket upgrade ({str(problem)[:200]})"
             ) from problem
         headers = dict(client.getheaders() or {})
+        client.sock = None  # it refers to itself, and would keep the socket until it is collected
         if headers.get("sec-websocket-extensions"):  # RFC 6455 section 4.1
             raise self._failed("the server uses an extension, such as compression, unasked")
         return Opened(self.endpoint, sock, early, headers)
@@ -403,7 +408,11 @@ class _Guarded:
 
 
 def _pieces(head: bytes) -> Iterator[bytes]:
-    for line in (head.partition(b"\n")[0], *_UPGRADE_HEADERS.findall(head)):
-        yield line
-        yield b"\n"
+    status_line, *headers = head.split(b"\n")
+    yield status_line
+    yield b"\n"
+    for header in headers:
+        if header.partition(b":")[0].lower() in _UPGRADE_HEADERS:
+            yield header
+            yield b"\n"
     yield b"\n"

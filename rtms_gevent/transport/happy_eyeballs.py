@@ -13,7 +13,7 @@ import itertools
 import os
 import socket as stdlib_socket
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import gevent
@@ -67,7 +67,7 @@ class History:
         if len(self._ranks) > _REMEMBERED:
             del self._ranks[next(iter(self._ranks))]
 
-    def best_first(self, items: Iterable[_Item], key: Callable[[_Item], Hashable]) -> list[_Item]:
+    def best_first(self, items: Sequence[_Item], key: Callable[[_Item], Hashable]) -> list[_Item]:
         """Return what worked (the last first), then what is new (as given), then what did not."""
         return sorted(items, key=lambda item: self._ranks.get(key(item), 0))
 
@@ -101,11 +101,23 @@ class Race(Generic[_Key]):
     Greenlet-safety: one greenlet.
     """
 
+    __slots__ = (
+        "_calls",
+        "_history",
+        "_lookups",
+        "_news",
+        "_on_out",
+        "_places",
+        "_queue",
+        "begun",
+        "left",
+    )
+
     def __init__(
         self,
         places: Mapping[_Key, tuple[str, int]],
         history: History,
-        on_out: Callable[[_Key, Exception], None],
+        on_out: Callable[[_Key, Exception, bool], None],
     ) -> None:
         """Begin nothing yet.
 
@@ -113,13 +125,13 @@ class Race(Generic[_Key]):
             places: Host and port of each, by keys that may be anything.
             history: Which addresses have worked.
             on_out: Called with a place that cannot win any more, and why: an ``OSError``, or a
-                ``UnicodeError`` for a name that cannot be looked up. Must not wait.
+                ``UnicodeError`` for a name that cannot be looked up; and whether its addresses are
+                known. Must not wait.
         """
         #: Those that may still win.
         self.left = dict.fromkeys(places)
-        #: Those whose turn has come, and of these the ones whose addresses are known.
-        self.begun: set[_Key] = set()
-        self.resolved: set[_Key] = set()
+        #: Those whose turn has come, and whether their addresses are known.
+        self.begun: dict[_Key, bool] = {}
         self._places = places
         self._history = history
         self._on_out = on_out
@@ -157,7 +169,7 @@ class Race(Generic[_Key]):
         """Look a place up, or connect to its next address; tell whether that is now on its way."""
         if len(self._calls) + len(self._lookups) == _MOST:
             self._give_up_the_oldest()
-        self.begun.add(key)
+        self.begun.setdefault(key, False)
         if addresses is not None:
             if addresses[1:]:
                 self._queue.append((key, addresses[1:]))
@@ -179,9 +191,10 @@ class Race(Generic[_Key]):
         if isinstance(found, Exception):
             self._fail(key, found)
             return
-        self.resolved.add(key)
-        best = self._history.best_first(_interleaved(found), key=lambda info: info[4])
-        self._queue.appendleft((key, best))  # the lookup was a part of its turn
+        self.begun[key] = True
+        if len(found) > 1:
+            found = self._history.best_first(_interleaved(found), key=lambda info: info[4])
+        self._queue.appendleft((key, found))  # the lookup was a part of its turn
 
     def _call(self, key: _Key, info: _AddressInfo) -> bool:
         family, kind, protocol, _, address = info
@@ -191,18 +204,20 @@ class Race(Generic[_Key]):
             self._fail(key, problem)
             return False
         call = _Call(key, info, sock, current_hub().loop.io(sock.fileno(), _WRITE))
-        sock.setblocking(False)
+        # Who is alone can be waited for here, which is the least that it can cost.
+        sock.setblocking(not (self._queue or self._calls or self._lookups))
+        self._calls.append(call)
         try:
             sock.connect(address)
         except BlockingIOError:
             call.watcher.start(self._decided, call)
-        except OSError as problem:  # it has no route, for example
+        except OSError as problem:
+            self._calls.remove(call)
             call.close()
             self._fail(key, problem)
             return False
-        else:  # as to a server on this machine
+        else:
             self._decided(call)
-        self._calls.append(call)
         return True
 
     def _decided(self, call: _Call[_Key]) -> None:  # mostly in the hub
@@ -240,7 +255,7 @@ class Race(Generic[_Key]):
         waiting = itertools.chain(self._lookups, (call.key for call in self._calls))
         if key not in itertools.chain(waiting, (other for other, _ in self._queue)):
             del self.left[key]
-            self._on_out(key, problem)
+            self._on_out(key, problem, self.begun[key])
 
     def _give_up_the_oldest(self) -> None:
         if self._calls:
@@ -254,6 +269,8 @@ class Race(Generic[_Key]):
 
     def _stop(self) -> None:
         """Close what is on its way; where another round follows, it comes first there."""
+        if not self._queue and not self._calls and not self._lookups:
+            return
         on_their_way: list[tuple[_Key, list[_AddressInfo] | None]] = []
         for call in self._calls:
             call.close()
@@ -268,6 +285,8 @@ class Race(Generic[_Key]):
 
 def _numeric(host: str, port: int) -> list[_AddressInfo]:
     """Return what an address that is no name means: for that nobody need be asked in a thread."""
+    if ":" not in host and not host[-1:].isdigit():
+        return []
     flags = stdlib_socket.AI_NUMERICHOST
     try:
         return stdlib_socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, flags)
