@@ -160,7 +160,7 @@ hard = st.sampled_from(sorted(NUMBERS.values()))
 values = st.recursive(
     hard
     | st.integers(-(2**70), 2**70).map(str)
-    | st.floats().map(json.dumps)
+    | st.floats(allow_subnormal=False).map(json.dumps)
     | st.text(st.characters(codec=None), max_size=9).map(json.dumps)
     | st.sampled_from(["[" * 30 + "]" * 30, "[" * 5000, "{}", "null", '"QUJD"', '"--1"', '"14"']),
     lambda inner: (

@@ -149,6 +149,9 @@ class TestNoFalseGap:
                 gevent.sleep(1.1)  # longer than the client takes for silence
                 os.kill(script.process.pid, signal.SIGCONT)
                 assert script.line() == f"audio {NOW + 20 * number}"
+                # All that it was asked meanwhile, lest the simulator gives it up in the next pause.
+                sockets = meeting.connections("all_sockets")
+                wait_until(lambda sockets=sockets: not any(each._unanswered for each in sockets))
             assert script.finish("\n")[0] == "over"
 
     def test_media_that_is_not_offered(self, join, meeting, client):
