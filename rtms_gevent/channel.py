@@ -107,6 +107,7 @@ class Channel:
         "_codec",
         "_conversation",
         "_endpoint",
+        "_is_accepted",
         "_on_closed",
         "_on_message",
         "_on_packets",
@@ -157,6 +158,7 @@ class Channel:
         self._socket: WebSocket | None = None
         self._answers: dict[type[Message], AsyncResult[Message]] = {}
         self._accepted: Callable[[Any], None] | None = None
+        self._is_accepted = False
         self._closed: Closed | None = None
         self._closing = False
 
@@ -244,6 +246,7 @@ class Channel:
             raise HandshakeMalformed(self.name, "it has no status_code")
         if answer.status != StatusCode.OK:
             raise HandshakeRejected(self.name, int(answer.status), answer.reason)
+        self._is_accepted = True
         assert self._endpoint is not None
         dialling.history.worked(self._remembered(self._endpoint))
         return answer
@@ -313,7 +316,7 @@ class Channel:
     @property
     def takes_media(self) -> bool:
         """Whether media may come: it is open, and the server has accepted us."""
-        return self._conversation.takes_media and not self.has_ended
+        return self._is_accepted and not self.has_ended
 
     @property
     def has_ended(self) -> bool:

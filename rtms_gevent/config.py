@@ -17,6 +17,7 @@ from .errors import ConfigurationError
 __all__ = [
     "DEFAULT_ALLOWED_HOSTS",
     "DEFAULT_WEBHOOK_PATH",
+    "FORGEABLE",
     "Credentials",
     "InboxLimits",
     "Inboxes",
@@ -29,6 +30,7 @@ __all__ = [
     "allowed_hosts",
     "boolean",
     "ca_file",
+    "lacks_webhook_secret",
     "live_token",
     "log_options",
     "set_default_ca",
@@ -231,7 +233,7 @@ class WebhookSettings:
             raise ConfigurationError(f"a webhook secret must be a string, not {kind}")
         if _unless_blank(self.secret) is None:
             if self.verify:
-                raise ConfigurationError(_FORGEABLE)
+                raise ConfigurationError(FORGEABLE)
             object.__setattr__(self, "secret", None)  # nothing is ever signed with a blank one
 
     @classmethod
@@ -259,12 +261,9 @@ class WebhookSettings:
                 number from 0 to 65535; or a switch is neither true nor false.
         """
         environ = os.environ if environ is None else environ
-        if verify is None:
-            name = "ZM_RTMS_WEBHOOK_VERIFY"
-            verify = boolean(environ.get(name) or "true", name)
         return cls(
             secret=environ.get("ZM_RTMS_WEBHOOK_SECRET") if secret is None else secret,
-            verify=verify,
+            verify=_webhook_verify(environ) if verify is None else verify,
             port=webhook_port(environ),
             path=environ.get("ZM_RTMS_PATH") or path,
             debug_signatures=boolean(
@@ -273,13 +272,33 @@ class WebhookSettings:
         )
 
 
-_FORGEABLE = (
+#: What is wrong where there is no secret, and what to do.
+FORGEABLE = (
     "no webhook secret, so that anybody could forge webhooks: set the environment variable "
     "ZM_RTMS_WEBHOOK_SECRET (Flask: RTMS_WEBHOOK_SECRET) to the secret token that Zoom's "
     "Marketplace shows for the app. To accept forged webhooks on purpose, say "
     "ZM_RTMS_WEBHOOK_VERIFY=false (Flask: RTMS_WEBHOOK_VERIFY = False; in code: "
     "WebhookSettings(verify=False))"
 )
+
+
+def _webhook_verify(environ: Mapping[str, str]) -> bool:
+    name = "ZM_RTMS_WEBHOOK_VERIFY"
+    return boolean(environ.get(name) or "true", name)
+
+
+def lacks_webhook_secret(environ: Mapping[str, str] | None = None) -> bool:
+    """Tell whether the environment has no webhook secret, and does not say that none is needed.
+
+    Args:
+        environ: The environment to read, for tests.
+
+    Raises:
+        ConfigurationError: ``ZM_RTMS_WEBHOOK_VERIFY`` is neither true nor false.
+    """
+    environ = os.environ if environ is None else environ
+    secret = _unless_blank(environ.get("ZM_RTMS_WEBHOOK_SECRET"))
+    return secret is None and _webhook_verify(environ)
 
 
 def webhook_port(environ: Mapping[str, str] | None = None) -> int:

@@ -29,7 +29,17 @@ from .transport import hubs
 from .transport.clock import Deadline
 from .transport.forks import forget_in_child
 
-__all__ = ["EventLoop", "EventLoopPool", "call_at_stop", "run", "run_async", "run_soon", "stop"]
+__all__ = [
+    "EventLoop",
+    "EventLoopPool",
+    "call_at_stop",
+    "call_before_run",
+    "forget_before_run",
+    "run",
+    "run_async",
+    "run_soon",
+    "stop",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -504,6 +514,7 @@ class EventLoopPool:
 # -- the default loop ------------------------------------------------------------------------------
 
 _default = EventLoop(name="default")
+_openers: list[Callable[[], None]] = []
 _closers: list[Callable[[], None]] = []
 
 
@@ -521,11 +532,12 @@ def run(
         executor: Runs the callbacks of clients that have no executor of their own.
 
     Raises:
-        ConfigurationError: ``executor`` is none.
+        ConfigurationError: ``executor`` is none, or webhooks are to be received without a secret.
         UsageError: it runs already.
     """
     _check(executor)
     configure_from_environment()
+    _open_all()
     _default._claim()
     # Streams that were joined in this thread are on its hub's home already.
     home = _default._home = homes.home_of(gevent.get_hub())
@@ -548,11 +560,12 @@ async def run_async(
         executor: Runs the plain callbacks of clients that have no executor of their own.
 
     Raises:
-        ConfigurationError: ``executor`` is none.
+        ConfigurationError: ``executor`` is none, or webhooks are to be received without a secret.
         UsageError: it runs already.
     """
     _check(executor)
     configure_from_environment()
+    _open_all()
     _default._claim()
     home = _default._home = homes.default
     # What was joined in this thread waits for a hub that will not run.
@@ -577,6 +590,12 @@ def _driving(home: Home, executor: Executor | None) -> Iterator[None]:
         home.executor = None
 
 
+def _open_all() -> None:
+    while _openers:
+        _openers[0]()  # stays there if it raises, and raises the next time, too
+        del _openers[0]
+
+
 def _close_all() -> None:
     while _closers:
         _closers.pop()()
@@ -589,6 +608,16 @@ def stop() -> None:
     nothing.
     """
     _default.stop()
+
+
+def call_before_run(function: Callable[[], None]) -> None:
+    """Call ``function`` when :func:`run` or :func:`run_async` begins; they raise what it raises."""
+    _openers.append(function)
+
+
+def forget_before_run() -> None:
+    """Call nothing of what :func:`call_before_run` got."""
+    _openers.clear()
 
 
 def call_at_stop(function: Callable[[], None]) -> None:

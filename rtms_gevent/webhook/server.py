@@ -20,11 +20,17 @@ import gevent
 from gevent.pool import Group
 
 from .. import homes
-from ..config import DEFAULT_WEBHOOK_PATH, WebhookSettings, webhook_port
+from ..config import (
+    DEFAULT_WEBHOOK_PATH,
+    FORGEABLE,
+    WebhookSettings,
+    lacks_webhook_secret,
+    webhook_port,
+)
 from ..errors import ConfigurationError
 from ..homes import Home
 from ..interrupts import is_ctrl_c
-from ..loop import call_at_stop
+from ..loop import call_at_stop, call_before_run, forget_before_run
 from ..transport.forks import forget_in_child
 from ..transport.hubs import current_hub, is_current
 from .body import RequestRefused, read_body
@@ -471,6 +477,9 @@ def on_webhook_event(
     served while ``rtms_gevent.run()`` or ``run_async()`` runs, whose end closes the port. Functions
     on the same port share one server.
 
+    Where the environment has no webhook secret, as programs for the official SDK have none, nothing
+    is opened: that is logged, and ``run()`` raises it, unless there is a secret by then.
+
     Args:
         callback: Takes ``payload``, and is called after Zoom was answered; or takes ``payload,
             request, response`` and decides the answer. Each call is in a greenlet of its own.
@@ -484,12 +493,27 @@ def on_webhook_event(
 
     Raises:
         ConfigurationError: an argument is not usable, the port is not free, it is served already
-            with another host or other settings, or there is no webhook secret, though nothing says
-            that signatures are not to be checked.
+            with another host or other settings.
     """
     if callback is None:
         return lambda handler: on_webhook_event(handler, port, path, host=host, settings=settings)
     decides_answer(callback)  # before a port is opened for it
+    is_served = (webhook_port() if port is None else port) in _servers
+    if settings is None and not is_served and lacks_webhook_secret():
+        logger.error("webhooks are not received yet: %s", FORGEABLE)
+        call_before_run(lambda: _serve(callback, port, path, host, None))
+    else:
+        _serve(callback, port, path, host, settings)
+    return callback
+
+
+def _serve(
+    callback: Handler,
+    port: int | None,
+    path: str | None,
+    host: str | None,
+    settings: WebhookSettings | None,
+) -> None:
     if port is None:
         port = webhook_port() if settings is None else settings.port
     server = _servers.get(port)
@@ -498,13 +522,12 @@ def on_webhook_event(
         server.start(callback)
         _servers[port] = server
         call_at_stop(stop_all)
-        return callback
+        return
     if host not in (None, server.host) or settings not in (None, server.settings):
         raise ConfigurationError(
             f"port {server.port} is served already, with another host or other settings"
         )
     server.start(callback, path)
-    return callback
 
 
 def stop_all(timeout: float = 1.0) -> None:
@@ -512,6 +535,7 @@ def stop_all(timeout: float = 1.0) -> None:
 
     See :meth:`rtms_gevent.WebhookServer.stop`; greenlet-safety is as there.
     """
+    forget_before_run()
     while _servers:
         _, server = _servers.popitem()
         server.stop(timeout)

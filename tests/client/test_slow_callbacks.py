@@ -235,7 +235,7 @@ class TestBlocking:
         assert stuck.got[:7] == [b"0", b"1", b"2", b"3", b"4", b"5", b"6"]
         assert set(stuck.got[7:]) == {b"last"}
         # It may have broken at any time since we stopped reading.
-        assert gap.start < noticed[0]
+        assert gap.start <= noticed[0] + 1  # it is in whole ms
         assert not told.of("leave")
 
 

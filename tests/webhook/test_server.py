@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 import urllib.request
@@ -472,20 +473,32 @@ def test_where_it_binds(host: str | None, settings: WebhookSettings, bound: str)
 
 @pytest.mark.parametrize("secret", [None, "", " "])
 def test_without_a_secret_it_says_what_to_do(
-    secret: str | None, monkeypatch: pytest.MonkeyPatch
+    secret: str | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A program for the official SDK, which needs none, must not open a port for forgers."""
     monkeypatch.delenv("ZM_RTMS_WEBHOOK_SECRET", raising=False)
     if secret is not None:
         monkeypatch.setenv("ZM_RTMS_WEBHOOK_SECRET", secret)
     what_to_do = "set .* ZM_RTMS_WEBHOOK_SECRET .* ZM_RTMS_WEBHOOK_VERIFY=false .*verify=False"
-    with pytest.raises(ConfigurationError, match=what_to_do):
-        on_webhook_event(lambda payload: None, 0)
-    with pytest.raises(ConfigurationError, match=what_to_do):
+    on_webhook_event(lambda payload: None, 0)
 
-        @rtms_gevent.onWebhookEvent(port=0)
-        def handle(payload: WebhookPayload) -> None: ...
+    @rtms_gevent.onWebhookEvent(port=0)
+    def handle(payload: WebhookPayload) -> None: ...
 
+    assert not module._servers
+    assert re.search(what_to_do, caplog.text)
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=what_to_do):
+            rtms_gevent.run(stop_on_empty=True)
+    assert not module._servers
+    monkeypatch.setenv("ZM_RTMS_WEBHOOK_SECRET", "there it is")
+    rtms_gevent.run(stop_on_empty=True)
+    with pytest.raises(ConfigurationError, match="must be callable"):
+        on_webhook_event(1, 0)  # type: ignore[call-overload]
+    if secret is None:
+        monkeypatch.delenv("ZM_RTMS_WEBHOOK_SECRET")
+    else:
+        monkeypatch.setenv("ZM_RTMS_WEBHOOK_SECRET", secret)
     with pytest.raises(ConfigurationError, match=what_to_do):
         WebhookServer(0)
     with pytest.raises(ConfigurationError, match=what_to_do):
