@@ -49,21 +49,27 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "error": ("error", "where"),
     "stream_state": ("state", "reason", "timestamp"),
     "session_state": ("state", "session_id", "reason", "timestamp"),
-    "session_update": ("op", "session"),
-    "user_update": ("op", "participant"),
-    "participant_event": ("event", "timestamp", "participants"),
-    "active_speaker_event": ("timestamp", "user_id", "user_name"),
-    "sharing_event": ("event", "timestamp", "user_id", "user_name"),
-    "media_connection_interrupted": ("timestamp",),
-    "participant_video": ("user_ids", "is_on"),
-    "video_subscribed": ("user_id", "status", "error"),
-    "event_ex": ("event", "update"),
     "other_message": ("message", "socket"),
-    "interrupted": ("what", "error"),
-    "reconnecting": ("attempt", "delay"),
-    "reconnected": ("outage",),
-    "gave_up": ("error",),
-    "media_gap": ("gap",),
+    # These are the arguments of the callback of the same name.
+    **{
+        name: PARAMETERS[name]
+        for name in (
+            "session_update",
+            "user_update",
+            "participant_event",
+            "active_speaker_event",
+            "sharing_event",
+            "media_connection_interrupted",
+            "participant_video",
+            "video_subscribed",
+            "interrupted",
+            "reconnecting",
+            "reconnected",
+            "gave_up",
+            "media_gap",
+        )
+    },
+    "event_ex": (*PARAMETERS["event_ex"], "update"),
 }
 
 #: Notices without a callback of their name.
