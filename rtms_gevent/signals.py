@@ -66,14 +66,17 @@ class _Signal(NamedSignal):
 
     def connect(self, receiver: _Receiver, sender: Any = ANY, weak: bool = False) -> _Receiver:
         """Call ``receiver`` from now on; with ``weak`` while somebody else refers to it."""
-        is_everyones = receiver in self.receivers.values()
-        if not weak and sender is not ANY and hasattr(sender, "__dict__") and not is_everyones:
-            # Held by the sender, not by the signal, where it would outlive it, and with it all that
-            # it refers to itself: mostly the client.
-            kept = vars(sender).setdefault(_KEPT, [])
-            if (self.name, receiver) not in kept:
-                kept.append((self.name, receiver))
-            weak = True
+        if not weak and sender is not ANY and hasattr(sender, "__dict__"):
+            # A copy, since comparing runs Python code, in which a receiver may be collected, and so
+            # be disconnected.
+            is_everyones = receiver in list(self.receivers.values())
+            if not is_everyones:
+                # Held by the sender, not by the signal, where it would outlive it, and with it all
+                # that it refers to itself: mostly the client.
+                kept = vars(sender).setdefault(_KEPT, [])
+                if (self.name, receiver) not in kept:
+                    kept.append((self.name, receiver))
+                weak = True
         return super().connect(receiver, sender, weak)
 
     def disconnect(self, receiver: Callable[..., Any], sender: Any = ANY) -> None:

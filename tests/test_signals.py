@@ -148,3 +148,31 @@ def test_other_senders(sender):
     SIGNAL.disconnect(receiver, sender)
     assert heard_by(heard, sender) == 0
     SIGNAL.disconnect(receiver)
+
+
+class Unhooking:
+    """A receiver in whose comparison another one goes, as the collector lets weak ones go."""
+
+    def __init__(self, other):
+        self.other = other
+
+    def __eq__(self, other):
+        SIGNAL.disconnect(self.other)
+        return NotImplemented
+
+    __hash__ = object.__hash__
+
+    def __call__(self, sender, **extra):
+        """Heard, and forgotten."""
+
+
+def test_a_receiver_may_go_while_another_comes():
+    heard, client = [], Client()
+    others = [function(heard) for _ in range(2)]
+    unhooking = Unhooking(others[1])
+    for receiver in (unhooking, *others):
+        SIGNAL.connect(receiver)
+    SIGNAL.connect(function(heard), sender=client)
+    assert heard_by(heard, client) == 2  # the first of the others, and the new one
+    for receiver in (unhooking, *others):
+        SIGNAL.disconnect(receiver)
