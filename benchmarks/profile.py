@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 from rtms_gevent import Product
 from rtms_gevent.protocol.codec import JsonCodec
-from rtms_gevent.protocol.frames import FrameReader
-from rtms_gevent.protocol.usual import missing_accelerators, usual_media
+from rtms_gevent.protocol.fast_media import missing_accelerators, usual_media
+from rtms_gevent.transport.frames import FrameReader
 
 from .contender import BARE, OURS, SKELETONS
 from .load.frames import StampedFrame

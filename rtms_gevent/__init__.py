@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from . import signals
 from ._version import __version__
-from .accounting import ClientStats, Gap, MediaStats
 from .client import Client
 from .config import Inboxes, InboxLimits, Limits, Policy, Reconnect, Timeouts
 from .enums import (
@@ -71,15 +70,7 @@ from .errors import (
     WebhookError,
 )
 from .explanations import Explanation, explain_status, explain_stop
-from .logs import (
-    LogFormat,
-    LogLevel,
-    configure_logger,
-    log_debug,
-    log_error,
-    log_info,
-    log_warn,
-)
+from .logs import LogFormat, LogLevel, configure_logger, log_debug, log_error, log_info, log_warn
 from .loop import EventLoop, EventLoopPool, run, run_async, run_soon, stats, stop
 from .official import (
     EVENT_ACTIVE_SPEAKER_CHANGE,
@@ -117,25 +108,12 @@ from .official import (
     VideoCodec,
     VideoContentType,
     VideoDataOption,
-    WebhookHandler,
     find_ca_certificate,
     generate_signature,
     initialize,
-    onWebhookEvent,
     uninitialize,
 )
-from .protocol.identity import StartPayload
-from .protocol.packets import AiInterpreter, AiTargetLanguage, ChatDetails, Metadata
-from .protocol.params import (
-    AudioParams,
-    ChatParams,
-    DeskshareParams,
-    TranscriptParams,
-    VideoParams,
-)
-from .protocol.people import ChannelParticipant, Participant
-from .reasons import LeaveReason
-from .reports import (
+from .protocol.events import (
     SESS_STATUS_ACTIVE,
     SESS_STATUS_PAUSED,
     SESSION_EVENT_ADD,
@@ -146,12 +124,20 @@ from .reports import (
     USER_LEAVE,
     Session,
 )
+from .protocol.identity import StartPayload
+from .protocol.packets import AiInterpreter, AiTargetLanguage, ChatDetails, Metadata
+from .protocol.params import AudioParams, ChatParams, DeskshareParams, TranscriptParams, VideoParams
+from .protocol.people import ChannelParticipant, Participant
+from .stream.leave_reason import LeaveReason
+from .stream.stats import ClientStats, Gap, MediaStats
 from .webhook import (
     WebhookEvent,
+    WebhookHandler,
     WebhookKind,
     WebhookResponse,
     WebhookServer,
     on_webhook_event,
+    onWebhookEvent,
 )
 
 __all__ = [

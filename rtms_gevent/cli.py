@@ -13,16 +13,16 @@ from collections.abc import Sequence
 from importlib import import_module, metadata
 
 from ._version import __version__
-from .decoding import describe_decoding
 from .errors import ConfigurationError, MissingExtra
 from .logs import configure_from_environment
+from .stream.decoding import describe_decoding
 
 __all__ = ["main"]
 
 #: Name, module relative to this package, and what it does.
 _COMMANDS = (
     ("simulate", ".simulator.command", "run a simulated Zoom, for tests and for trying things out"),
-    ("demo", ".demo", "show a simulated meeting on a live page, with no Zoom account"),
+    ("demo", ".demo.command", "show a simulated meeting on a live page, with no Zoom account"),
 )
 
 #: Exit code for arguments that are not valid and for packages that are missing, as argparse's own.

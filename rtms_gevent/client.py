@@ -11,9 +11,49 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
-from . import homes
-from .accounting import ClientStats, MediaStats
-from .callbacks import (
+from .config import (
+    Credentials,
+    Inboxes,
+    Limits,
+    Proxies,
+    Reconnect,
+    Timeouts,
+    allowed_hosts,
+    ca_file,
+)
+from .delivery.callbacks import MEDIA_NAMES, Callbacks
+from .delivery.dispatcher import Dispatcher
+from .delivery.executors import Closing, ExecutorOutlet, Job
+from .delivery.runners import Outlets
+from .enums import EventType, MediaDataType, Product
+from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
+from .official.client_names import OfficialNames
+from .protocol.fields import integer
+from .protocol.identity import (
+    ParsedEvent,
+    StartPayload,
+    StreamIdentity,
+    flatten,
+    handshake_signature,
+)
+from .protocol.params import (
+    AudioParams,
+    DeskshareParams,
+    MediaParams,
+    TranscriptParams,
+    VideoParams,
+)
+from .protocol.subscription import PARAMS, Wishes
+from .protocol.urls import parse_server_urls
+from .runtime import drivers, hub_context
+from .runtime.hub_context import Home
+from .stream.connection import Dialling
+from .stream.connections import JoinOrder
+from .stream.leave_reason import LeaveReason
+from .stream.session import Session
+from .stream.stats import ClientStats, MediaStats
+from .transport.connect import Proxy
+from .typing import (
     ActiveSpeakerCallback,
     BrokenCallback,
     EndCallback,
@@ -33,46 +73,6 @@ from .callbacks import (
     UserUpdateCallback,
     VideoSubscribedCallback,
 )
-from .channel import Dialling
-from .config import (
-    Credentials,
-    Inboxes,
-    Limits,
-    Proxies,
-    Reconnect,
-    Timeouts,
-    allowed_hosts,
-    ca_file,
-)
-from .delivery import MEDIA_NAMES, Callbacks
-from .dispatch import Dispatcher
-from .enums import EventType, MediaDataType, Product
-from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
-from .homes import Home, Outlets
-from .official_names import OfficialNames
-from .outlets import Closing, ExecutorOutlet, Job
-from .protocol.fields import integer
-from .protocol.identity import (
-    ParsedEvent,
-    StartPayload,
-    StreamIdentity,
-    flatten,
-    handshake_signature,
-)
-from .protocol.params import (
-    AudioParams,
-    DeskshareParams,
-    MediaParams,
-    TranscriptParams,
-    VideoParams,
-)
-from .protocol.urls import parse_server_urls
-from .reasons import LeaveReason
-from .session import Session
-from .sockets import JoinOrder
-from .transport import drivers
-from .transport.connect import Proxy
-from .wishes import PARAMS, Wishes
 
 __all__ = ["Client"]
 
@@ -249,7 +249,7 @@ class Client(OfficialNames):
             raise UsageError("this client is joined already: leave() first, or use another Client")
         order = self._make_order(given, event)
         self._wishes.check()
-        home = self._loop_home or homes.choose()
+        home = self._loop_home or hub_context.choose()
         if home.is_ending:
             raise UsageError("the loop of this client is being stopped: join when it runs again")
         self._order = order

@@ -36,13 +36,13 @@ from .client import Client
 from .config import WebhookSettings
 from .errors import ConfigurationError, MissingExtra
 from .loop import run_soon
-from .transport.clock import Deadline
-from .webhook.body import BoundedFile, RequestRefused, bytes_on_the_wire, read_body
-from .webhook.events import WebhookEvent
-from .webhook.memory import DeliveryMemory
+from .protocol.webhook_events import WebhookEvent
+from .runtime.deadline import Deadline
+from .webhook.deduplication import DeliveryMemory
 from .webhook.receiver import WebhookReceiver
 from .webhook.signature import SIGNATURE_HEADER
-from .webhook.streams import JoinOptions, StreamHandlers, Streams
+from .webhook.stream_manager import JoinOptions, StreamHandlers, Streams
+from .wsgi.body import BoundedFile, RequestRefused, bytes_on_the_wire, read_body
 
 try:
     from flask import Blueprint, Flask, Response, current_app, request

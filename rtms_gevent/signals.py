@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from blinker import ANY, NamedSignal
 
-from .interrupts import is_ctrl_c
+from ._interrupts import is_ctrl_c
 
 __all__ = [
     "active_speaker_event",

@@ -9,10 +9,11 @@ import re
 
 import pytest
 from blinker import NamedSignal
+from official.differences import LEFT_OUT
 
 import rtms_gevent
-from rtms_gevent import official, signals
-from rtms_gevent.aliases import Alias
+from rtms_gevent import signals
+from rtms_gevent._alias import Alias
 
 ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -97,5 +98,5 @@ def exists(owner, path):
 def test_names_in_documents_exist(document):
     text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
     named = {match for code in re.findall(r"`([^`\n]+)`", text) for match in _NAME.findall(code)}
-    left_out = {("client", name.removeprefix("Client.")) for name in official.LEFT_OUT}
+    left_out = {("client", name.removeprefix("Client.")) for name in LEFT_OUT}
     assert sorted(".".join(one) for one in named - left_out - OTHERS if not exists(*one)) == []

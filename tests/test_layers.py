@@ -11,57 +11,40 @@ import rtms_gevent
 
 PACKAGE = pathlib.Path(rtms_gevent.__file__).parent
 
-#: Modules and subpackages from the ground up; each may import from its own row and those above it.
-LAYERS = (
-    {
-        "_version",
-        "aliases",
-        "config",
-        "enums",
-        "errors",
-        "explanations",
-        "hosts",
-        "interrupts",
-        "logs",
-        "signals",
-        "upgrade",
-    },
-    {"protocol"},
-    {"transport"},
-    {
-        "accounting",
-        "backlog",
-        "bounded",
-        "callbacks",
-        "channel",
-        "decoding",
-        "delivery",
-        "dispatch",
-        "inbox",
-        "outlets",
-        "reasons",
-        "replay",
-        "reports",
-        "wishes",
-    },
-    {"sockets"},
-    {"session"},
-    {"homes"},
-    {"client", "official_names"},
-    {"loop"},
-    {"webhook"},
-    {"flask", "official"},
-    {"live"},
-    {"cli", "demo"},
-)
-#: Stands beside the layers: a Zoom of our own must not share what it checks.
-SIMULATOR = "simulator"
-#: ``upgrade`` is a server's side, which no client of ours has.
-SIMULATOR_SHARES = {"_version", "enums", "errors", "upgrade"}
-MAY_IMPORT_SIMULATOR = {"cli", "demo", SIMULATOR}
+#: What everything else may use: numbers, errors, settings, the names of signals. Root modules.
+VOCABULARY = {
+    "_alias",
+    "_interrupts",
+    "_version",
+    "config",
+    "enums",
+    "errors",
+    "explanations",
+    "logs",
+    "signals",
+}
 
-#: Upward imports that exist for type checkers only, and never happen.
-UPWARD_FOR_TYPES = {("homes", "client")}
+#: From the ground up; each imports from those above it in this list.
+LAYERS = (
+    "protocol",
+    "runtime",
+    "transport",
+    "delivery",
+    "stream",
+    "official",
+    "typing",
+    "client",
+    "loop",
+    "wsgi",
+    "webhook",
+    "flask",
+    "live",
+    "simulator",
+    "demo",
+    "cli",
+)
+#: A Zoom of our own must not share what it checks.
+SIMULATOR_SHARES = VOCABULARY | {"wsgi"}
 
 #: All that a pure layer needs: nothing here does I/O, reads a clock or knows of greenlets.
 PURE = {
@@ -69,6 +52,7 @@ PURE = {
     "base64",
     "binascii",
     "codecs",
+    "collections",
     "collections.abc",
     "dataclasses",
     "enum",
@@ -82,18 +66,19 @@ PURE = {
     "pybase64",
     "re",
     "struct",
+    "sys",
     "typing",
     "urllib.parse",
 }
 
 #: Optional dependencies, and who may need them.
 EXTRAS = {
-    "flask": {"flask", "live"},
-    "werkzeug": {"flask", "live"},
-    "geventwebsocket": {SIMULATOR},
-    "trustme": {SIMULATOR},
+    "flask": {"flask", "live", "demo"},
+    "werkzeug": {"flask", "live", "demo"},
+    "geventwebsocket": {"simulator"},
+    "trustme": {"simulator"},
     "gunicorn": set(),
-    "pytest": {SIMULATOR},
+    "pytest": {"simulator"},
 }
 
 
@@ -101,70 +86,94 @@ class Import(NamedTuple):
     """One import statement's target, as an absolute name."""
 
     path: str
-    unit: str  #: module or subpackage of ours that imports, "" for the package itself
+    unit: str  #: root module or folder of ours that imports, "" for the package itself
+    importer: str  #: dotted name of the module that imports
     module: str  #: what is imported; with the name, where it is a module of ours
-    for_types: bool  #: under ``if TYPE_CHECKING``
 
     @property
     def target(self) -> str | None:
-        """Our module or subpackage that is imported; None for other people's."""
+        """Our root module or folder that is imported; None for other people's."""
         root, _, rest = self.module.partition(".")
         return rest.partition(".")[0] if root == "rtms_gevent" else None
 
 
-def imports_of(path: pathlib.Path, root: pathlib.Path) -> Iterator[Import]:
-    """Yield all imports of a file, wherever in it they stand."""
+def modules_of(root: pathlib.Path) -> set[str]:
+    """Return the dotted names of all modules and packages below ``root``."""
+    names = set()
+    for path in root.rglob("*.py"):
+        parts = ("rtms_gevent", *path.relative_to(root).with_suffix("").parts)
+        names.add(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return names
+
+
+def imports_of(path: pathlib.Path, root: pathlib.Path, modules: set[str]) -> Iterator[Import]:
+    """Yield all imports of a file, wherever in it they stand, for type checkers, too."""
     parts = ("rtms_gevent", *path.relative_to(root).with_suffix("").parts)
     unit = "" if parts[1] == "__init__" else parts[1]
-    tree = ast.parse(path.read_text())
-    typing_only = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        for statement in node.body
-        for inner in ast.walk(statement)
-    }
-    for node in ast.walk(tree):
+    importer = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = [*(parts[: -node.level] if node.level else ()), *filter(None, [node.module])]
-            names = [".".join(base)]
-            if names == ["rtms_gevent"]:
-                names = [f"rtms_gevent.{alias.name}" for alias in node.names]
+            names = []
+            for alias in node.names:
+                full = ".".join((*base, alias.name))
+                is_module = full in modules or base == ["rtms_gevent"]
+                names.append(full if is_module else ".".join(base))
         else:
             continue
-        for name in names:
-            yield Import(str(path.relative_to(root)), unit, name, id(node) in typing_only)
+        for name in dict.fromkeys(names):
+            yield Import(str(path.relative_to(root)), unit, importer, name)
 
 
 def all_imports(root: pathlib.Path) -> list[Import]:
-    return [found for path in sorted(root.rglob("*.py")) for found in imports_of(path, root)]
+    modules = modules_of(root)
+    return [
+        found for path in sorted(root.rglob("*.py")) for found in imports_of(path, root, modules)
+    ]
 
 
 def may_import(unit: str, target: str) -> bool:
-    level = {name: height for height, names in enumerate(LAYERS) for name in names}
-    return unit in level and target in level and level[target] <= level[unit]
+    if target == unit or target in VOCABULARY:
+        return unit in VOCABULARY or unit in LAYERS
+    if unit == "simulator":
+        return target in SIMULATOR_SHARES
+    return unit in LAYERS and target in LAYERS[: LAYERS.index(unit)]
 
 
 def violations(root: pathlib.Path) -> Iterator[str]:
     """Yield what breaks the order of layers."""
     for found in all_imports(root):
-        target = found.target
-        if target is None or found.unit == "":
-            continue
-        if target == SIMULATOR or found.unit == SIMULATOR:
-            allowed = (
-                found.unit in MAY_IMPORT_SIMULATOR
-                if target == SIMULATOR
-                else target in SIMULATOR_SHARES
-            )
-        elif found.for_types and (found.unit, target) in UPWARD_FOR_TYPES:
-            allowed = True
-        else:
-            allowed = may_import(found.unit, target)
-        if not allowed:
+        if found.target is not None and found.unit and not may_import(found.unit, found.target):
             yield f"{found.path} must not import {found.module}"
+
+
+def circles(root: pathlib.Path) -> list[list[str]]:
+    """Return the groups of modules that import each other, directly or through others."""
+    modules = modules_of(root)
+    graph: dict[str, set[str]] = {name: set() for name in modules}
+    for found in all_imports(root):
+        if found.module in modules:
+            graph[found.importer].add(found.module)
+    reach = {name: _reachable(graph, name) for name in modules}
+    groups = {
+        tuple(sorted(other for other in reach[name] if name in reach[other]))
+        for name in modules
+        if name in reach[name]
+    }
+    return sorted(map(list, groups))
+
+
+def _reachable(graph: dict[str, set[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    waiting = list(graph[start])
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(graph[name])
+    return found
 
 
 def units_in(root: pathlib.Path) -> set[str]:
@@ -176,36 +185,41 @@ def units_in(root: pathlib.Path) -> set[str]:
 
 
 def test_every_module_has_a_layer():
-    assert units_in(PACKAGE) == set().union(*LAYERS) | {SIMULATOR}
-    assert sum(map(len, LAYERS)) == len(set().union(*LAYERS))
+    assert units_in(PACKAGE) == VOCABULARY | set(LAYERS)
+
+
+def test_the_root_is_small():
+    assert len(list(PACKAGE.glob("*.py"))) <= 18
 
 
 def test_imports_point_down():
     assert list(violations(PACKAGE)) == []
 
 
-def test_upward_imports_for_types_are_still_needed():
-    found = {(found.unit, found.target) for found in all_imports(PACKAGE) if found.for_types}
-    assert found >= UPWARD_FOR_TYPES
+def test_no_modules_import_each_other():
+    assert [one for one in circles(PACKAGE) if "simulator" not in one[0]] == []
 
 
-def test_protocol_is_pure():
+#: Knows no RTMS, and does no I/O either, though it lies among what does.
+PURE_FILES = {"transport/frames.py", "delivery/bounded_queue.py"}
+
+
+def test_what_is_pure():
     impure = {
         (found.path, found.module)
         for found in all_imports(PACKAGE)
-        if found.unit == "protocol"
-        and found.target not in {"protocol", "aliases", "enums", "errors"}
+        if (found.unit == "protocol" or found.path in PURE_FILES)
+        and found.target not in {"protocol", *VOCABULARY}
         and found.module not in PURE
     }
-    # The names of Zoom's own hosts, a constant.
-    assert impure == {("protocol/urls.py", "rtms_gevent.config")}
+    assert impure == set()
 
 
-def test_the_foundation_needs_nothing_but_blinker():
+def test_the_vocabulary_needs_nothing_but_blinker():
     others = {
         found.module.partition(".")[0]
         for found in all_imports(PACKAGE)
-        if found.unit in LAYERS[0] and found.target is None
+        if found.unit in VOCABULARY and found.target is None
     }
     assert others & {"gevent", "websocket", "certifi", *EXTRAS} == set()
     assert "blinker" in others
@@ -229,7 +243,7 @@ def test_only_config_reads_the_environment():
         and (node.value.id, node.attr) in {("os", "environ"), ("os", "getenv")}
     }
     # The demo hands its own environment on to the process that it starts.
-    assert readers <= {"config.py", "demo.py"}
+    assert readers <= {"config.py", "demo/command.py"}
     assert "config.py" in readers
 
 
@@ -238,24 +252,24 @@ def test_only_config_reads_the_environment():
     [
         ("protocol/x.py", "from ..enums import Codec\nfrom .y import z", 0),
         ("protocol/x.py", "from ..transport import connect", 1),
-        ("protocol/x.py", "from ..session import Session", 1),
+        ("protocol/x.py", "from ..stream.session import Session", 1),
         ("protocol/x.py", "import rtms_gevent.client", 1),
         ("protocol/x.py", "from rtms_gevent import client", 1),
         ("protocol/x.py", "from .. import client, enums", 1),
         ("protocol/x.py", "def f():\n    from ..client import Client", 1),
         ("protocol/x.py", "import rtms_gevent", 1),
-        ("session.py", "from .wishes import Wishes\nfrom . import reports", 0),
-        ("session.py", "from .client import Client", 1),
-        ("homes.py", "if TYPE_CHECKING:\n    from .client import Client", 0),
-        ("homes.py", "from .client import Client", 1),
-        ("session.py", "if TYPE_CHECKING:\n    from .client import Client", 1),
-        ("session.py", "from .simulator import Simulator", 1),
+        ("stream/x.py", "from ..protocol.subscription import Subscription", 0),
+        ("stream/x.py", "from ..client import Client", 1),
+        ("runtime/x.py", "if TYPE_CHECKING:\n    from ..client import Client", 1),
+        ("stream/x.py", "from ..simulator import Simulator", 1),
         ("webhook/x.py", "from ..simulator.server import Simulator", 1),
         ("cli.py", "from .simulator import Simulator", 0),
-        ("demo.py", "from .simulator.server import Simulator", 0),
+        ("demo/x.py", "from ..simulator.server import Simulator", 0),
         ("simulator/x.py", "from ..enums import Codec\nfrom ..errors import RtmsError", 0),
+        ("simulator/x.py", "from ..wsgi.websocket import WebSocket", 0),
         ("simulator/x.py", "from ..protocol.messages import EventUpdate", 1),
-        ("simulator/x.py", "from ..config import Limits", 1),
+        ("errors.py", "from .enums import StatusCode", 0),
+        ("errors.py", "from .protocol.urls import Endpoint", 1),
         ("__init__.py", "from .client import Client", 0),
         ("unheard_of.py", "from .enums import Codec", 1),
         ("client.py", "from .unheard_of import thing", 1),
@@ -266,3 +280,14 @@ def test_the_rule_finds_what_it_should(tmp_path, path, source, broken):
     file.parent.mkdir(exist_ok=True)
     file.write_text(source)
     assert len(list(violations(tmp_path))) == broken
+
+
+def test_circles_are_found(tmp_path):
+    for name, source in {
+        "a.py": "from .b import x",
+        "b.py": "if TYPE_CHECKING:\n    from . import c",
+        "c.py": "def f():\n    from . import a",
+        "d.py": "from . import a",
+    }.items():
+        (tmp_path / name).write_text(source)
+    assert circles(tmp_path) == [["rtms_gevent.a", "rtms_gevent.b", "rtms_gevent.c"]]

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from rtms_gevent.simulator.actions import FAULTS
+from rtms_gevent.simulator.scenario.schema import FAULTS
 
 TESTS = pathlib.Path(__file__).parent
 DOCUMENT = (TESTS.parent / "docs" / "reliability.md").read_text()

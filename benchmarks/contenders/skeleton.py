@@ -13,8 +13,8 @@ from collections.abc import Callable
 import gevent
 from gevent.event import Event
 
-from rtms_gevent.protocol.frames import FrameReader, Scratch
-from rtms_gevent.protocol.usual import usual_media
+from rtms_gevent.protocol.fast_media import usual_media
+from rtms_gevent.transport.frames import FrameReader, Scratch
 
 from .handshakes import client_ready, media_request, signaling_request
 from .meter import Meter

@@ -27,7 +27,7 @@ from ..enums import (
     StreamState,
 )
 from ..errors import InboxOverflow, RtmsError
-from ..reasons import LeaveReason
+from ..stream.leave_reason import LeaveReason
 from . import meter
 from .streams import LiveStream, Picture
 

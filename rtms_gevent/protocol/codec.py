@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 from ..enums import Product
 from ..errors import RemoteProtocolError
+from .fast_media import UsualMedia, usual_media
 from .fields import integer
 from .messages import MESSAGES, META_DATA, Message, MetaData, UnknownMessage
 from .packets import TEXTUAL, MediaPacket
 from .strict_base64 import b64decode
 from .strict_json import parse_object
-from .usual import UsualMedia, usual_media
 
 __all__ = ["Codec", "JsonCodec"]
 

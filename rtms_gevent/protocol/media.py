@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..enums import MessageType
-from .conversation import Conversation, State, Table, received, sent
+from .state import Conversation, State, Table, received, sent
 
 __all__ = ["MEDIA", "MediaConversation"]
 

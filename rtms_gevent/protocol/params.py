@@ -14,7 +14,7 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, overload
 
-from ..aliases import FieldAlias
+from .._alias import FieldAlias
 from ..enums import (
     AudioChannel,
     AudioSampleRate,

@@ -16,13 +16,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 
 from ..enums import MediaDataType, StatusCode
-from ..errors import (
-    ConnectError,
-    HandshakeRejected,
-    JoinError,
-    MediaNotOffered,
-    TlsError,
-)
+from ..errors import ConnectError, HandshakeRejected, JoinError, MediaNotOffered, TlsError
 
 __all__ = ["Attempt", "Backoff", "Expired", "Recovery", "is_transient"]
 

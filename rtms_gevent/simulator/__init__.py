@@ -18,14 +18,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .meeting import Meeting
+    from .meeting.meeting import Meeting
     from .scenario import Scenario, load_scenario, make_chaos
     from .server import Simulator
 
 __all__ = ["Meeting", "Scenario", "Simulator", "load_scenario", "make_chaos"]
 
 _HOMES = {
-    "Meeting": "meeting",
+    "Meeting": "meeting.meeting",
     "Scenario": "scenario",
     "Simulator": "server",
     "load_scenario": "scenario",

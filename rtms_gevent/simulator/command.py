@@ -17,7 +17,7 @@ from ..errors import ConfigurationError
 from .options import BINARY
 
 if TYPE_CHECKING:
-    from .scenario import Scenario
+    from .scenario.loader import Scenario
 
 __all__ = ["add_arguments", "run"]
 
@@ -120,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _scenarios(arguments: argparse.Namespace) -> list[Scenario]:
     """Return the scenario of each stream."""
-    from .scenario import load_scenario, make_chaos
+    from .scenario.loader import load_scenario, make_chaos
 
     count, duration = arguments.streams, arguments.duration
     if count < 1:

@@ -19,15 +19,15 @@ from gevent.pywsgi import WSGIServer
 
 from ..enums import Product
 from ..errors import ConfigurationError
-from .connections import Connection, MediaConnection, SignalingConnection
-from .door import Bar
-from .meeting import Meeting
-from .negotiation import MEDIA_KEYS
+from .meeting.meeting import Meeting
+from .meeting.player import Player
+from .meeting.webhooks import WebhookSender
 from .options import Options
-from .player import Player
-from .scenario import Scenario, load_scenario
-from .webhooks import WebhookSender
-from .websocket import Handler
+from .scenario.loader import Scenario, load_scenario
+from .wire.connections import Connection, MediaConnection, SignalingConnection
+from .wire.negotiation import MEDIA_KEYS
+from .wire.rejections import Bar
+from .wire.websocket import Handler
 
 __all__ = ["Simulator"]
 
@@ -149,7 +149,7 @@ class Simulator:
             raise ConfigurationError("the simulator is started already")
         tls: dict[str, Any] = {}
         if self._tls:
-            from .tls import Certificates
+            from .wire.tls import Certificates
 
             self._certificates = Certificates(*([] if self._host in _WILDCARDS else [self._host]))
             tls["ssl_context"] = self._certificates.context

@@ -22,9 +22,9 @@ from .._version import __version__
 from ..errors import ConfigurationError, ConnectError, TlsError
 from ..explanations import explain_connect
 from ..protocol.urls import Endpoint
-from .clock import Deadline
+from ..runtime.deadline import Deadline
+from ..runtime.fair_scheduling import take_turn
 from .happy_eyeballs import History, Race
-from .turns import take_turn
 
 __all__ = ["Opened", "Proxy", "open_connection", "tls_context"]
 

@@ -20,7 +20,7 @@ import gevent
 from gevent import socket
 from gevent.event import Event
 
-from .hubs import current_hub
+from ..runtime.threads import current_hub
 
 __all__ = ["History", "Race"]
 

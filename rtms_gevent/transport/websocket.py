@@ -23,10 +23,10 @@ from gevent.hub import Hub
 from websocket import ABNF
 
 from ..errors import ConnectionLost, FrameError
-from ..protocol.frames import CLOSE, PING, CloseFrame, FrameReader, ReceivedMessage, Scratch
+from ..runtime.fork import forget_in_child
+from ..runtime.threads import current_hub
 from .connect import Opened
-from .forks import forget_in_child
-from .hubs import current_hub
+from .frames import CLOSE, PING, CloseFrame, FrameReader, ReceivedMessage, Scratch
 
 __all__ = ["Closed", "WebSocket"]
 

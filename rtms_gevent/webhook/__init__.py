@@ -5,9 +5,10 @@ An own server for scripts is :func:`on_webhook_event`; for Flask see :mod:`rtms_
 
 from __future__ import annotations
 
-from .events import WebhookEvent, WebhookKind, parse_event
-from .exchange import Headers, WebhookPayload, WebhookRequest, WebhookResponse
-from .memory import DeliveryMemory, RecentDeliveries
+from ..official.client_names import receive_webhooks_with
+from ..protocol.webhook_events import WebhookEvent, WebhookKind, parse_event
+from .deduplication import DeliveryMemory, RecentDeliveries
+from .http_messages import Headers, WebhookPayload, WebhookRequest, WebhookResponse
 from .receiver import Answer, WebhookReceiver
 from .server import WebhookServer, on_webhook_event, stop_all
 from .signature import (
@@ -20,6 +21,11 @@ from .signature import (
     sign,
 )
 
+#: What a handler gets as ``request``, and the decorator, as the official SDK calls them.
+WebhookHandler = WebhookRequest
+onWebhookEvent = on_webhook_event
+receive_webhooks_with(on_webhook_event)
+
 __all__ = [
     "Answer",
     "DeliveryMemory",
@@ -27,6 +33,7 @@ __all__ = [
     "RecentDeliveries",
     "SignatureReport",
     "WebhookEvent",
+    "WebhookHandler",
     "WebhookKind",
     "WebhookPayload",
     "WebhookReceiver",
@@ -38,6 +45,7 @@ __all__ = [
     "find_problem",
     "is_authentic",
     "is_plain_token",
+    "onWebhookEvent",
     "on_webhook_event",
     "parse_event",
     "sign",

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 
 from ..errors import ConfigurationError
-from .exchange import WebhookPayload, WebhookRequest, WebhookResponse
+from .http_messages import WebhookPayload, WebhookRequest, WebhookResponse
 
 __all__ = ["FullHandler", "Handler", "SimpleHandler", "decides_answer"]
 

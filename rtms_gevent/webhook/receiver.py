@@ -17,11 +17,11 @@ from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from .. import signals
+from .._interrupts import is_ctrl_c
 from ..config import WebhookSettings
 from ..errors import WebhookError
-from ..interrupts import is_ctrl_c
-from .events import WebhookEvent, WebhookKind, parse_event
-from .memory import DeliveryMemory, RecentDeliveries
+from ..protocol.webhook_events import WebhookEvent, WebhookKind, parse_event
+from .deduplication import DeliveryMemory, RecentDeliveries
 from .refusals import RefusalLog
 from .signature import (
     SIGNATURE_HEADER,

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar, cast, overload
 import gevent
 from gevent.pool import Group
 
-from .. import homes
+from .._interrupts import is_ctrl_c
 from ..config import (
     DEFAULT_WEBHOOK_PATH,
     FORGEABLE,
@@ -28,16 +28,16 @@ from ..config import (
     webhook_port,
 )
 from ..errors import ConfigurationError
-from ..homes import Home
-from ..interrupts import is_ctrl_c
 from ..loop import call_at_stop, call_before_run, forget_before_run
-from ..transport.forks import forget_in_child
-from ..transport.hubs import current_hub, is_current
-from .body import RequestRefused, read_body
-from .events import WebhookEvent
-from .exchange import Headers, WebhookPayload, WebhookRequest, WebhookResponse
+from ..protocol.webhook_events import WebhookEvent
+from ..runtime import hub_context
+from ..runtime.fork import forget_in_child
+from ..runtime.hub_context import Home
+from ..runtime.threads import current_hub, is_current
+from ..wsgi.body import RequestRefused, read_body
+from ..wsgi.server import HEARD, HttpServer, open_listener
 from .handlers import FullHandler, Handler, SimpleHandler, decides_answer
-from .http import HEARD, HttpServer, open_listener
+from .http_messages import Headers, WebhookPayload, WebhookRequest, WebhookResponse
 from .receiver import WebhookReceiver
 from .refusals import RefusalLog
 
@@ -165,7 +165,7 @@ class WebhookServer:
                 "with port= or ZM_RTMS_PORT"
             ) from None
         # Served is where streams of this thread live, which run_async() may yet decide.
-        self._home = homes.choose()
+        self._home = hub_context.choose()
         self._home.submit(self, self._serve)
         logger.info("listening for webhooks at %s", self.url)
 
@@ -173,7 +173,7 @@ class WebhookServer:
         """Accept connections; runs on the hub that is to serve them."""
         if self._listener is None:
             return
-        self._home, self._crew = homes.home_of(current_hub()), Group()
+        self._home, self._crew = hub_context.home_of(current_hub()), Group()
         self._http = HttpServer(
             self._listener,
             self._application,

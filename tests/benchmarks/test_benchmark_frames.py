@@ -8,7 +8,7 @@ from benchmarks.load.frames import StampedFrame, frame, keep_alive
 from benchmarks.workload import BEGIN, END, MARKS, STAMP_DIGITS, STAMP_ZERO, WARM_UP, Workload
 from rtms_gevent import MediaDataType, Product
 from rtms_gevent.protocol.codec import JsonCodec
-from rtms_gevent.protocol.frames import FrameReader
+from rtms_gevent.transport.frames import FrameReader
 
 
 def read(data):

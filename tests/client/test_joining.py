@@ -7,6 +7,7 @@ import pytest
 from gevent.event import Event
 from support.rawserver import RawServer, hang, unused_port
 from support.recorder import Recorder, wait_until
+from support.streams import QUICK
 
 from rtms_gevent import (
     AudioParams,
@@ -33,8 +34,6 @@ from rtms_gevent import (
     signals,
 )
 from rtms_gevent.simulator import Simulator
-
-from .conftest import QUICK
 
 
 class TestWhatToJoin:

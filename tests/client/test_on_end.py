@@ -33,9 +33,9 @@ from rtms_gevent import (
     UsageError,
     signals,
 )
-from rtms_gevent import loop as loop_module
-from rtms_gevent.callbacks import PARAMETERS
-from rtms_gevent.loop import EventLoop
+from rtms_gevent.delivery.callbacks import PARAMETERS
+from rtms_gevent.loop import event_loop as loop_module
+from rtms_gevent.loop.event_loop import EventLoop
 from rtms_gevent.simulator import Simulator
 
 NEVER = Reconnect(enabled=False)

@@ -25,8 +25,8 @@ from rtms_gevent import (
     Timeouts,
     signals,
 )
-from rtms_gevent.outlets import AsyncioOutlet, Closing, Job
-from rtms_gevent.transport import hubs
+from rtms_gevent.delivery.executors import AsyncioOutlet, Closing, Job
+from rtms_gevent.runtime import threads
 
 
 class Zoom(RawServer):
@@ -353,7 +353,7 @@ def test_nothing_joins_a_loop_that_is_being_stopped(simulator, meeting, client, 
 
 
 def test_what_is_asked_for_while_a_loop_ends_runs_when_it_begins_again(monkeypatch):
-    loop, spawn_on, ran = EventLoop().start(), hubs.spawn_on, threading.Event()
+    loop, spawn_on, ran = EventLoop().start(), threads.spawn_on, threading.Event()
 
     def late(*arguments):
         loop.stop()
@@ -361,7 +361,7 @@ def test_what_is_asked_for_while_a_loop_ends_runs_when_it_begins_again(monkeypat
         spawn_on(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(hubs, "spawn_on", late)
+        patch.setattr(threads, "spawn_on", late)
         loop.spawn(ran.set)
     loop.join()
     loop.start()

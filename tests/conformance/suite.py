@@ -14,10 +14,10 @@ from gevent import socket, ssl, subprocess
 from gevent.pool import Pool
 
 from rtms_gevent.errors import ConnectionLost
-from rtms_gevent.protocol.frames import TEXT, ReceivedMessage
 from rtms_gevent.protocol.urls import parse_server_urls
-from rtms_gevent.transport.clock import Deadline
+from rtms_gevent.runtime.deadline import Deadline
 from rtms_gevent.transport.connect import open_connection, tls_context
+from rtms_gevent.transport.frames import TEXT, ReceivedMessage
 from rtms_gevent.transport.websocket import Closed, WebSocket
 
 AGENT = "rtms_gevent"

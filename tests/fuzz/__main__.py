@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 #: What the fuzzer is to explore; anything else is only run.
-_INSTRUMENTED = ["rtms_gevent.protocol", "rtms_gevent.webhook", "rtms_gevent.reports"]
+_INSTRUMENTED = ["rtms_gevent.protocol", "rtms_gevent.webhook", "rtms_gevent.protocol.events"]
 #: Bytes of one input.
 _LONGEST = 4096
 

@@ -18,8 +18,14 @@ from rtms_gevent.config import WebhookSettings
 from rtms_gevent.enums import Product
 from rtms_gevent.errors import FrameError, RemoteProtocolError
 from rtms_gevent.protocol.codec import JsonCodec
-from rtms_gevent.protocol.conversation import Conversation, State
-from rtms_gevent.protocol.frames import (
+from rtms_gevent.protocol.events import Reports
+from rtms_gevent.protocol.fast_media import missing_accelerators, usual_media
+from rtms_gevent.protocol.media import MediaConversation
+from rtms_gevent.protocol.messages import EventUpdate, Message, SessionStateUpdate
+from rtms_gevent.protocol.packets import MediaPacket
+from rtms_gevent.protocol.signaling import SignalingConversation
+from rtms_gevent.protocol.state import Conversation, State
+from rtms_gevent.transport.frames import (
     BINARY,
     CLOSE,
     PING,
@@ -29,12 +35,6 @@ from rtms_gevent.protocol.frames import (
     FrameReader,
     Scratch,
 )
-from rtms_gevent.protocol.media import MediaConversation
-from rtms_gevent.protocol.messages import EventUpdate, Message, SessionStateUpdate
-from rtms_gevent.protocol.packets import MediaPacket
-from rtms_gevent.protocol.signaling import SignalingConversation
-from rtms_gevent.protocol.usual import missing_accelerators, usual_media
-from rtms_gevent.reports import Reports
 from rtms_gevent.webhook import WebhookReceiver
 
 from .source import Source

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtms_gevent.protocol.codec import JsonCodec
-from rtms_gevent.protocol.frames import FrameReader
+from rtms_gevent.transport.frames import FrameReader
 from rtms_gevent.webhook import signature
 
 from .source import Source

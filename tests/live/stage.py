@@ -17,7 +17,7 @@ from rtms_gevent import signals
 from rtms_gevent.enums import Codec, Product
 from rtms_gevent.live import LivePage, feed
 from rtms_gevent.protocol.packets import ChatDetails, Metadata
-from rtms_gevent.reasons import LeaveReason
+from rtms_gevent.stream.leave_reason import LeaveReason
 
 TOKEN = "a-token-for-the-stage"
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from demo.test_demo import running
 
 from .conftest import Script, Theatre, open_theatre
 from .stage import TOKEN
-from .test_demo import running
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 

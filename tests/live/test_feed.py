@@ -18,7 +18,7 @@ from rtms_gevent.live import streams
 from rtms_gevent.live.feed import Feed
 from rtms_gevent.protocol.packets import ChatDetails, Metadata
 from rtms_gevent.protocol.people import ChannelParticipant
-from rtms_gevent.reasons import LeaveReason
+from rtms_gevent.stream.leave_reason import LeaveReason
 
 from .stage import Actor
 

@@ -11,7 +11,7 @@ from support.recorder import EVENTS, MEDIA, Recorder
 
 from rtms_gevent import Client
 from rtms_gevent.config import WebhookSettings
-from rtms_gevent.official import generate_signature
+from rtms_gevent.official.functions import generate_signature
 from rtms_gevent.simulator import Simulator
 from rtms_gevent.webhook import WebhookReceiver, sign
 

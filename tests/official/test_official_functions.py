@@ -9,13 +9,13 @@ import pytest
 from rtms_gevent import config
 from rtms_gevent.config import WebhookSettings, ca_file
 from rtms_gevent.errors import ConfigurationError
-from rtms_gevent.official import (
+from rtms_gevent.official.client_names import OfficialNames
+from rtms_gevent.official.functions import (
     find_ca_certificate,
     generate_signature,
     initialize,
     uninitialize,
 )
-from rtms_gevent.official_names import OfficialNames
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 """Every name of the official package is here, with its values, parameters and defaults.
 
 ``api.json`` was read from the official package ``rtms`` 1.1.0. What is left out, or differs, is
-listed with its reason in ``rtms_gevent.official``.
+listed with its reason in ``differences.py``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from unittest import mock
 import pytest
 
 import rtms_gevent as rtms
-from rtms_gevent import Client, official
+from official.differences import DIFFERENT, LEFT_OUT
+from rtms_gevent import Client
 from rtms_gevent.errors import ConfigurationError
-from rtms_gevent.official_names import OfficialNames
+from rtms_gevent.official.client_names import OfficialNames
 
 API = json.loads(pathlib.Path(__file__).with_name("api.json").read_text())
 CLASSES = API["classes"]
@@ -40,7 +41,7 @@ HANDED_OUT = {
 
 
 def left_out(*names):
-    return ".".join(names) in official.LEFT_OUT
+    return ".".join(names) in LEFT_OUT
 
 
 def snake_case(camel):
@@ -150,7 +151,7 @@ def test_constructor(owner):
     init = CLASSES[owner]["init"]
     if init == "(self, /, *args, **kwargs)" or left_out(owner, "__init__"):
         return  # made by the package, never by its users
-    differing = [name.partition(".")[2] for name in official.DIFFERENT if name.startswith(owner)]
+    differing = [name.partition(".")[2] for name in DIFFERENT if name.startswith(owner)]
     assert_takes(getattr(rtms, owner).__init__, init, differing)
 
 
@@ -198,7 +199,7 @@ def test_a_field_of_parameters_can_be_set_under_both_names(owner, name):
         setattr(params, name, "nonsense")
 
 
-@pytest.mark.parametrize("table", [official.LEFT_OUT, official.DIFFERENT])
+@pytest.mark.parametrize("table", [LEFT_OUT, DIFFERENT])
 def test_tables_name_what_the_official_package_has(table):
     for entry, reason in table.items():
         owner, _, name = entry.partition(".")

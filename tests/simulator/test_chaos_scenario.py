@@ -9,8 +9,8 @@ import pytest
 
 from rtms_gevent.errors import ConfigurationError
 from rtms_gevent.simulator import load_scenario, make_chaos
-from rtms_gevent.simulator.actions import FAULTS
-from rtms_gevent.simulator.chaos import CALM, chaos_data
+from rtms_gevent.simulator.scenario.chaos import CALM, chaos_data
+from rtms_gevent.simulator.scenario.schema import FAULTS
 
 
 def faults(data):

@@ -12,7 +12,7 @@ from gevent.pywsgi import WSGIServer
 from support.recorder import wait_until
 
 from rtms_gevent.errors import ConfigurationError
-from rtms_gevent.simulator.faults import GARBAGE
+from rtms_gevent.simulator.meeting.faults import GARBAGE
 
 from .raw import CLOSE, TEXT, RawClient
 

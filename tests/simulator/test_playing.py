@@ -11,7 +11,7 @@ import pytest
 import websocket
 
 from rtms_gevent.simulator import Scenario
-from rtms_gevent.simulator.scenario import SHIPPED
+from rtms_gevent.simulator.scenario.loader import SHIPPED
 
 from .raw import RawClient
 

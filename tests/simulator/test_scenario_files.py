@@ -12,8 +12,8 @@ import pytest
 from rtms_gevent.enums import MediaDataType, Product
 from rtms_gevent.errors import ConfigurationError
 from rtms_gevent.simulator import Scenario, load_scenario
-from rtms_gevent.simulator.actions import ACTIONS, FAULTS
-from rtms_gevent.simulator.faults import Faults
+from rtms_gevent.simulator.meeting.faults import Faults
+from rtms_gevent.simulator.scenario.schema import ACTIONS, FAULTS
 
 GOOD = {
     "description": "one of each",

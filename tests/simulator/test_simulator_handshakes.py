@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rtms_gevent.simulator import Scenario
-from rtms_gevent.simulator.negotiation import Refusal, negotiate
+from rtms_gevent.simulator.wire.negotiation import Refusal, negotiate
 
 from .raw import RawClient, RawSocket, sign
 

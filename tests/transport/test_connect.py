@@ -28,8 +28,8 @@ from websocket._cookiejar import SimpleCookieJar
 
 from rtms_gevent.errors import ConfigurationError, ConnectError, TlsError
 from rtms_gevent.protocol.urls import parse_server_urls
+from rtms_gevent.runtime.deadline import Deadline
 from rtms_gevent.transport import connect
-from rtms_gevent.transport.clock import Deadline
 from rtms_gevent.transport.connect import Proxy, open_connection, tls_context
 from rtms_gevent.transport.happy_eyeballs import History
 

@@ -30,8 +30,8 @@ from support.rawserver import (
 
 from rtms_gevent.errors import ConnectionLost
 from rtms_gevent.protocol.urls import parse_server_urls
+from rtms_gevent.runtime.deadline import Deadline
 from rtms_gevent.transport import websocket as module
-from rtms_gevent.transport.clock import Deadline
 from rtms_gevent.transport.connect import open_connection, tls_context
 from rtms_gevent.transport.websocket import WebSocket
 

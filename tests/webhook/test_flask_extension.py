@@ -13,6 +13,7 @@ import gevent.event
 import pytest
 from flask import Blueprint, Flask, current_app, request
 from flask_wtf.csrf import CSRFProtect
+from support.webhooks import SECRET, encode, headers_for, started, stopped
 from werkzeug.test import create_environ, run_wsgi_app
 
 import rtms_gevent.flask as extension
@@ -20,9 +21,8 @@ from rtms_gevent import signals
 from rtms_gevent.config import WebhookSettings
 from rtms_gevent.errors import ConfigurationError, ServerUrlError
 from rtms_gevent.flask import RTMS, create_blueprint
-from rtms_gevent.webhook import WebhookEvent, WebhookKind, streams
+from rtms_gevent.webhook import WebhookEvent, WebhookKind, stream_manager
 
-from .conftest import SECRET, encode, headers_for, started, stopped
 from .standins import StandInClient
 
 PATH = "/rtms/webhook"
@@ -34,7 +34,7 @@ def journal(monkeypatch: pytest.MonkeyPatch) -> queue.Queue[tuple[Any, ...]]:
     """What happened, in order; clients are stand-ins that write into it."""
     happened: queue.Queue[tuple[Any, ...]] = queue.Queue()
     kind = type("Client", (StandInClient,), {"journal": happened})
-    monkeypatch.setattr(streams, "Client", kind)
+    monkeypatch.setattr(stream_manager, "Client", kind)
     return happened
 
 
@@ -405,7 +405,7 @@ def test_a_stop_that_comes_after_the_sockets_have_told_has_the_client(
     journal: queue.Queue[tuple[Any, ...]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(streams, "_ENDED_KEPT", 1)
+    monkeypatch.setattr(stream_manager, "_ENDED_KEPT", 1)
     on_start(rtms, journal)
 
     @rtms.on_stream_stopped
@@ -505,7 +505,7 @@ def test_errors_are_logged_and_sent_and_hurt_nobody(
         raise problem
 
     if where == "join":
-        streams.Client.join_error = problem  # type: ignore[attr-defined]
+        stream_manager.Client.join_error = problem  # type: ignore[attr-defined]
         rtms.on_stream_started(lambda client, event: None)
     else:
         getattr(rtms, where)(fail)

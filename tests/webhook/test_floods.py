@@ -11,12 +11,12 @@ from flask import Flask
 from gevent.pywsgi import WSGIServer
 from gevent.queue import Queue
 from support.floods import BUFFERS, FLOODS, MALFORMED, Flood, are_refused, send_malformed
+from support.webhooks import SECRET, encode, headers_for, stopped
 
 from rtms_gevent.config import WebhookSettings
 from rtms_gevent.flask import RTMS
 from rtms_gevent.webhook import WebhookServer
 
-from .conftest import SECRET, encode, headers_for, stopped
 from .test_mutated_requests import send
 
 

@@ -16,13 +16,12 @@ from flask import Flask
 from gevent import socket
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
+from support.webhooks import SECRET, encode, headers_for, started, stopped
 
 from rtms_gevent import signals
 from rtms_gevent.config import WebhookSettings
 from rtms_gevent.flask import RTMS
 from rtms_gevent.webhook import WebhookServer, sign
-
-from .conftest import SECRET, encode, headers_for, started, stopped
 
 COUNT = 5_000  #: for each of two servers
 SETTINGS = WebhookSettings(secret=SECRET)

@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.webhooks import NOW, SECRET, Inbox, encode, headers_for, started, stopped
 
 from rtms_gevent import signals
 from rtms_gevent.config import WebhookSettings
 from rtms_gevent.errors import ConfigurationError
 from rtms_gevent.webhook import RecentDeliveries, WebhookKind, WebhookReceiver, sign
-
-from .conftest import NOW, SECRET, Inbox, encode, headers_for, started, stopped
 
 START = encode(started())
 SIGNED = headers_for(START)

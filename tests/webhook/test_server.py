@@ -18,6 +18,7 @@ from gevent.event import Event
 from gevent.queue import Queue
 from gevent.socket import wait_read
 from support.script import Script
+from support.webhooks import SECRET, encode, headers_for, started, stopped
 
 import rtms_gevent
 from rtms_gevent import signals
@@ -33,8 +34,6 @@ from rtms_gevent.webhook import (
     stop_all,
 )
 from rtms_gevent.webhook import server as module
-
-from .conftest import SECRET, encode, headers_for, started, stopped
 
 SETTINGS = WebhookSettings(secret=SECRET)
 JSON = {"Content-Type": "application/json"}

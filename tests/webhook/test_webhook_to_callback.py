@@ -14,6 +14,7 @@ from flask import Flask, current_app
 from gevent import sleep
 from gevent.pywsgi import WSGIServer
 from gevent.queue import Queue
+from support.webhooks import SECRET, encode, headers_for, started
 
 from rtms_gevent import Client, LeaveReason, StopReason, signals
 from rtms_gevent.config import WebhookSettings
@@ -21,8 +22,6 @@ from rtms_gevent.errors import ConnectError, HandshakeRejected, ServerUrlError
 from rtms_gevent.flask import RTMS
 from rtms_gevent.simulator import Simulator
 from rtms_gevent.webhook import WebhookEvent, WebhookServer
-
-from .conftest import SECRET, encode, headers_for, started
 
 CLIENT_SECRET = "a client secret"
 RELIABILITY = pathlib.Path(__file__).parents[2] / "docs" / "reliability.md"

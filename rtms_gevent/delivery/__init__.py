@@ -1,0 +1,1 @@
+"""From the hub, which reads, to the functions of the user: queues, executors, calls."""

@@ -1,0 +1,29 @@
+"""Running: ``run()`` of a script, ``run_async()`` beside asyncio, hubs in threads of their own."""
+
+from __future__ import annotations
+
+from .event_loop import (
+    EventLoop,
+    EventLoopPool,
+    call_at_stop,
+    call_before_run,
+    forget_before_run,
+    run,
+    run_async,
+    run_soon,
+    stats,
+    stop,
+)
+
+__all__ = [
+    "EventLoop",
+    "EventLoopPool",
+    "call_at_stop",
+    "call_before_run",
+    "forget_before_run",
+    "run",
+    "run_async",
+    "run_soon",
+    "stats",
+    "stop",
+]

@@ -1,0 +1,183 @@
+"""Webhook events as typed values: every name that Zoom uses, and one shape for all payloads.
+
+Source: https://developers.zoom.us/docs/api/rtms/events/ and, for the aliases, Zoom's samples,
+changelogs and the documentation of the official SDK.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+from ..enums import Product, StopReason, known
+from ..errors import WebhookError
+from .identity import flatten
+
+__all__ = ["WebhookEvent", "WebhookKind", "parse_event"]
+
+
+class WebhookKind(enum.Enum):
+    """What a webhook tells, whatever product it is about."""
+
+    STARTED = "started"  #: a stream may be joined, or has moved to new addresses
+    STOPPED = "stopped"  #: a stream is over
+    INTERRUPTED = "interrupted"  #: Zoom lost our connection; there is about a minute to rejoin
+    CONCURRENCY_LIMITED = "concurrency_limited"  #: no new stream, since too many are open
+    CONCURRENCY_NEAR_LIMIT = "concurrency_near_limit"  #: more than 80 % of the limit are open
+    START_FAILED = "start_failed"  #: Zoom could not start a stream
+    URL_VALIDATION = "url_validation"  #: Zoom asks whether this address is ours
+    OTHER = "other"  #: anything else; the name is in :attr:`WebhookEvent.event`
+
+
+#: What stands before ``started``, ``stopped`` and ``interrupted``.
+_PREFIXES: Mapping[str, Product] = {
+    "meeting.rtms_": Product.MEETING,
+    "meeting.rtms.": Product.MEETING,  # in comments of the official SDK, never seen on the wire
+    "webinar.rtms_": Product.WEBINAR,
+    "session.rtms_": Product.VIDEO_SDK,
+    "contact_center.voice_rtms_": Product.CONTACT_CENTER,
+    "contactcenter.rtms_": Product.CONTACT_CENTER,  # in older samples
+    "phone.rtms_": Product.PHONE,
+    "phone.call_rtms_": Product.PHONE,  # in Zoom's phone sample
+}
+
+_NAMES: Mapping[str, tuple[WebhookKind, Product | None]] = {
+    **{
+        prefix + kind.value: (kind, product)
+        for prefix, product in _PREFIXES.items()
+        for kind in (WebhookKind.STARTED, WebhookKind.STOPPED, WebhookKind.INTERRUPTED)
+    },
+    "rtms.concurrency_limited": (WebhookKind.CONCURRENCY_LIMITED, None),
+    "rtms.concurrency_near_limit": (WebhookKind.CONCURRENCY_NEAR_LIMIT, None),
+    "meeting.rtms_concurrency_limited": (WebhookKind.CONCURRENCY_LIMITED, None),  # until 2025
+    "meeting.rtms_concurrency_near_limit": (WebhookKind.CONCURRENCY_NEAR_LIMIT, None),
+    "rtms.start_failed": (WebhookKind.START_FAILED, None),
+    "endpoint.url_validation": (WebhookKind.URL_VALIDATION, None),
+}
+
+#: Fields that must be there, as text, since nothing can be done without them.
+_REQUIRED: Mapping[WebhookKind, tuple[str, ...]] = {
+    WebhookKind.STARTED: ("rtms_stream_id", "server_urls"),
+    WebhookKind.STOPPED: ("rtms_stream_id",),
+    WebhookKind.INTERRUPTED: ("rtms_stream_id",),
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WebhookEvent:
+    """One webhook, as Zoom sent it, with names for what matters.
+
+    Fields that Zoom did not send are ``None``; those that have no name here are in ``payload``.
+    """
+
+    event: str  #: the name as sent, for example ``meeting.rtms_started``
+    kind: WebhookKind
+    product: Product | None  #: None where the event is about no stream
+    event_ts: int | None  #: when it happened, in ms since the epoch
+    #: ``payload`` of the document, with what is under ``payload.object`` beside the rest.
+    payload: Mapping[str, Any] = dataclasses.field(repr=False, hash=False)
+    #: The whole document, as sent.
+    raw: Mapping[str, Any] = dataclasses.field(repr=False, hash=False)
+    #: A start that came so late that Zoom has probably given the stream up; joining may fail.
+    is_stale: bool = False
+
+    @property
+    def stream_id(self) -> str | None:
+        """Id of the stream (``rtms_stream_id``)."""
+        return self._text("rtms_stream_id")
+
+    @property
+    def uuid(self) -> str | None:
+        """Id of the meeting, webinar, session, engagement or call: the first that is there."""
+        named = _identify(self.payload)
+        return None if named is None else named[1]
+
+    @property
+    def server_urls(self) -> str | None:
+        """Where to connect to: one address, or several with commas between."""
+        return self._text("server_urls")
+
+    @property
+    def stop_reason(self) -> StopReason | int | None:
+        """Why the stream stopped; a plain number where it is newer than this package."""
+        number = _integer(self.payload.get("stop_reason"))
+        return None if number is None else known(StopReason, number)
+
+    @property
+    def operator_id(self) -> str | None:
+        """Id of the user who started the stream."""
+        return self._text("operator_id")
+
+    @property
+    def concurrency_number(self) -> int | None:
+        """How many streams are open, in the two concurrency events."""
+        return _integer(self.payload.get("concurrency_number"))
+
+    @property
+    def concurrency_limit(self) -> int | None:
+        """How many streams may be open, in ``rtms.concurrency_near_limit``."""
+        return _integer(self.payload.get("concurrency_limit"))
+
+    @property
+    def percentage(self) -> int | None:
+        """How much of the limit is used, in ``rtms.concurrency_near_limit``."""
+        return _integer(self.payload.get("percentage"))
+
+    def _text(self, name: str) -> str | None:
+        value = self.payload.get(name)
+        return value if isinstance(value, str) and value else None
+
+
+def parse_event(document: object) -> WebhookEvent:
+    """Make a typed event of a webhook's JSON document.
+
+    Names that are not known here become ``WebhookKind.OTHER``, and unknown fields survive.
+
+    Raises:
+        WebhookError: with status 400, where the document is no webhook, or an event about a
+            stream lacks what is needed to act on it.
+    """
+    if not isinstance(document, Mapping):
+        raise WebhookError(400, "the body is no JSON object")
+    name = document.get("event")
+    if not isinstance(name, str) or not name:
+        raise WebhookError(400, "the body has no event name")
+    kind, product = _NAMES.get(name, (WebhookKind.OTHER, None))
+    sent = document.get("payload")
+    if sent is not None and not isinstance(sent, Mapping):
+        raise WebhookError(400, "payload is no JSON object")
+    payload = flatten(sent or {})
+    named = _identify(payload)
+    for field in _REQUIRED.get(kind, ()):
+        if not isinstance(payload.get(field), str) or not payload[field]:
+            raise WebhookError(400, f"payload of a {kind.value} event has no text in {field}")
+    if kind is WebhookKind.STARTED and named is None:
+        raise WebhookError(400, "payload of a started event has no id of a meeting")
+    if product is None and named is not None:
+        product = named[0]
+    return WebhookEvent(name, kind, product, _integer(document.get("event_ts")), payload, document)
+
+
+def _identify(payload: Mapping[str, Any]) -> tuple[Product, str] | None:
+    """Return the id that tells which meeting is meant, in the official SDK's order.
+
+    ``rtms.concurrency_limited`` has it one level deeper, in ``id_field``.
+    """
+    deeper = payload.get("id_field")
+    for fields in (payload, deeper if isinstance(deeper, Mapping) else {}):
+        for product in Product:
+            uuid = fields.get(product.value)
+            if isinstance(uuid, str) and uuid:
+                return product, uuid
+    return None
+
+
+def _integer(value: object) -> int | None:
+    """Return a whole number of at most 64 bits, which some senders put into text."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 18:
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+        return value
+    return None

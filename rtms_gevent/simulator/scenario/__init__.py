@@ -1,0 +1,10 @@
+"""A scenario: who is in a meeting and what happens when, as data that a user can write.
+
+The format is described in ``docs/simulator.md``.
+"""
+
+from __future__ import annotations
+
+from .loader import Person, Scenario, Step, load_scenario, make_chaos
+
+__all__ = ["Person", "Scenario", "Step", "load_scenario", "make_chaos"]

@@ -1,0 +1,1 @@
+"""One stream: its connections, its life, what of it is missing."""

@@ -1,0 +1,311 @@
+"""From webhook events to clients: one client per live stream, and the functions of the app.
+
+Knows no framework. All of it runs on the hub where this process keeps its streams; only
+:attr:`Streams.clients` may be read from other threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Callable
+from typing import TypeVar, overload
+
+from .. import signals
+from .._interrupts import is_ctrl_c
+from ..client import Client
+from ..delivery.callbacks import check_function
+from ..errors import ConfigurationError
+from ..loop import run_soon
+from ..protocol.webhook_events import WebhookEvent, WebhookKind
+from ..stream.leave_reason import LeaveReason
+
+__all__ = [
+    "EndFunction",
+    "EventFunction",
+    "JoinOptions",
+    "StartFunction",
+    "StopFunction",
+    "StreamHandlers",
+    "Streams",
+]
+
+logger = logging.getLogger(__name__)
+
+#: Clients that are kept after their stream has ended, for the webhook that tells of the end.
+_ENDED_KEPT = 64
+
+StartFunction = Callable[[Client, WebhookEvent], object]
+StopFunction = Callable[["Client | None", WebhookEvent], object]
+EndFunction = Callable[[Client, LeaveReason], object]
+EventFunction = Callable[[WebhookEvent], object]
+
+_Start = TypeVar("_Start", bound=StartFunction)
+_Stop = TypeVar("_Stop", bound=StopFunction)
+_End = TypeVar("_End", bound=EndFunction)
+_Event = TypeVar("_Event", bound=EventFunction)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JoinOptions:
+    """What every client joins with; ``None`` leaves a value to the environment."""
+
+    client_id: str | None = None
+    client_secret: str | None = dataclasses.field(default=None, repr=False)
+    allowed_hosts: str | tuple[str, ...] | list[str] | None = None
+
+
+class StreamHandlers:
+    """The functions that an app registers, each by a decorator that returns it unchanged.
+
+    Registering is meant for start-up, and raises :class:`~rtms_gevent.ConfigurationError` where a
+    function cannot be called with what it would get. Functions of one kind run in the order of
+    registration. Each webhook is handled in a greenlet of its own, so a function may block without
+    delaying others.
+    """
+
+    def __init__(self) -> None:
+        self.started: list[StartFunction] = []
+        self.stopped: list[StopFunction] = []
+        self.interrupted: list[StopFunction] = []
+        self.ended: list[EndFunction] = []
+        self.events: list[tuple[str | None, EventFunction]] = []
+
+    def on_stream_started(self, function: _Start) -> _Start:
+        """Call ``function(client, event)`` when a stream may be joined.
+
+        The function registers callbacks on the new client; afterwards the client joins, unless the
+        function called ``client.join`` itself or returned ``False``. Where it raises, the error is
+        logged, ``signals.error`` is sent, and the stream is not joined.
+
+        Streams are joined only if at least one such function is registered.
+        """
+        check_function("on_stream_started", function, ("client", "event"))
+        self.started.append(function)
+        return function
+
+    def on_stream_stopped(self, function: _Stop) -> _Stop:
+        """Call ``function(client, event)`` when Zoom says that a stream is over.
+
+        ``client`` is ``None`` where this process had no client for the stream. Otherwise the
+        client has been told, and ends when it has delivered what is queued, if its sockets have
+        not told it before; ``client.wait()`` waits for that.
+        """
+        check_function("on_stream_stopped", function, ("client", "event"))
+        self.stopped.append(function)
+        return function
+
+    def on_stream_interrupted(self, function: _Stop) -> _Stop:
+        """Call ``function(client, event)`` when Zoom has lost our connection to a stream.
+
+        ``client`` is ``None`` where this process has no client for the stream. Otherwise the
+        client has been told.
+        """
+        check_function("on_stream_interrupted", function, ("client", "event"))
+        self.interrupted.append(function)
+        return function
+
+    def on_stream_ended(self, function: _End) -> _End:
+        """Call ``function(client, reason)`` when a stream that was joined is over for us.
+
+        Once for each, whatever the cause, also where joining failed or this process ends:
+        ``reason`` is a :class:`~rtms_gevent.LeaveReason`. It comes last, after all callbacks of the
+        client, ``on_end`` included.
+        """
+        check_function("on_stream_ended", function, ("client", "reason"))
+        self.ended.append(function)
+        return function
+
+    @overload
+    def on_event(self, name: str, /) -> Callable[[_Event], _Event]: ...
+
+    @overload
+    def on_event(self, function: _Event, /) -> _Event: ...
+
+    def on_event(self, target: str | _Event, /) -> _Event | Callable[[_Event], _Event]:
+        """Call ``function(event)`` for every event, or for those of one name.
+
+        Use it as ``@on_event`` or as ``@on_event("rtms.concurrency_limited")``. Events that this
+        package does not know come too. Each function runs in a greenlet of its own.
+
+        Raises:
+            ConfigurationError: the argument is neither a name nor a function.
+        """
+        if isinstance(target, str):
+            name = target
+
+            def register(function: _Event) -> _Event:
+                return self._on_event(name, function)
+
+            return register
+        if not callable(target):
+            raise ConfigurationError(
+                f"on_event takes a name or a function, not {type(target).__name__}"
+            )
+        return self._on_event(None, target)
+
+    def _on_event(self, name: str | None, function: _Event) -> _Event:
+        check_function("on_event", function, ("event",))
+        self.events.append((name, function))
+        return function
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class _Live:
+    """A stream that is being joined or is joined."""
+
+    client: Client
+    start: WebhookEvent  #: the latest start, whose addresses count
+    is_over: bool = False  #: Zoom has stopped it
+
+
+class Streams:
+    """Keeps one client per live stream, as webhook events tell."""
+
+    def __init__(
+        self,
+        handlers: StreamHandlers,
+        options: JoinOptions,
+        context: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
+        """Start with no stream.
+
+        Args:
+            handlers: The functions of the app.
+            options: What to join with.
+            context: Called around everything of the app that runs, for example
+                ``app.app_context``; it returns a context manager.
+        """
+        self._handlers = handlers
+        self._options = options
+        self._context = context
+        self._live: dict[str, _Live] = {}
+        self._ended: dict[str, Client] = {}  # the latest, oldest first
+
+    @property
+    def clients(self) -> dict[str, Client]:
+        """The clients of the streams that are live now, by stream id; a copy."""
+        return {stream_id: live.client for stream_id, live in list(self._live.items())}
+
+    def hand_over(self, event: WebhookEvent) -> None:
+        """Act on an event that was accepted.
+
+        Runs in a greenlet of its own on the streams' hub, inside the context, and may block.
+        """
+        for name, function in self._handlers.events:
+            if name is None or name == event.event:
+                run_soon(self._tell, function, event)
+        if event.kind is WebhookKind.STARTED:
+            self._start(event)
+        elif event.kind is WebhookKind.STOPPED:
+            self._pass_on(event, self._handlers.stopped, "on_stream_stopped")
+        elif event.kind is WebhookKind.INTERRUPTED:
+            self._pass_on(event, self._handlers.interrupted, "on_stream_interrupted")
+
+    def _tell(self, function: EventFunction, event: WebhookEvent) -> None:
+        with self._context():
+            self._call("on_event", None, function, event)
+
+    def _start(self, event: WebhookEvent) -> None:
+        """Join a stream, or tell its client that it starts again elsewhere."""
+        stream_id = event.stream_id or ""
+        if not self._handlers.started:
+            logger.warning(
+                "stream %.80r started and is not joined: no on_stream_started is registered",
+                stream_id,
+            )
+            return
+        earlier = self._live.get(stream_id)
+        if earlier is not None and not earlier.is_over:
+            # Zoom names other addresses where a server of its has failed; the client knows what to
+            # do, also with a repetition.
+            logger.info("stream %.80r is live; its client is told of the start", stream_id)
+            earlier.start = event
+            if earlier.client.stream_id():
+                self._call("notify", earlier.client, earlier.client.notify, event)
+            return
+        live = _Live(Client(context=self._context), event)
+        signals.left.connect(self._tell_end, sender=live.client)
+        self._live[stream_id] = live
+        if self._prepare(live, event):
+            run_soon(self._await_end, stream_id, live)
+        else:
+            self._forget(stream_id, live)
+
+    def _prepare(self, live: _Live, event: WebhookEvent) -> bool:
+        """Let the app register its callbacks and join; tell whether the client has joined."""
+        client, wanted = live.client, True
+        for function in self._handlers.started:
+            answer = self._call("on_stream_started", client, function, client, event)
+            wanted = wanted and answer is not False
+        if client.stream_id():
+            return True  # the app has joined by itself
+        if not wanted:
+            return False
+        if live.is_over:
+            logger.info("stream %.80r ended before it was joined", event.stream_id)
+            return False
+        return self._call("join", client, self._join, client, live.start) is not False
+
+    def _join(self, client: Client, event: WebhookEvent) -> None:
+        client.join(
+            event,
+            client=self._options.client_id,
+            secret=self._options.client_secret,
+            allowed_hosts=self._options.allowed_hosts,
+        )
+
+    def _await_end(self, stream_id: str, live: _Live) -> None:
+        """Forget a client when its stream has ended, in whatever way.
+
+        The sockets mostly tell of the end before the webhook does, and the app is to get the
+        client with it then, so that the latest ones are kept aside.
+        """
+        try:
+            live.client.wait()
+        finally:
+            self._forget(stream_id, live)
+            self._ended.pop(stream_id, None)
+            self._ended[stream_id] = live.client
+            while len(self._ended) > _ENDED_KEPT:
+                del self._ended[next(iter(self._ended))]
+
+    def _tell_end(self, client: Client, reason: LeaveReason, **_: object) -> None:
+        """Tell the app, inside the context, where and when the client tells it."""
+        for function in self._handlers.ended:
+            self._call("on_stream_ended", client, function, client, reason)
+
+    def _forget(self, stream_id: str, live: _Live) -> None:
+        """Drop a client, unless a newer one has taken its place."""
+        if self._live.get(stream_id) is live:
+            del self._live[stream_id]
+
+    def _pass_on(self, event: WebhookEvent, functions: list[StopFunction], where: str) -> None:
+        """Tell the client of a stream what Zoom says about it, and then the app."""
+        stream_id = event.stream_id or ""
+        live = self._live.get(stream_id)
+        client = self._ended.get(stream_id) if live is None else live.client
+        if live is not None:
+            live.is_over = live.is_over or event.kind is WebhookKind.STOPPED
+            if live.client.stream_id():
+                self._call("notify", client, live.client.notify, event)
+        for function in functions:
+            self._call(where, client, function, client, event)
+
+    def _call(
+        self,
+        where: str,
+        client: Client | None,
+        function: Callable[..., object],
+        *arguments: object,
+    ) -> object:
+        """Call a function; where it raises, log it, send ``signals.error`` and return False."""
+        try:
+            return function(*arguments)
+        except BaseException as error:
+            if is_ctrl_c(error):
+                raise
+            logger.exception("%s failed", where)
+            signals.emit(signals.error, client or self, error=error, where=where)
+            return False

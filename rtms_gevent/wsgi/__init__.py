@@ -1,0 +1,1 @@
+"""What an HTTP server needs under gevent: bounded bodies, WebSocket upgrades. Knows no RTMS."""

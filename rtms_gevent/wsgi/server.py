@@ -1,0 +1,175 @@
+"""gevent's WSGI server, hardened for one purpose: small requests from strangers.
+
+gevent calls its server fit for development only. What is added here: a deadline for a whole
+request, however slowly its bytes drip, or however fast they come; limits on bytes and on
+connections; turns for others meanwhile; no access log and no tracebacks for what a stranger sends.
+Each connection takes one request, since webhooks come rarely.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import Any
+
+import gevent
+from gevent import monkey
+from gevent.pool import Pool
+from gevent.pywsgi import LoggingLogAdapter, WSGIHandler, WSGIServer
+
+from ..runtime.deadline import Deadline
+from .body import BoundedFile, bytes_on_the_wire, let_others_run
+
+__all__ = ["HEARD", "HttpServer", "open_listener"]
+
+logger = logging.getLogger(__name__)
+
+#: Key in the WSGI environ of a function to call when the whole request was read.
+HEARD = "rtms_gevent.heard"
+
+#: Connections at one time. Each costs a greenlet and a buffer, and is closed after the deadline.
+_MAX_CONNECTIONS = 1000
+
+#: Connections that the kernel holds while we are busy.
+_BACKLOG = 128
+
+_MAX_HEADER_BYTES = 16 * 1024
+
+#: Seconds, and reads of at most 64 KiB, for which a client may go on sending what was refused.
+_LINGER = 1.0
+_LINGER_READS = 16
+
+
+class _Rest:
+    """What is left of a request's body when it was answered: gevent is not to parse it."""
+
+    def _discard(self) -> None:
+        """Do nothing; the connection is closed."""
+
+
+class _Handler(WSGIHandler):
+    """Serves one connection, in a greenlet of its own."""
+
+    server: HttpServer
+    rfile: Any
+
+    def __init__(self, sock: Any, address: Any, server: HttpServer) -> None:
+        super().__init__(sock, address, server)
+        self.rfile = BoundedFile(self.rfile, _MAX_HEADER_BYTES, Deadline(server.patience))
+
+    def handle(self) -> None:
+        self.socket.settimeout(self.server.patience)  # for a client that does not read its answer
+        try:
+            super().handle()
+        except OSError as problem:
+            logger.debug("a connection broke: %s", type(problem).__name__)
+
+    def handle_one_request(self) -> None:
+        """Serve a request; returning None closes the connection."""
+        self._deadline = gevent.Timeout.start_new(self.server.patience)
+        try:
+            refusal = super().handle_one_request()
+        except gevent.Timeout as late:
+            if late is not self._deadline:
+                raise
+            return
+        finally:
+            self._deadline.close()
+        if isinstance(refusal, tuple):
+            self.socket.sendall(refusal[1])
+            self._linger()
+        elif (self.code or 0) >= 400:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Let the client read a refusal, which closing at once would reset under it.
+
+        What it still sends is thrown away as it comes, but only a little of it, for a moment.
+        """
+        self.socket.shutdown(socket.SHUT_WR)
+        gevent.with_timeout(_LINGER, self._throw_away, timeout_value=None)
+
+    def _throw_away(self) -> None:
+        for _ in range(_LINGER_READS):
+            if not self.socket.recv(64 * 1024):
+                break
+            let_others_run()
+
+    def read_request(self, raw_requestline: str) -> Any:
+        try:
+            return super().read_request(raw_requestline)
+        except ValueError:
+            raise
+        except Exception as problem:  # or gevent would print a traceback for each
+            raise ValueError(type(problem).__name__) from problem
+
+    def get_environ(self) -> dict[str, Any]:
+        self.rfile.allow(self.server.max_rest)
+        environ = super().get_environ()
+        environ[HEARD] = self._deadline.close
+        rest: Any = _Rest()
+        self.wsgi_input = rest  # the application has the input itself, in the environ
+        return environ
+
+    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
+        """End a request that failed: quietly, where the fault lies with the other side."""
+        if v is self._deadline or isinstance(v, OSError):
+            self.close_connection = True
+        else:
+            super().handle_error(t, v, tb)
+
+
+class HttpServer(WSGIServer):
+    """A WSGI server for strangers. Runs on the hub of the thread that makes and starts it."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        application: Any,
+        *,
+        name: str,
+        patience: float,
+        max_body: int,
+    ) -> None:
+        """Prepare a server.
+
+        Args:
+            listener: What :func:`open_listener` returned, perhaps in another thread.
+            application: The WSGI application. It calls ``environ[HEARD]()`` when it has read the
+                body, which ends the deadline.
+            name: What applications are told as the server's name.
+            patience: Seconds within which a request must have come in completely, and that a
+                client may take for each piece of the answer.
+            max_body: The most bytes of a body that the application takes.
+        """
+        self.patience = patience
+        self.max_rest = bytes_on_the_wire(max_body)  #: what may follow a request's header
+        accepting: Any = listener
+        super().__init__(
+            accepting,
+            application,
+            spawn=Pool(_MAX_CONNECTIONS),
+            handler_class=_Handler,
+            log=None,
+            error_log=LoggingLogAdapter(logger, logging.DEBUG),
+            environ={"SERVER_NAME": name},  # or gevent asks DNS for it
+        )
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Return a listening socket of the standard library's, which belongs to no hub yet.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    native: type[socket.socket] = monkey.get_original("socket", "socket")
+    listener = native(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener

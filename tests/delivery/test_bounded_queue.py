@@ -1,0 +1,128 @@
+"""What goes where too much waits, as tables: an item is a letter of its source and a number.
+
+Capital letters are key frames: they can be used without those before them.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtms_gevent import ConfigurationError, Inboxes, InboxLimits, Policy
+from rtms_gevent.delivery.bounded_queue import Backlog, DropRules
+
+KEEP = Policy.BLOCK
+
+
+def backlog(packets=4, size=1000, when_full=Policy.DROP_OLDEST):
+    return Backlog(
+        InboxLimits(packets=packets, size=size, when_full=when_full),
+        DropRules(
+            size=lambda item: len(item),
+            begins_anew=lambda item: item[0].isupper(),
+            source=lambda item: item[0].lower(),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "put", "left", "dropped", "fitted"),
+    [
+        pytest.param({}, "A1 A2 A3 A4", "A1 A2 A3 A4", 0, 4, id="all fits"),
+        pytest.param({}, "A1 A2 A3 A4 A5", "A2 A3 A4 A5", 1, 4, id="number"),
+        pytest.param({}, "A1 A2 A3 A4 A5 A6", "A3 A4 A5 A6", 2, 4, id="number, again"),
+        pytest.param({"size": 6}, "A1 A2 A3 A4", "A2 A3 A4", 1, 3, id="size"),
+        pytest.param({"size": 5}, "A1 A2 A345", "A345", 2, 2, id="size, of a big one"),
+        pytest.param({"size": 1}, "A1 A2", "A2", 1, 0, id="the newest stays, however big it is"),
+        pytest.param({}, "A1 a2 A3 a4 a5", "A3 a4 a5", 2, 4, id="up to the next key frame"),
+        pytest.param({}, "A1 a2 a3 a4 a5", "", 5, 4, id="all of it, where there is none"),
+        pytest.param({}, "A1 a2 a3 a4 a5 a6", "", 6, 5, id="and what follows"),
+        pytest.param({}, "A1 a2 a3 a4 a5 a6 A7 a8", "A7 a8", 6, 7, id="until there is one"),
+        pytest.param({}, "A1 B1 a2 b2 b3", "B1 b2 b3", 2, 4, id="of one source only"),
+        pytest.param({}, "A1 B1 a2 b2 a3 B4 a5", "B1 b2 B4", 4, 6, id="which goes on waiting"),
+        pytest.param({"when_full": KEEP}, "A1 A2 A3 A4 A5", "A1 A2 A3 A4 A5", 0, 4, id="keep"),
+    ],
+)
+def test_what_is_left(limits, put, left, dropped, fitted):
+    waiting = backlog(**limits)
+    fits = [waiting.add([item], len(item)) for item in put.split()]
+    assert list(waiting.items) == left.split()
+    assert waiting.dropped == dropped
+    assert fits.count(True) == fitted
+    assert waiting.size == sum(map(len, left.split()))
+
+
+@pytest.mark.parametrize("policy", [Policy.BLOCK, Policy.FAIL])
+def test_it_says_when_there_is_too_much_and_when_there_is_room(policy):
+    waiting = backlog(packets=4, when_full=policy)
+    assert [waiting.add([f"A{number}"], 2) for number in range(6)] == [True] * 4 + [False] * 2
+    assert waiting.is_too_full
+    rooms = []
+    for _ in range(6):
+        waiting.take()
+        rooms.append(waiting.is_half_empty)
+    assert rooms == [False] * 3 + [True] * 3
+
+
+def test_a_lot_at_once_is_judged_as_a_whole():
+    waiting = backlog()
+    assert not waiting.add(["A1", "a2", "A3", "a4", "A5", "a6"], 12)
+    assert (list(waiting.items), waiting.size) == (["A3", "a4", "A5", "a6"], 8)
+    assert not waiting.add(["a7", "a8"], 4)
+    assert list(waiting.items) == ["A5", "a6", "a7", "a8"]
+    assert not waiting.add(["a9"], 2)
+    assert waiting.add(["a1", "a2", "A3", "a4"], 8)
+    assert (list(waiting.items), waiting.size) == (["A3", "a4"], 4)
+
+
+def test_clearing_counts_as_dropping():
+    waiting = backlog()
+    waiting.add(["A1", "A2"], 4)
+    waiting.clear()
+    assert (list(waiting.items), waiting.size, waiting.dropped) == ([], 0, 2)
+
+
+@given(st.lists(st.sampled_from(["A", "a", "B", "b", "take"]), max_size=60), st.integers(1, 5))
+def test_what_is_delivered_is_in_order_and_can_be_used(steps, packets):
+    waiting = backlog(packets=packets)
+    delivered, sent = [], []
+    for number, step in enumerate(steps):
+        if step != "take":
+            sent.append(f"{step}{number}")
+            waiting.add([sent[-1]], len(sent[-1]))
+            assert len(waiting.items) <= packets
+        elif waiting.items:
+            delivered.append(waiting.take())
+    delivered += waiting.items
+    assert len(delivered) + waiting.dropped == len(sent)
+    assert delivered == [item for item in sent if item in set(delivered)]
+    for source in "ab":
+        # Whoever gets a frame that needs others has got all since the key frame before it.
+        ours = [item for item in sent if item[0].lower() == source]
+        got = [item for item in delivered if item[0].lower() == source]
+        for item in got:
+            before = ours[: ours.index(item)]
+            if item[0].islower() and before:
+                assert before[-1] in got or not set(before) & set(got)
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda: InboxLimits(packets=0), "packets must be a number from 1 on, not 0"),
+        (lambda: InboxLimits(packets=True), "packets must be a number"),
+        (lambda: InboxLimits(packets=1, size=-1), "size must be a number from 1 on"),
+        (lambda: InboxLimits(packets=1, when_full="block"), "when_full must be a Policy"),
+        (lambda: Inboxes(events=InboxLimits(packets=1)), "events can only fail"),
+    ],
+)
+def test_limits_that_make_no_sense(make, problem):
+    with pytest.raises(ConfigurationError, match=problem):
+        make()
+
+
+def test_what_is_said_is_never_dropped_by_default():
+    limits = Inboxes()
+    assert limits.transcript.when_full is limits.chat.when_full is Policy.BLOCK
+    assert limits.events.when_full is Policy.FAIL

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+from support.dialling import dialled, hasty, patient  # noqa: F401 - fixtures
+from support.streams import (  # noqa: F401 - fixtures
+    client,
+    environment,
+    join,
+    meeting,
+    no_greenlet_left_behind,
+    simulator,
+)
