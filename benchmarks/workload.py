@@ -24,7 +24,7 @@ WARM_UP = STAMP_ZERO + 3
 
 @dataclasses.dataclass(frozen=True)
 class Workload:
-    """Streams, and what is sent on them.
+    """StreamManager, and what is sent on them.
 
     ``kind`` is "flood" (as fast as the contender reads), "paced" (``rate`` messages a second on
     each stream) or "silent" (streams can be joined, and nothing is sent).

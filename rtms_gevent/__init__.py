@@ -21,7 +21,7 @@ from __future__ import annotations
 from . import signals
 from ._version import __version__
 from .client import Client
-from .config import Inboxes, InboxLimits, Limits, Policy, Reconnect, Timeouts
+from .config import Inboxes, InboxLimits, Limits, OverflowPolicy, Reconnect, Timeouts
 from .enums import (
     AudioChannel,
     AudioSampleRate,
@@ -231,8 +231,8 @@ __all__ = [
     "Metadata",
     "MissingExtra",
     "NotJoinedError",
+    "OverflowPolicy",
     "Participant",
-    "Policy",
     "Product",
     "Reconnect",
     "RemoteProtocolError",

@@ -23,8 +23,8 @@ from .config import (
 )
 from .delivery.callbacks import MEDIA_NAMES, Callbacks
 from .delivery.dispatcher import Dispatcher
-from .delivery.executors import Closing, ExecutorOutlet, Job
-from .delivery.runners import Outlets
+from .delivery.executors import CallbackBatch, CloseFlag, ExecutorRunner
+from .delivery.runners import RunnerSelector
 from .enums import EventType, MediaDataType, Product
 from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
 from .official.client_names import OfficialNames
@@ -43,14 +43,14 @@ from .protocol.params import (
     TranscriptParams,
     VideoParams,
 )
-from .protocol.subscription import PARAMS, Wishes
+from .protocol.subscription import PARAMS, Subscription
 from .protocol.urls import parse_server_urls
-from .runtime import drivers, hub_context
-from .runtime.hub_context import Home
-from .stream.connection import Dialling
-from .stream.connections import JoinOrder
+from .runtime import drivers
+from .runtime.hub_context import HubContext, current_context
+from .stream.connection import ConnectOptions
+from .stream.connections import JoinRequest
 from .stream.leave_reason import LeaveReason
-from .stream.session import Session
+from .stream.session import StreamSession
 from .stream.stats import ClientStats, MediaStats
 from .transport.connect import Proxy
 from .typing import (
@@ -148,7 +148,7 @@ class Client(OfficialNames):
             ConfigurationError: ``executor`` is none.
         """
         if executor is not None:
-            ExecutorOutlet(executor)  # refuses what is none
+            ExecutorRunner(executor)  # refuses what is none
         self._executor = executor
         self._context = context
         self._timeouts = timeouts or Timeouts()
@@ -156,13 +156,13 @@ class Client(OfficialNames):
         self._reconnect = reconnect or Reconnect()
         self._inboxes = inboxes or Inboxes()
         self._callbacks = Callbacks()
-        self._wishes = Wishes()
+        self._subscription = Subscription()
         self._proxy: str | None = None
-        self._loop_home: Home | None = None  # chosen by EventLoop.add
-        self._home: Home | None = None  # where the stream lives, or is about to
-        self._order: JoinOrder | None = None
+        self._chosen_context: HubContext | None = None  # chosen by EventLoop.add
+        self._hub_context: HubContext | None = None  # where the stream lives, or is about to
+        self._request: JoinRequest | None = None
         self._is_waiting = False  # joined, but the hub has not begun yet
-        self._session: Session | None = None
+        self._session: StreamSession | None = None
         self._dispatcher: Dispatcher | None = None
 
     def __enter__(self) -> Client:
@@ -247,19 +247,19 @@ class Client(OfficialNames):
         _refuse_misspelt(fields)
         if self._is_active and not self._has_ended:
             raise UsageError("this client is joined already: leave() first, or use another Client")
-        order = self._make_order(given, event)
-        self._wishes.check()
-        home = self._loop_home or hub_context.choose()
-        if home.is_ending:
+        request = self._make_order(given, event)
+        self._subscription.check()
+        hub_context = self._chosen_context or current_context()
+        if hub_context.is_ending:
             raise UsageError("the loop of this client is being stopped: join when it runs again")
-        self._order = order
-        self._home = home
-        home.add(self)
+        self._request = request
+        self._hub_context = hub_context
+        hub_context.add(self)
         self._is_waiting = True
-        home.submit(self, self._begin)
+        hub_context.submit(self, self._begin)
         return True
 
-    def _make_order(self, given: Mapping[str, Any], event: str | None) -> JoinOrder:
+    def _make_order(self, given: Mapping[str, Any], event: str | None) -> JoinRequest:
         hosts = given["allowed_hosts"]
         allowed = allowed_hosts(hosts if hosts is None or isinstance(hosts, str) else tuple(hosts))
         identity = StreamIdentity.from_fields(given, event=event, id_field=given["id_field"])
@@ -273,7 +273,7 @@ class Client(OfficialNames):
                 identity.stream_id,
             )
         endpoints = parse_server_urls(given["server_urls"], allowed)
-        dialling = Dialling(
+        options = ConnectOptions(
             ca_file(given["ca"]),
             Proxies.resolve(self._proxy),
             self._timeouts,
@@ -281,12 +281,12 @@ class Client(OfficialNames):
             self._reconnect,
         )
         for endpoint in endpoints:
-            dialling.proxy_for(endpoint)  # here it can still be told to who made the mistake
-        return JoinOrder(
+            options.proxy_for(endpoint)  # here it can still be told to who made the mistake
+        return JoinRequest(
             identity=identity,
             endpoints=endpoints,
             signature=signature,
-            dialling=dialling,
+            options=options,
             allowed_hosts=allowed,
             timeout=_seconds(given["timeout"], self._timeouts.join),
             unified=given["unified"],
@@ -295,53 +295,53 @@ class Client(OfficialNames):
 
     def _begin(self) -> None:
         """Start the session; runs on the hub that the stream is to live on."""
-        home, order = self._home, self._order
-        assert home is not None
-        assert order is not None
-        if home.stage is None:  # else functions run beside the hub, and may block
+        hub_context, request = self._hub_context, self._request
+        assert hub_context is not None
+        assert request is not None
+        if hub_context.stage is None:  # else functions run beside the hub, and may block
             drivers.warn()
         self._dispatcher = Dispatcher(
             self,
             self._callbacks,
-            Outlets(home, self._executor),
-            stream=order.stream,
+            RunnerSelector(hub_context, self._executor),
+            stream=request.stream,
             context=self._context,
             inboxes=self._inboxes,
         )
-        self._session = Session(order, self._wishes, self._dispatcher)
-        self._session.told.rawlink(lambda _: self._ended_on(home))
+        self._session = StreamSession(request, self._subscription, self._dispatcher)
+        self._session.told.rawlink(lambda _: self._ended_on(hub_context))
         self._session.start()
         self._is_waiting = False  # last: other threads may ask at any time whether we are active
 
-    def _ended_on(self, home: Home) -> None:
+    def _ended_on(self, hub_context: HubContext) -> None:
         # The hub calls this a little later, when the client may have joined again already.
-        if self._home is not home or not self._is_active:
-            home.discard(self)
+        if self._hub_context is not hub_context or not self._is_active:
+            hub_context.discard(self)
 
-    def live_on(self, home: Home) -> None:
+    def bind(self, hub_context: HubContext) -> None:
         """Let the stream live on a chosen loop; ``EventLoop.add`` is how users say it.
 
         Raises:
             UsageError: it lives on another one already.
         """
-        if self._home is not home and self._is_active:
-            self.move_to(home)
-        self._loop_home = home
-        home.add(self)
+        if self._hub_context is not hub_context and self._is_active:
+            self.move_to(hub_context)
+        self._chosen_context = hub_context
+        hub_context.add(self)
 
-    def move_to(self, home: Home) -> None:
+    def move_to(self, hub_context: HubContext) -> None:
         """Take a join that has not begun to another home.
 
         Raises:
             UsageError: it has begun, or was never asked for.
         """
-        earlier = self._home
+        earlier = self._hub_context
         if not self._is_waiting or earlier is None or earlier.withdraw(self) is None:
             raise UsageError("this client has begun to join on another loop: add it before")
         earlier.discard(self)
-        self._home = home
-        home.add(self)
-        home.submit(self, self._begin)
+        self._hub_context = hub_context
+        hub_context.add(self)
+        hub_context.submit(self, self._begin)
 
     @property
     def _is_active(self) -> bool:
@@ -404,12 +404,12 @@ class Client(OfficialNames):
         Returns:
             True.
         """
-        home = self._home
-        if home is None or not self._is_active:
+        hub_context = self._hub_context
+        if hub_context is None or not self._is_active:
             return True
-        if home.hub is None and home.withdraw(self) is not None:
+        if hub_context.hub is None and hub_context.withdraw(self) is not None:
             self._is_waiting = False
-            home.discard(self)
+            hub_context.discard(self)
             self._tell_end_without_hub()
         else:
             self._call(self._leave_session, close_stream)
@@ -424,7 +424,9 @@ class Client(OfficialNames):
         function = self._callbacks.get("end")
         if function is not None:
             reason = dataclasses.replace(LeaveReason.left(), was_joined=False)
-            for problem in Job(function, [(reason,)], self._context, Closing())().problems:
+            for problem in CallbackBatch(
+                function, [(reason,)], self._context, CloseFlag()
+            )().problems:
                 logger.error("callback on_end failed", exc_info=problem)
 
     def stop(self) -> bool:
@@ -454,7 +456,7 @@ class Client(OfficialNames):
         elif kind.endswith("rtms_interrupted"):
             self._call(session.interrupted_by_zoom, _event_ts(event))
         elif kind.endswith("rtms_started"):
-            urls = parse_server_urls(payload.get("server_urls"), session.order.allowed_hosts)
+            urls = parse_server_urls(payload.get("server_urls"), session.request.allowed_hosts)
             self._call(session.moved_by_zoom, urls)
 
     # -- what is known -----------------------------------------------------------------------------
@@ -467,7 +469,7 @@ class Client(OfficialNames):
     @property
     def product(self) -> Product | None:
         """The product that the stream belongs to; ``None`` before :meth:`join`."""
-        return None if self._order is None else self._order.identity.product
+        return None if self._request is None else self._request.identity.product
 
     @property
     def negotiated(self) -> dict[str, Any]:
@@ -499,21 +501,21 @@ class Client(OfficialNames):
         media: dict[str, MediaStats] = {}
         if session is not None and dispatcher is not None:
             for kind in MEDIA_NAMES:
-                account = session.accounts.get(kind)
+                tracker = session.trackers.get(kind)
                 media[kind.name.lower()] = (
                     MediaStats()
-                    if account is None
-                    else account.stats(
+                    if tracker is None
+                    else tracker.stats(
                         dispatcher.delivered(kind),
                         dispatcher.dropped(kind),
                         dispatcher.failed(kind),
                     )
                 )
         # Where another stream is joined just now, it has no numbers yet: these are the other's.
-        order = self._order if session is None else session.order
+        request = self._request if session is None else session.request
         return ClientStats(
-            stream_id="" if order is None else order.identity.stream_id,
-            uuid="" if order is None else order.identity.uuid,
+            stream_id="" if request is None else request.identity.stream_id,
+            uuid="" if request is None else request.identity.uuid,
             is_joined=self.is_joined,
             media=media,
             skipped=self.skipped,
@@ -525,11 +527,11 @@ class Client(OfficialNames):
 
     def stream_id(self) -> str:
         """Return the ``rtms_stream_id``; empty before :meth:`join`."""
-        return "" if self._order is None else self._order.identity.stream_id
+        return "" if self._request is None else self._request.identity.stream_id
 
     def uuid(self) -> str:
         """Return the id of the meeting, session, engagement or call; empty before :meth:`join`."""
-        return "" if self._order is None else self._order.identity.uuid
+        return "" if self._request is None else self._request.identity.uuid
 
     # -- media -------------------------------------------------------------------------------------
 
@@ -758,9 +760,9 @@ class Client(OfficialNames):
         if isinstance(user_id, bool) or not isinstance(user_id, int):
             raise ConfigurationError(f"user_id must be an int, not {type(user_id).__name__}")
         if subscribe:
-            self._wishes.video_of = user_id
-        elif self._wishes.video_of == user_id:
-            self._wishes.video_of = None
+            self._subscription.video_user_id = user_id
+        elif self._subscription.video_user_id == user_id:
+            self._subscription.video_user_id = None
         if self._session is not None and self._session.is_joined:
             self._call(self._session.subscribe_video, user_id, subscribe)
 
@@ -776,7 +778,7 @@ class Client(OfficialNames):
 
     def _enable(self, kind: MediaDataType, enable: bool) -> bool:
         with self._telling_events():
-            self._wishes.want_media(kind, enable)
+            self._subscription.enable(kind, enable)
         if self._session is not None and self._session.is_joined and enable:
             self._call(self._session.catch_up)
         return True
@@ -787,9 +789,9 @@ class Client(OfficialNames):
             raise ConfigurationError("events must be numbers, such as EventType.PARTICIPANT_JOIN")
         with self._telling_events():
             if subscribe:
-                self._wishes.events |= asked
+                self._subscription.events |= asked
             else:
-                self._wishes.events -= asked
+                self._subscription.events -= asked
         return True
 
     def _set_params(self, kind: MediaDataType, params: MediaParams) -> bool:
@@ -797,10 +799,10 @@ class Client(OfficialNames):
         if not isinstance(params, expected):
             raise ConfigurationError(f"expected {expected.__name__}, not {type(params).__name__}")
         params.check()
-        unchanged = self._wishes.params_for(kind) == params
+        unchanged = self._subscription.params_for(kind) == params
         with self._telling_events():
             # A copy, since the caller may go on with the object.
-            self._wishes.params[kind] = copy.copy(params)
+            self._subscription.params[kind] = copy.copy(params)
         if self._session is not None and self._session.is_joined and not unchanged:
             self._call(self._session.renegotiate, kind)
         return True
@@ -808,25 +810,25 @@ class Client(OfficialNames):
     @contextlib.contextmanager
     def _telling_events(self) -> Iterator[None]:
         """Tell a joined server which events are wanted now and were not before, and vice versa."""
-        before = set(self._wishes.subscribable)
+        before = set(self._subscription.events_to_subscribe)
         yield
-        after = set(self._wishes.subscribable)
+        after = set(self._subscription.events_to_subscribe)
         if self._session is not None and self._session.is_joined:
             for changed, subscribe in ((after - before, True), (before - after, False)):
                 if changed:
                     self._call(self._session.subscribe, tuple(sorted(changed)), subscribe)
 
-    def _joined_session(self) -> Session:
-        if self._is_waiting and self._home is not None:
-            self._call(self._home.run_waiting, self)
+    def _joined_session(self) -> StreamSession:
+        if self._is_waiting and self._hub_context is not None:
+            self._call(self._hub_context.run_waiting, self)
         if self._session is None:
             raise NotJoinedError("call join() first")
         return self._session
 
     def _call(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Call on the hub that the stream lives on, whichever thread we are in."""
-        assert self._home is not None
-        return self._home.call(function, *arguments)
+        assert self._hub_context is not None
+        return self._hub_context.call(function, *arguments)
 
 
 def _payload_of(given: object) -> tuple[str | None, dict[str, Any]]:

@@ -22,7 +22,7 @@ __all__ = [
     "InboxLimits",
     "Inboxes",
     "Limits",
-    "Policy",
+    "OverflowPolicy",
     "Proxies",
     "Reconnect",
     "Timeouts",
@@ -144,7 +144,7 @@ class Limits:
     http_headers: int = 16 * 1024
 
 
-class Policy(enum.Enum):
+class OverflowPolicy(enum.Enum):
     """What becomes of a stream whose callback is so slow that its inbox is full."""
 
     #: Read no more from that media socket until half of it was delivered: TCP makes Zoom wait.
@@ -168,14 +168,14 @@ class InboxLimits:
     packets: int
     #: How many bytes their payloads have together.
     size: int = 64 * 1024 * 1024
-    when_full: Policy = Policy.DROP_OLDEST
+    when_full: OverflowPolicy = OverflowPolicy.DROP_OLDEST
 
     def __post_init__(self) -> None:
         for name in ("packets", "size"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigurationError(f"{name} must be a number from 1 on, not {value!r:.40}")
-        if not isinstance(self.when_full, Policy):
+        if not isinstance(self.when_full, OverflowPolicy):
             raise ConfigurationError(f"when_full must be a Policy, not {self.when_full!r:.40}")
 
 
@@ -187,13 +187,16 @@ class Inboxes:
     audio: InboxLimits = InboxLimits(packets=200_000)
     video: InboxLimits = InboxLimits(packets=20_000)
     deskshare: InboxLimits = InboxLimits(packets=20_000)
-    transcript: InboxLimits = InboxLimits(packets=100_000, when_full=Policy.BLOCK)
-    chat: InboxLimits = InboxLimits(packets=100_000, when_full=Policy.BLOCK)
-    #: Only :attr:`Policy.FAIL` will do here; ``size`` is what the messages take in memory, about.
-    events: InboxLimits = InboxLimits(packets=100_000, size=24 * 1024 * 1024, when_full=Policy.FAIL)
+    transcript: InboxLimits = InboxLimits(packets=100_000, when_full=OverflowPolicy.BLOCK)
+    chat: InboxLimits = InboxLimits(packets=100_000, when_full=OverflowPolicy.BLOCK)
+    #: Only :attr:`OverflowPolicy.FAIL` will do here. ``size`` is about what the messages take in
+    #: memory.
+    events: InboxLimits = InboxLimits(
+        packets=100_000, size=24 * 1024 * 1024, when_full=OverflowPolicy.FAIL
+    )
 
     def __post_init__(self) -> None:
-        if self.events.when_full is not Policy.FAIL:
+        if self.events.when_full is not OverflowPolicy.FAIL:
             raise ConfigurationError(
                 "events can only fail: one of them says that media may flow, and keep-alives, "
                 "which must be read, come on the same socket"

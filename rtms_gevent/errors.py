@@ -277,7 +277,7 @@ class GaveUp(StreamLost):
 
 
 class InboxOverflow(StreamLost):
-    """A callback is so slow that its inbox is full; what becomes of it is its :class:`Policy`."""
+    """A callback is so slow that its inbox is full; :class:`OverflowPolicy` says what follows."""
 
     def __init__(self, media_type: str, dropped: int, stream: str = "") -> None:
         super().__init__(media_type, dropped, stream)

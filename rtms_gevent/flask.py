@@ -38,10 +38,10 @@ from .errors import ConfigurationError, MissingExtra
 from .loop import run_soon
 from .protocol.webhook_events import WebhookEvent
 from .runtime.deadline import Deadline
-from .webhook.deduplication import DeliveryMemory
+from .webhook.deduplication import DeliveryStore
 from .webhook.receiver import WebhookReceiver
 from .webhook.signature import SIGNATURE_HEADER
-from .webhook.stream_manager import JoinOptions, StreamHandlers, Streams
+from .webhook.stream_manager import JoinOptions, StreamHandlers, StreamManager
 from .wsgi.body import BoundedFile, RequestRefused, bytes_on_the_wire, read_body
 
 try:
@@ -81,7 +81,9 @@ class RTMS(StreamHandlers):
         """
         super().__init__()
         self.name = name
-        self._streams: weakref.WeakSet[Streams] = weakref.WeakSet()  # kept by each app's blueprint
+        self._streams: weakref.WeakSet[StreamManager] = (
+            weakref.WeakSet()
+        )  # kept by each app's blueprint
         if app is not None:
             self.init_app(app)
 
@@ -102,8 +104,8 @@ class RTMS(StreamHandlers):
             )
         config = _Config(app.config, self.name.upper() + "_")
         settings = config.webhook_settings(f"/{self.name}/webhook")
-        streams = Streams(self, config.join_options(), app.app_context)
-        app.register_blueprint(create_blueprint(streams.hand_over, settings, name=self.name))
+        streams = StreamManager(self, config.join_options(), app.app_context)
+        app.register_blueprint(create_blueprint(streams.handle_event, settings, name=self.name))
         app.extensions[self.name] = self
         self._streams.add(streams)
 
@@ -118,17 +120,17 @@ class RTMS(StreamHandlers):
 
 
 def create_blueprint(
-    hand_over: Callable[[WebhookEvent], object],
+    handle_event: Callable[[WebhookEvent], object],
     settings: WebhookSettings | None = None,
     *,
     name: str = "rtms",
-    memory: DeliveryMemory | None = None,
+    memory: DeliveryStore | None = None,
 ) -> Blueprint:
     """Return a blueprint with one route that receives webhooks; for use without the extension.
 
     Args:
-        hand_over: Called with every event that is new, after the answer was sent, in a greenlet of
-            its own and inside an app context. It may block.
+        handle_event: Called with every event that is new, after the answer was sent, in a greenlet
+            of its own and inside an app context. It may block.
         settings: What to check, and the path. By default read from ``ZM_RTMS_WEBHOOK_SECRET`` and
             ``ZM_RTMS_PATH``, with the path ``/rtms/webhook``.
         name: The name of the blueprint.
@@ -139,7 +141,7 @@ def create_blueprint(
     """
     if settings is None:
         settings = WebhookSettings.from_environment(path=f"/{name}/webhook")
-    receiver = WebhookReceiver(settings, hand_over, memory=memory)
+    receiver = WebhookReceiver(settings, handle_event, memory=memory)
     blueprint = Blueprint(name, __name__)
 
     @blueprint.post(settings.path, endpoint="webhook")

@@ -14,7 +14,7 @@ import gevent
 from gevent.event import Event
 
 from rtms_gevent.protocol.fast_media import usual_media
-from rtms_gevent.transport.frames import FrameReader, Scratch
+from rtms_gevent.transport.frames import FrameReader, ReceiveBuffer
 
 from .handshakes import client_ready, media_request, signaling_request
 from .meter import Meter
@@ -32,7 +32,7 @@ class Stream:
         self,
         descriptor: int,
         callback: Callable[..., object],
-        scratch: Scratch,
+        scratch: ReceiveBuffer,
         *,
         greenlets: bool,
     ) -> None:
@@ -80,7 +80,7 @@ def main() -> None:
     task = Task.from_command_line()
     done = Event()
     meter = Meter(task, on_done=done.set)
-    streams, scratch = [], Scratch()
+    streams, scratch = [], ReceiveBuffer()
     meter.joining()
     for stream in task.ids():
         signaling, media = connect(task), connect(task)

@@ -17,7 +17,7 @@ CLIENT_SECRET = "benchmark-secret"
 
 @dataclasses.dataclass(frozen=True)
 class LateStreams:
-    """Streams to join all at once while the others are running."""
+    """StreamManager to join all at once while the others are running."""
 
     url: str
     count: int
@@ -26,7 +26,7 @@ class LateStreams:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """Streams to join, and how."""
+    """StreamManager to join, and how."""
 
     url: str  #: of the load generator
     workload: Workload

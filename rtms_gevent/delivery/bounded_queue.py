@@ -7,19 +7,19 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from ..config import InboxLimits, Policy
+from ..config import InboxLimits, OverflowPolicy
 
-__all__ = ["ANY", "Backlog", "DropRules"]
+__all__ = ["ANY", "BoundedQueue", "DropPolicy"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class DropRules:
+class DropPolicy:
     """What must be known of items to drop some of them."""
 
     #: Returns the bytes of an item.
     size: Callable[[Any], int] = lambda item: 0
     #: Whether an item can be used without those before it, as key frames can.
-    begins_anew: Callable[[Any], bool] = lambda item: True
+    is_keyframe: Callable[[Any], bool] = lambda item: True
     #: Whose item it is: only what the same source sent before is needed to use it.
     source: Callable[[Any], object] = lambda item: None
 
@@ -28,10 +28,10 @@ class DropRules:
 _MOST_SOURCES = 10_000
 
 #: For items that have no size and do not need each other.
-ANY = DropRules()
+ANY = DropPolicy()
 
 
-class Backlog:
+class BoundedQueue:
     """Items in order, within limits of number and size."""
 
     __slots__ = (
@@ -45,7 +45,7 @@ class Backlog:
         "size",
     )
 
-    def __init__(self, limits: InboxLimits, rules: DropRules = ANY) -> None:
+    def __init__(self, limits: InboxLimits, rules: DropPolicy = ANY) -> None:
         """Begin empty.
 
         Args:
@@ -56,7 +56,7 @@ class Backlog:
         self.size = 0  #: bytes of all items
         self.dropped = 0  #: items, so far
         self._most_items, self._most_bytes = limits.packets, limits.size
-        self._may_drop = limits.when_full is Policy.DROP_OLDEST
+        self._may_drop = limits.when_full is OverflowPolicy.DROP_OLDEST
         self._rules = rules
         self._broken: dict[object, None] = {}  # sources that must begin anew, oldest first
 
@@ -79,7 +79,7 @@ class Backlog:
         return len(self.items) > self._most_items or self.size > self._most_bytes
 
     @property
-    def is_half_empty(self) -> bool:
+    def is_below_low_water(self) -> bool:
         """Whether there is room again, with some to spare, after there was too much."""
         return len(self.items) * 2 <= self._most_items and self.size * 2 <= self._most_bytes
 
@@ -106,7 +106,7 @@ class Backlog:
         source = self._rules.source(item)
         if source not in self._broken:
             return True
-        if self._rules.begins_anew(item):
+        if self._rules.is_keyframe(item):
             del self._broken[source]
             return True
         return False

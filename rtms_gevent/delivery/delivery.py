@@ -14,11 +14,11 @@ from blinker import NamedSignal
 from .. import signals
 from .._interrupts import is_ctrl_c
 from ..errors import ConfigurationError, UsageError
-from ..protocol.events import Notice
+from ..protocol.events import ClientEvent
 from ..protocol.packets import MediaPacket
 from ..runtime.threads import current_hub, is_current
 from .callbacks import EVENTS, MEDIA_NAMES, PARAMETERS, SIGNALS_ONLY, Callbacks
-from .executors import ASYNC_OUTSIDE, Closing, Context, Job, Outcome, OutletChoice
+from .executors import ASYNC_OUTSIDE, BatchResult, CallbackBatch, CloseFlag, Context, RunnerChoice
 from .inbox import TURN, Inbox
 
 __all__ = ["Delivery"]
@@ -48,18 +48,18 @@ class Delivery:
         "_hub",
         "_on_joined",
         "_outlet_failed",
-        "_outlets",
+        "_runners",
         "_sender",
         "_stream",
         "callback_errors",
-        "closing",
+        "close_flag",
     )
 
     def __init__(
         self,
         sender: object,
         callbacks: Callbacks,
-        outlets: OutletChoice,
+        runners: RunnerChoice,
         context: Context | None,
         on_joined: Callable[[], None],
         *,
@@ -70,18 +70,18 @@ class Delivery:
         Args:
             sender: Sender of the signals: the client.
             callbacks: Looked up at each delivery, so that they can be changed at any time.
-            outlets: Where callbacks run. Signals are sent from the inbox's greenlet.
+            runners: Where callbacks run. Signals are sent from the inbox's greenlet.
             context: Makes what is entered around the user's functions, such as an app context.
             on_joined: Called when the callback for having joined has begun.
             stream: The stream, as logs name it.
         """
         #: How often each callback raised.
         self.callback_errors: dict[str, int] = {}
-        self.closing = Closing()
+        self.close_flag = CloseFlag()
         self._sender = sender
         self._stream = stream
         self._callbacks = callbacks
-        self._outlets = outlets
+        self._runners = runners
         self._context = context
         self._on_joined = on_joined
         self._hub = current_hub()
@@ -89,9 +89,9 @@ class Delivery:
 
     # -- notices -----------------------------------------------------------------------------------
 
-    def tell(self, notice: Notice) -> None:
+    def tell(self, event: ClientEvent) -> None:
         """Send a notice's signal here and now, and nothing else."""
-        name, arguments = notice
+        name, arguments = event
         signal: NamedSignal = getattr(signals, name)
         if signal.receivers:
             with self._surroundings():
@@ -99,18 +99,18 @@ class Delivery:
                     signal, self._sender, **dict(zip(EVENTS[name], arguments, strict=True))
                 )
 
-    def notices(self, inbox: Inbox) -> None:
+    def client_events(self, inbox: Inbox) -> None:
         """Deliver the notices in ``inbox``, for a turn."""
         until = time.monotonic() + TURN
         while inbox.items:
-            notice, _ = inbox.take()
-            self._on_stage(self._notice, notice)
+            event, _ = inbox.take()
+            self._on_stage(self._notice, event)
             inbox.delivered += 1
             if time.monotonic() > until:
                 return
 
-    def _notice(self, notice: Notice) -> None:
-        name, arguments = notice
+    def _notice(self, event: ClientEvent) -> None:
+        name, arguments = event
         if name == "joined":
             # Media flows once this callback has begun, so that it comes first and yet may wait.
             self._call("join_confirm", [(0,)], begun=self._joined)
@@ -120,19 +120,19 @@ class Delivery:
             return  # the signal comes at the very end
         elif name not in SIGNALS_ONLY:
             self._call(name, [arguments[: len(PARAMETERS[name])]])  # signals may carry more
-        self._guarded(self.tell, notice)
+        self._guarded(self.tell, event)
 
-    def end(self, notice: Notice) -> None:
-        """Call ``on_end`` and send the signal of ``notice``, which is the last of all.
+    def end(self, event: ClientEvent) -> None:
+        """Call ``on_end`` and send the signal of ``event``, which is the last of all.
 
         To be called when no function runs any more, whether or not deliveries were stopped.
         """
-        self.closing = Closing()  # what was stopped has the old one
-        self._on_stage(self._end, notice)
+        self.close_flag = CloseFlag()  # what was stopped has the old one
+        self._on_stage(self._end, event)
 
-    def _end(self, notice: Notice) -> None:
-        self._call("end", [notice.arguments[1:]])
-        self._guarded(self.tell, notice)
+    def _end(self, event: ClientEvent) -> None:
+        self._call("end", [event.arguments[1:]])
+        self._guarded(self.tell, event)
 
     def _joined(self) -> None:
         if is_current(self._hub):
@@ -142,12 +142,12 @@ class Delivery:
 
     def _on_stage(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         """Call ``function`` where the user's functions run: here, or on a hub of their own."""
-        stage = self._outlets.stage
+        stage = self._runners.stage
         if stage is None:
             return function(*arguments)
 
         def noted() -> _Result:
-            with self.closing.noted():
+            with self.close_flag.noted():
                 return function(*arguments)
 
         return stage.call(noted)
@@ -156,7 +156,7 @@ class Delivery:
 
     def media(self, inbox: Inbox) -> None:
         """Deliver the packets in ``inbox``, which has some, for a turn."""
-        if self._outlets.is_direct() and self._context is None:
+        if self._runners.is_direct() and self._context is None:
             self._directly(inbox)
         else:
             self._in_batches(inbox)
@@ -200,26 +200,24 @@ class Delivery:
         """Let another thread or process call, for as many packets at once as it likes."""
         name, until = inbox.name, time.monotonic() + TURN
         while inbox.items and time.monotonic() <= until:
-            count = min(self._outlets.batch(), len(inbox.items))
+            count = min(self._runners.batch(), len(inbox.items))
             packets: list[MediaPacket] = [inbox.take() for _ in range(count)]
-            outcome = Outcome()
+            result = BatchResult()
             try:
-                outcome = self._on_stage(self._batch, packets, name)
+                result = self._on_stage(self._batch, packets, name)
             finally:  # also where this greenlet is killed while it waits
-                failed = min(outcome.made, len(outcome.problems))
-                inbox.delivered += outcome.made - failed
+                failed = min(result.made, len(result.problems))
+                inbox.delivered += result.made - failed
                 inbox.failed += failed
-                inbox.undelivered += count - outcome.made
+                inbox.undelivered += count - result.made
 
-    def _batch(self, packets: list[MediaPacket], name: str) -> Outcome:
+    def _batch(self, packets: list[MediaPacket], name: str) -> BatchResult:
         signal = _MEDIA_SIGNALS[name]
-        outcome = self._call(
-            name, [(p.data, len(p.data), p.timestamp, p.metadata) for p in packets]
-        )
+        result = self._call(name, [(p.data, len(p.data), p.timestamp, p.metadata) for p in packets])
         if signal.receivers:
             for packet in packets:
                 self._guarded(self._send_media, signal, packet)
-        return outcome
+        return result
 
     def _send_media(self, signal: NamedSignal, packet: MediaPacket) -> None:
         with self._surroundings():
@@ -236,7 +234,7 @@ class Delivery:
         return _NOTHING if self._context is None else self._context()
 
     def _guarded(self, function: Callable[..., object], *arguments: object) -> None:
-        if self.closing.is_set:
+        if self.close_flag.is_set:
             return
         try:
             function(*arguments)
@@ -250,32 +248,32 @@ class Delivery:
         name: str,
         calls: Sequence[tuple[object, ...]],
         begun: Callable[[], None] | None = None,
-    ) -> Outcome:
+    ) -> BatchResult:
         """Call the function of that name, if there is one, and wait for the end of it.
 
         Returns:
             What became of the calls; all count as made, where there is no function.
         """
         function = self._callbacks.get(name)
-        finish: Callable[[], Outcome] | None = None
-        outcome = Outcome(len(calls))
+        finish: Callable[[], BatchResult] | None = None
+        result = BatchResult(len(calls))
         try:
             if function is not None:
-                job = Job(function, calls, self._context, self.closing)
-                finish = self._outlets.choose(function).start(job)
+                job = CallbackBatch(function, calls, self._context, self.close_flag)
+                finish = self._runners.choose(function).start(job)
         except ConfigurationError as problem:
             self._report_outlet(name, problem, len(calls))
-            outcome = Outcome(0)
+            result = BatchResult(0)
             if name == "end":  # the one that must never be missing runs here
                 finish = job
         if begun is not None:
             begun()
         if finish is not None:
-            outcome = finish()
-            for failure in outcome.problems:
+            result = finish()
+            for failure in result.problems:
                 # What an executor lost as a whole counts as so many calls that failed.
-                self._report_failure(name, failure, 1 if outcome.made else len(calls))
-        return outcome
+                self._report_failure(name, failure, 1 if result.made else len(calls))
+        return result
 
     def _count_errors(self, name: str, count: int) -> int:
         total = self.callback_errors[name] = self.callback_errors.get(name, 0) + count
@@ -293,8 +291,8 @@ class Delivery:
                 count,
                 type(problem).__name__,
             )
-        if not self.closing.is_set:
-            self._guarded(self.tell, Notice("error", (problem, f"on_{name}")))
+        if not self.close_flag.is_set:
+            self._guarded(self.tell, ClientEvent("error", (problem, f"on_{name}")))
 
     def _report_outlet(self, name: str, problem: ConfigurationError, calls: int) -> None:
         """Say once that callbacks cannot run; what they would have got counts as failed."""
@@ -302,7 +300,7 @@ class Delivery:
         if not self._outlet_failed:
             self._outlet_failed = True
             logger.error("stream %s: callback on_%s: %s", self._stream, name, problem)
-            self._guarded(self.tell, Notice("error", (problem, f"on_{name}")))
+            self._guarded(self.tell, ClientEvent("error", (problem, f"on_{name}")))
 
 
 _NOTHING = contextlib.nullcontext()

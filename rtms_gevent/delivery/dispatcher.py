@@ -12,20 +12,20 @@ from typing import Protocol
 
 import gevent
 
-from ..config import Inboxes, InboxLimits, Policy
+from ..config import Inboxes, InboxLimits, OverflowPolicy
 from ..enums import MediaDataType
 from ..errors import InboxOverflow
 from ..protocol import h264
-from ..protocol.events import Notice
+from ..protocol.events import ClientEvent
 from ..protocol.packets import MediaPacket
-from ..runtime.greenlets import Crew
-from .bounded_queue import DropRules
+from ..runtime.greenlets import GreenletGroup
+from .bounded_queue import DropPolicy
 from .callbacks import MEDIA_NAMES, Callbacks
 from .delivery import Delivery
-from .executors import Context, OutletChoice
+from .executors import Context, RunnerChoice
 from .inbox import Inbox
 
-__all__ = ["Dispatcher", "Pressure"]
+__all__ = ["BackPressure", "Dispatcher"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 _A_MOMENT = 0.5
 
 
-class Pressure(Protocol):
+class BackPressure(Protocol):
     """What callbacks that are too slow do to the stream. Called by the hub or its greenlets."""
 
     def pause(self, kind: MediaDataType) -> None:
@@ -56,7 +56,7 @@ class Dispatcher:
         self,
         sender: object,
         callbacks: Callbacks,
-        outlets: OutletChoice,
+        runners: RunnerChoice,
         *,
         stream: str,
         context: Context | None = None,
@@ -67,23 +67,23 @@ class Dispatcher:
         Args:
             sender: Sender of the signals: the client.
             callbacks: Looked up at each delivery, so that they can be changed at any time.
-            outlets: Where callbacks run. Signals are sent from the inbox's greenlet.
+            runners: Where callbacks run. Signals are sent from the inbox's greenlet.
             stream: The stream, as logs and the names of greenlets have it.
             context: Makes what is entered around the user's functions, such as an app context.
             inboxes: How much may wait for each callback.
         """
         self._stream = stream
         self._delivery = Delivery(
-            sender, callbacks, outlets, context, self.release_media, stream=stream
+            sender, callbacks, runners, context, self.release_media, stream=stream
         )
         #: How often each callback raised.
         self.callback_errors = self._delivery.callback_errors
         self.tell = self._delivery.tell
-        self._crew = crew = Crew(f"rtms {stream}")
+        self._greenlets = greenlets = GreenletGroup(f"rtms {stream}")
         #: Told where a callback is too slow; set by the session.
-        self.pressure: Pressure | None = None
+        self.back_pressure: BackPressure | None = None
         self._events = self._make_inbox(
-            crew, "events", inboxes.events, None, self._delivery.notices
+            greenlets, "events", inboxes.events, None, self._delivery.client_events
         )
         self._limits = inboxes
         self._media: dict[MediaDataType, Inbox] = {}
@@ -97,18 +97,18 @@ class Dispatcher:
         if found is None:
             limits: InboxLimits = getattr(self._limits, kind.name.lower())
             found = self._make_inbox(
-                self._crew, MEDIA_NAMES[kind], limits, kind, self._delivery.media
+                self._greenlets, MEDIA_NAMES[kind], limits, kind, self._delivery.media
             )
             if self._holds_media:
                 found.hold()
-            if self._delivery.closing.is_set:
+            if self._delivery.close_flag.is_set:
                 found.close()
             self._media[kind] = found
         return found
 
     def _make_inbox(
         self,
-        crew: Crew,
+        greenlets: GreenletGroup,
         name: str,
         limits: InboxLimits,
         kind: MediaDataType | None,
@@ -120,33 +120,33 @@ class Dispatcher:
             error = InboxOverflow(what, dropped, self._stream)
             logger.warning("%s", error)
             if inbox is not self._events:
-                self.put(Notice("error", (error, name)))
+                self.put(ClientEvent("error", (error, name)))
             return error
 
         def full() -> None:
             error = tell(inbox.dropped)
-            if self.pressure is None:
+            if self.back_pressure is None:
                 return
-            if limits.when_full is Policy.FAIL:
-                self.pressure.fail(error)
+            if limits.when_full is OverflowPolicy.FAIL:
+                self.back_pressure.fail(error)
             elif kind is not None:
-                self.pressure.pause(kind)
+                self.back_pressure.pause(kind)
 
         def room() -> None:
-            if self.pressure is not None and kind is not None:
-                self.pressure.resume(kind)
+            if self.back_pressure is not None and kind is not None:
+                self.back_pressure.resume(kind)
 
         rules = _NOTICES if kind is None else _PICTURES if kind in _PICTURE_TYPES else _PACKETS
         inbox = Inbox(
-            crew, name, deliver, limits, rules, on_dropping=tell, on_full=full, on_room=room
+            greenlets, name, deliver, limits, rules, on_dropping=tell, on_full=full, on_drained=room
         )
         return inbox
 
     # -- filing: never switches --------------------------------------------------------------------
 
-    def put(self, notice: Notice, size: int = 0) -> None:
+    def put(self, event: ClientEvent, size: int = 0) -> None:
         """File a notice, which takes about ``size`` bytes while it waits."""
-        self._events.put(((notice, size),), size)
+        self._events.put(((event, size),), size)
 
     def release_media(self) -> None:
         """Let media flow."""
@@ -157,7 +157,7 @@ class Dispatcher:
     @property
     def is_closed(self) -> bool:
         """Whether no function is called any more."""
-        return self._delivery.closing.is_set
+        return self._delivery.close_flag.is_set
 
     def delivered(self, kind: MediaDataType) -> int:
         """Return how many packets' callbacks have returned, or were not there."""
@@ -185,26 +185,26 @@ class Dispatcher:
 
     def close(self) -> None:
         """Call no function any more; one that runs now is left to finish."""
-        self._delivery.closing.is_set = True
+        self._delivery.close_flag.is_set = True
         for inbox in (*self._media.values(), self._events):
             inbox.close()
-        self._crew.dismiss()
+        self._greenlets.dismiss()
 
-    def finish(self, notice: Notice, done: Callable[[], object]) -> None:
+    def finish(self, event: ClientEvent, done: Callable[[], object]) -> None:
         """Tell of the end in a greenlet of its own, after :meth:`close`. Never waits.
 
         It comes when all functions that still run have returned, and nothing comes after it.
 
         Args:
-            notice: What to tell.
+            event: What to tell.
             done: Called in that greenlet when it was told.
         """
-        self._last = self._crew.spawn_last("end", self._finish, notice, done)
+        self._last = self._greenlets.spawn_last("end", self._finish, event, done)
 
-    def _finish(self, notice: Notice, done: Callable[[], object]) -> None:
+    def _finish(self, event: ClientEvent, done: Callable[[], object]) -> None:
         try:
             if not self._is_forgotten:
-                self._delivery.end(notice)
+                self._delivery.end(event)
         finally:
             done()
 
@@ -220,13 +220,13 @@ class Dispatcher:
         self._is_forgotten = True
         self.close()
         if is_here:
-            self._crew.kill()
+            self._greenlets.kill()
 
     @property
     def is_delivering(self) -> bool:
         """Whether we are inside a callback or receiver of this session."""
         return (
-            self._delivery.closing.is_running_here()
+            self._delivery.close_flag.is_running_here()
             or any(inbox.is_current for inbox in (*self._media.values(), self._events))
             or self._last is gevent.getcurrent()
         )
@@ -239,10 +239,10 @@ def _size(packet: MediaPacket) -> int:
     return len(packet.data)
 
 
-_NOTICES = DropRules(size=lambda item: item[1])
-_PACKETS = DropRules(size=_size)
-_PICTURES = DropRules(
+_NOTICES = DropPolicy(size=lambda item: item[1])
+_PACKETS = DropPolicy(size=_size)
+_PICTURES = DropPolicy(
     size=_size,
-    begins_anew=lambda packet: h264.can_begin_with(packet.data),
+    is_keyframe=lambda packet: h264.can_begin_with(packet.data),
     source=lambda packet: packet.metadata.userId,
 )

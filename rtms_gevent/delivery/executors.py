@@ -1,8 +1,8 @@
 """Where the user's functions run: in the inbox's greenlet, in an executor, or on an asyncio loop.
 
-An inbox's greenlet hands a :class:`Job` to an outlet and waits for its end. So whatever runs it,
-the order per inbox is kept, one job per inbox is under way at a time, and what does not fit waits
-in the inbox, where it is bounded and counted.
+An inbox's greenlet hands a :class:`CallbackBatch` to a runner and waits for its end. So whatever
+runs it, the order per inbox is kept, one batch per inbox is under way at a time, and what does not
+fit waits in the inbox, where it is bounded and counted.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ..runtime.threads import HubThread, wait_done
 __all__ = [
     "ASYNC_OUTSIDE",
     "BATCH",
-    "AsyncioOutlet",
-    "ExecutorOutlet",
-    "InlineOutlet",
-    "Job",
-    "Outcome",
-    "Outlet",
-    "OutletChoice",
+    "AsyncioRunner",
+    "BatchResult",
+    "CallbackBatch",
+    "CallbackRunner",
+    "ExecutorRunner",
+    "InlineRunner",
+    "RunnerChoice",
     "is_async",
 ]
 
@@ -55,20 +55,20 @@ def is_async(function: _Function) -> bool:
 
 
 @dataclasses.dataclass(slots=True)
-class Outcome:
+class BatchResult:
     """What became of a job."""
 
     made: int = 0  #: calls that were made, whether or not they raised
     problems: list[BaseException] = dataclasses.field(default_factory=list)  #: what they raised
 
 
-def _jobs_here() -> list[Closing]:
+def _jobs_here() -> list[CloseFlag]:
     """Return the list of the calling greenlet; a thread that has no others has one, too."""
-    jobs: list[Closing] = vars(gevent.getcurrent()).setdefault(_JOBS, [])
+    jobs: list[CloseFlag] = vars(gevent.getcurrent()).setdefault(_JOBS, [])
     return jobs
 
 
-class Closing:
+class CloseFlag:
     """Whether functions must be called no more. Shared by all jobs of a session."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class Closing:
             jobs.remove(self)
 
 
-class Job:
+class CallbackBatch:
     """Calls of one function, in order. Pickles, if the function and its arguments do."""
 
     def __init__(
@@ -97,68 +97,68 @@ class Job:
         function: _Function,
         calls: Sequence[tuple[object, ...]],
         context: Context | None,
-        closing: Closing,
+        close_flag: CloseFlag,
     ) -> None:
         self.function = function
         self.calls = calls
         self.context = context
-        self.closing = closing
+        self.close_flag = close_flag
 
-    def __call__(self) -> Outcome:
+    def __call__(self) -> BatchResult:
         """Make the calls, until closing."""
-        outcome = Outcome()
+        result = BatchResult()
         for arguments in self.calls:
-            if self.closing.is_set:
+            if self.close_flag.is_set:
                 break
-            outcome.made += 1
+            result.made += 1
             try:
                 with self._surroundings():
-                    result = self.function(*arguments)
-                if inspect.iscoroutine(result):
-                    result.close()
+                    returned = self.function(*arguments)
+                if inspect.iscoroutine(returned):
+                    returned.close()
                     raise UsageError(ASYNC_OUTSIDE)
             # A time limit that the user set and did not catch, a kill of the greenlet, which is
             # ours and goes on, or a stray sys.exit() is the callback's error, too.
             except BaseException as problem:
                 if is_ctrl_c(problem):
                     raise
-                outcome.problems.append(problem)
-        return outcome
+                result.problems.append(problem)
+        return result
 
-    def in_thread(self) -> Outcome:
+    def in_thread(self) -> BatchResult:
         """Make the calls in a thread that is not the hub's."""
-        with self.closing.noted():
+        with self.close_flag.noted():
             return self()
 
-    async def run(self) -> Outcome:
+    async def run(self) -> BatchResult:
         """Make the calls on an asyncio loop, and await what is awaitable."""
-        outcome = Outcome()
+        result = BatchResult()
         for arguments in self.calls:
-            if self.closing.is_set:
+            if self.close_flag.is_set:
                 break
-            outcome.made += 1
+            result.made += 1
             try:
-                with self.closing.noted(), self._surroundings():
-                    result = self.function(*arguments)
-                if isinstance(result, Awaitable):
-                    await result
+                with self.close_flag.noted(), self._surroundings():
+                    returned = self.function(*arguments)
+                if isinstance(returned, Awaitable):
+                    await returned
             # What the callback awaited may have been cancelled; the other calls are not.
             except BaseException as problem:
                 if is_ctrl_c(problem):
                     raise
-                outcome.problems.append(problem)
-        return outcome
+                result.problems.append(problem)
+        return result
 
     def _surroundings(self) -> contextlib.AbstractContextManager[object]:
         return contextlib.nullcontext() if self.context is None else self.context()
 
 
-class Outlet(Protocol):
+class CallbackRunner(Protocol):
     """Runs jobs. Used by greenlets of one hub."""
 
     batch: int  #: how many calls a job should have at most
 
-    def start(self, job: Job) -> Callable[[], Outcome]:
+    def start(self, job: CallbackBatch) -> Callable[[], BatchResult]:
         """Begin to run a job; return what waits for its end, cooperatively, and has its outcome.
 
         Raises:
@@ -166,7 +166,7 @@ class Outlet(Protocol):
         """
 
 
-class OutletChoice(Protocol):
+class RunnerChoice(Protocol):
     """Chooses an outlet for each job, since that may change while a stream lives."""
 
     @property
@@ -179,21 +179,21 @@ class OutletChoice(Protocol):
     def batch(self) -> int:
         """Return how many packets to take at once."""
 
-    def choose(self, function: _Function) -> Outlet:
+    def choose(self, function: _Function) -> CallbackRunner:
         """Return the outlet for calls of ``function``."""
 
 
-class InlineOutlet:
+class InlineRunner:
     """The inbox's own greenlet: the job runs when its end is waited for."""
 
     batch = 1
 
-    def start(self, job: Job) -> Callable[[], Outcome]:
+    def start(self, job: CallbackBatch) -> Callable[[], BatchResult]:
         """Return the job itself."""
         return job
 
 
-class ExecutorOutlet:
+class ExecutorRunner:
     """Any ``concurrent.futures.Executor``."""
 
     def __init__(self, executor: Executor) -> None:
@@ -206,7 +206,7 @@ class ExecutorOutlet:
         # Whether to stop in the middle of a job is seen only in this process.
         self.batch = 1 if isinstance(executor, ProcessPoolExecutor) else BATCH
 
-    def start(self, job: Job) -> Callable[[], Outcome]:
+    def start(self, job: CallbackBatch) -> Callable[[], BatchResult]:
         """Submit the job."""
         try:
             future = self._executor.submit(job.in_thread)
@@ -220,7 +220,7 @@ class ExecutorOutlet:
         return _waiter(future)
 
 
-class AsyncioOutlet:
+class AsyncioRunner:
     """An asyncio loop, which runs in another thread than the hub."""
 
     batch = BATCH
@@ -229,7 +229,7 @@ class AsyncioOutlet:
         """Use ``loop``, which is running."""
         self._loop = loop
 
-    def start(self, job: Job) -> Callable[[], Outcome]:
+    def start(self, job: CallbackBatch) -> Callable[[], BatchResult]:
         """Schedule the job as a task."""
         coroutine = _as_coroutine(job)
         try:
@@ -241,18 +241,18 @@ class AsyncioOutlet:
             ) from problem
 
 
-def _as_coroutine(job: Job) -> Coroutine[Any, Any, Outcome]:
+def _as_coroutine(job: CallbackBatch) -> Coroutine[Any, Any, BatchResult]:
     return job.run()
 
 
-def _waiter(future: Future[Outcome]) -> Callable[[], Outcome]:
+def _waiter(future: Future[BatchResult]) -> Callable[[], BatchResult]:
     """Return what waits for ``future`` without blocking the hub."""
 
-    def wait() -> Outcome:
+    def wait() -> BatchResult:
         wait_done(future)
         try:
             return future.result()
         except BaseException as problem:  # noqa: BLE001 - of the executor itself, such as pickling
-            return Outcome(0, [problem])
+            return BatchResult(0, [problem])
 
     return wait

@@ -9,10 +9,10 @@ import greenlet
 from gevent.event import Event
 
 from ..config import InboxLimits
-from ..runtime.deadline import A_MOMENT
-from ..runtime.greenlets import Crew
+from ..runtime.deadline import MIN_TIMEOUT
+from ..runtime.greenlets import GreenletGroup
 from ..runtime.threads import current_hub
-from .bounded_queue import ANY, Backlog, DropRules
+from .bounded_queue import ANY, BoundedQueue, DropPolicy
 
 __all__ = ["TURN", "Inbox"]
 
@@ -22,7 +22,7 @@ TURN = 0.02
 _switch = greenlet.greenlet.switch
 
 
-class Inbox(Backlog):
+class Inbox(BoundedQueue):
     """A backlog that one greenlet delivers, in order.
 
     Greenlet-safety: :meth:`put` may be called from the hub and from any of its greenlets.
@@ -30,9 +30,9 @@ class Inbox(Backlog):
 
     __slots__ = (
         "_closed",
-        "_crew",
         "_deliver",
         "_greenlet",
+        "_greenlets",
         "_held",
         "_idle",
         "_is_asleep",
@@ -52,20 +52,20 @@ class Inbox(Backlog):
 
     def __init__(
         self,
-        crew: Crew,
+        greenlets: GreenletGroup,
         name: str,
         deliver: Callable[[Inbox], None],
         limits: InboxLimits,
-        rules: DropRules = ANY,
+        rules: DropPolicy = ANY,
         *,
         on_dropping: Callable[[int], object],
         on_full: Callable[[], None],
-        on_room: Callable[[], None],
+        on_drained: Callable[[], None],
     ) -> None:
         """Make an inbox whose greenlet starts with the first thing that is put in.
 
         Args:
-            crew: Owns the greenlet.
+            greenlets: Owns the greenlet.
             name: The greenlet's role: for media the callback's name.
             deliver: Called in the greenlet where something waits, with this inbox. Takes out,
                 delivers, and counts in :attr:`delivered`, :attr:`failed` or :attr:`undelivered`,
@@ -74,20 +74,20 @@ class Inbox(Backlog):
             rules: What goes where it is too much.
             on_dropping: Called once per burst of drops, with the count of all drops so far.
             on_full: Called by :meth:`put` where the backlog has too much and drops nothing.
-            on_room: Called in the greenlet when there is room again.
+            on_drained: Called in the greenlet when there is room again.
         """
         super().__init__(limits, rules)
         #: What was taken out: whose function has returned, has raised, or was not called. Counted
         #: by who delivers.
         self.delivered = self.failed = self.undelivered = 0
         self.is_delivering = False  #: whether something was taken out and is being delivered now
-        self.is_full = False  #: since ``on_full`` was called, until ``on_room`` is
-        self._crew = crew
+        self.is_full = False  #: since ``on_full`` was called, until ``on_drained`` is
+        self._greenlets = greenlets
         self.name = name
         self._deliver = deliver
         self._on_dropping = on_dropping
         self._on_full = on_full
-        self._on_room = on_room
+        self._on_room = on_drained
         self._loop = current_hub().loop
         self._is_dropping = False
         self._held = False
@@ -141,7 +141,7 @@ class Inbox(Backlog):
 
     def _wake(self) -> None:
         if self._greenlet is None or self._greenlet.dead:
-            self._greenlet = self._crew.spawn(self.name, self._run)
+            self._greenlet = self._greenlets.spawn(self.name, self._run)
         else:
             # A parked greenlet costs a third of an Event and a fourteenth of a new greenlet.
             self._loop.run_callback(self._greenlet.switch)
@@ -157,13 +157,13 @@ class Inbox(Backlog):
                     self.is_delivering = True
                     deliver(self)
                     self.is_delivering = False
-                    if self.is_full and self.is_half_empty:
+                    if self.is_full and self.is_below_low_water:
                         self.is_full = False
                         self._on_room()
                     if items:
                         # Much may wait, and functions that only compute never let go by themselves.
                         # Not sleep(0): gevent reads no socket before fifty of these.
-                        gevent.sleep(A_MOMENT)
+                        gevent.sleep(MIN_TIMEOUT)
                 self._is_dropping = False
                 if self._idle is not None:
                     self._idle.set()

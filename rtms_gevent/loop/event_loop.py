@@ -19,14 +19,22 @@ from gevent import monkey
 from gevent.event import Event
 
 from ..client import Client
-from ..delivery.executors import ExecutorOutlet
+from ..delivery.executors import ExecutorRunner
 from ..errors import ConfigurationError, UsageError
 from ..logs import configure_from_environment
-from ..runtime import hub_context, threads
+from ..runtime import threads
 from ..runtime.deadline import Deadline
 from ..runtime.exit import graceful_seconds
 from ..runtime.fork import forget_in_child
-from ..runtime.hub_context import Home, see_off_callbacks
+from ..runtime.hub_context import (
+    HubContext,
+    all_clients,
+    context_of,
+    default,
+    join_callbacks,
+    register_running,
+    running_context,
+)
 from ..stream.stats import ClientStats
 
 __all__ = [
@@ -74,8 +82,8 @@ class EventLoop:
             name: For logs.
         """
         self.name = name or f"rtms-loop-{id(self):x}"
-        self._home = Home()
-        self._waker: threads.Waker | None = None
+        self._hub_context = HubContext()
+        self._waker: threads.AsyncWaker | None = None
         self._stop_wanted = False
         self._has_run = False
         self._parting = Deadline(_PATIENCE)  # what functions get at the end
@@ -92,12 +100,12 @@ class EventLoop:
         Raises:
             UsageError: it has begun to join on another loop.
         """
-        client.live_on(self._home)
+        client.bind(self._hub_context)
 
     @property
     def client_count(self) -> int:
         """How many clients were added here, or joined here, and are not over."""
-        return len(self._home.clients)
+        return len(self._hub_context.clients)
 
     @property
     def is_running(self) -> bool:
@@ -167,7 +175,7 @@ class EventLoop:
 
     def spawn(self, function: Callable[..., object], *arguments: Any) -> None:
         """Run a function in a greenlet where this loop's callbacks run, now or once it runs."""
-        self._home.spawn(function, *arguments)
+        self._hub_context.spawn(function, *arguments)
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -178,14 +186,16 @@ class EventLoop:
             self._stop_wanted = False
         self._has_run = True
 
-    def _drive_here(self, is_done: Callable[[], bool], *others: Home) -> None:
+    def _drive_here(self, is_done: Callable[[], bool], *others: HubContext) -> None:
         """Drive the calling thread's hub, which goes on to exist afterwards."""
         try:
             self._drive(is_done, *others, serving=True)
         finally:
             self._ended.set()
 
-    def _drive(self, is_done: Callable[[], bool], *others: Home, serving: bool = False) -> None:
+    def _drive(
+        self, is_done: Callable[[], bool], *others: HubContext, serving: bool = False
+    ) -> None:
         """Let this thread's hub run until it is stopped or done; then leave all streams.
 
         Args:
@@ -194,14 +204,19 @@ class EventLoop:
             serving: Whether webhook servers live by this; they are closed first, so that no
                 stream is started while all are being left.
         """
-        hub, home, changed, process = gevent.get_hub(), self._home, Event(), os.getpid()
+        hub, hub_context, changed, process = (
+            gevent.get_hub(),
+            self._hub_context,
+            Event(),
+            os.getpid(),
+        )
         forget_in_child(self)
         # While it is there the hub has something to wait for, even where no stream lives.
-        self._waker = waker = threads.Waker(changed.set)
-        undo = [one.watch(waker.wake) for one in (home, *others)]
-        is_ours = home.hub is None
+        self._waker = waker = threads.AsyncWaker(changed.set)
+        undo = [one.watch(waker.wake) for one in (hub_context, *others)]
+        is_ours = hub_context.hub is None
         if is_ours:
-            home.settle(hub)
+            hub_context.attach(hub)
         self._settled.set()
         try:
             # In a forked child, which has a copy of us and no client, it would be done at once.
@@ -212,18 +227,18 @@ class EventLoop:
             if serving:
                 _close_all()
             # Streams that were joined here without choosing a loop end with the hub's running, too.
-            ending = {home, hub_context.home_of(hub)}
+            ending = {hub_context, context_of(hub)}
             for one in ending:
                 one.is_ending = True
             clients = {client for one in ending for client in one.clients}
             gevent.joinall([gevent.spawn(client.leave) for client in clients])
             self._parting = Deadline(graceful_seconds(_PATIENCE))
-            see_off_callbacks(self._parting)
+            join_callbacks(self._parting)
             self._waker = None
             for forget in undo:
                 forget()
             if is_ours:
-                home.unsettle()
+                hub_context.detach()
             for one in ending:
                 one.is_ending = False
             waker.close()
@@ -232,7 +247,7 @@ class EventLoop:
         """Note in a forked child that the thread that ran this is not there any more."""
         if not is_here and self.is_running:
             self._waker = None
-            self._home.forget()
+            self._hub_context.forget()
             self._settled.set()
             self._ended.set()
 
@@ -247,14 +262,14 @@ class EventLoop:
         """Drive a hub in a native thread; with ``staged`` the user's functions get another one."""
         stage = threads.HubThread() if staged else None
         if stage is not None:
-            self._home.set_stage(stage)
+            self._hub_context.set_stage(stage)
 
         def run() -> None:
             while not self._drive_own_hub(is_done, serving):
                 _native_sleep(_BETWEEN_DEATHS)
             # Only now has the loop ended: who waits for that may end the process at once.
             if stage is not None:
-                self._home.stage = None
+                self._hub_context.stage = None
                 stage.stop(self._parting.left() or 0.0)
             self._settled.set()
             self._ended.set()
@@ -286,7 +301,7 @@ class EventLoop:
     async def _run_beside_asyncio(self, is_done: Callable[[], bool]) -> None:
         loop = asyncio.get_running_loop()
         ended = loop.create_future()
-        self._home.asyncio = loop
+        self._hub_context.asyncio = loop
 
         def end() -> None:
             with contextlib.suppress(RuntimeError):  # the asyncio loop is closed already
@@ -300,7 +315,7 @@ class EventLoop:
             await ended
             raise
         finally:
-            self._home.asyncio = None
+            self._hub_context.asyncio = None
 
 
 _in_threads: weakref.WeakSet[EventLoop] = weakref.WeakSet()
@@ -466,7 +481,7 @@ class EventLoopPool:
             with _stopping_at_signals(self.stop):
                 here._drive_here(
                     lambda: stop_on_empty and not self.client_count,
-                    *(loop._home for loop in others),
+                    *(loop._hub_context for loop in others),
                 )
         finally:
             self.stop()
@@ -494,7 +509,7 @@ class EventLoopPool:
                     with contextlib.suppress(RuntimeError):
                         asyncio_loop.call_soon_threadsafe(look)
 
-                undo = [loop._home.watch(wake) for loop in self._loops]
+                undo = [loop._hub_context.watch(wake) for loop in self._loops]
                 look()
             await asyncio.gather(*running)
         except asyncio.CancelledError:
@@ -540,9 +555,9 @@ def run(
     _open_all()
     _default._claim()
     # Streams that were joined in this thread are on its hub's home already.
-    home = _default._home = hub_context.home_of(gevent.get_hub())
-    home.take_over(hub_context.default)
-    with _driving(home, executor), _stopping_at_signals(stop):
+    hub_context = _default._hub_context = context_of(gevent.get_hub())
+    hub_context.adopt(default)
+    with _driving(hub_context, executor), _stopping_at_signals(stop):
         _default._drive_here(lambda: stop_on_empty and not _default.client_count)
 
 
@@ -567,27 +582,27 @@ async def run_async(
     configure_from_environment()
     _open_all()
     _default._claim()
-    home = _default._home = hub_context.default
+    hub_context = _default._hub_context = default
     # What was joined in this thread waits for a hub that will not run.
-    home.take_over(hub_context.home_of(gevent.get_hub()))
-    with _driving(home, executor):
+    hub_context.adopt(context_of(gevent.get_hub()))
+    with _driving(hub_context, executor):
         await _default._run_beside_asyncio(lambda: stop_on_empty and not _default.client_count)
 
 
 def _check(executor: Executor | None) -> None:
     if executor is not None:
-        ExecutorOutlet(executor)  # refuses what is none
+        ExecutorRunner(executor)  # refuses what is none
 
 
 @contextlib.contextmanager
-def _driving(home: Home, executor: Executor | None) -> Iterator[None]:
-    home.executor = executor
-    undo = hub_context.drive(home)
+def _driving(hub_context: HubContext, executor: Executor | None) -> Iterator[None]:
+    hub_context.executor = executor
+    undo = register_running(hub_context)
     try:
         yield
     finally:
         undo()
-        home.executor = None
+        hub_context.executor = None
 
 
 def _open_all() -> None:
@@ -627,7 +642,7 @@ def call_at_stop(function: Callable[[], None]) -> None:
 
 def stats() -> list[ClientStats]:
     """Return the stats of all clients of this process whose streams are not over."""
-    return [one.stats() for one in hub_context.all_clients() if isinstance(one, Client)]
+    return [one.stats() for one in all_clients() if isinstance(one, Client)]
 
 
 # -- hosts that drive no hub of ours ---------------------------------------------------------------
@@ -640,11 +655,11 @@ def run_soon(function: Callable[..., object], *arguments: Any) -> None:
     else one in a background thread that is started for it. Returns at once; callable from any
     thread. An exception is logged.
     """
-    home = hub_context.if_driven()
-    if home is None:
+    hub_context = running_context()
+    if hub_context is None:
         _background_loop().spawn(function, *arguments)
     else:
-        home.spawn(function, *arguments)
+        hub_context.spawn(function, *arguments)
 
 
 _background: tuple[int, EventLoop] | None = None

@@ -26,8 +26,8 @@ __all__ = [
     "SESS_STATUS_PAUSED",
     "USER_JOIN",
     "USER_LEAVE",
-    "Notice",
-    "Reports",
+    "ClientEvent",
+    "EventTranslator",
     "Session",
 ]
 
@@ -44,7 +44,7 @@ _SESSION_OPS = {
 }
 
 
-class Notice(NamedTuple):
+class ClientEvent(NamedTuple):
     """Something to tell the user."""
 
     name: str
@@ -64,7 +64,7 @@ class Session:
     isPaused: bool
 
 
-class Reports:
+class EventTranslator:
     """Remembers who is there, and turns reports into notices. Pure."""
 
     def __init__(self, stream_id: str, uuid: str) -> None:
@@ -81,7 +81,7 @@ class Reports:
         """How many participants, channels and sessions are not known any more: too many came."""
         return self._names.forgotten + self._channels.forgotten + self._sessions.forgotten
 
-    def of_event(self, update: EventUpdate) -> Iterator[Notice]:
+    def of_event(self, update: EventUpdate) -> Iterator[ClientEvent]:
         """Yield what an event means; ``event_ex`` always comes, known event or not."""
         if update.channel is not None:
             self._remember_channel(update.channel)
@@ -91,9 +91,9 @@ class Reports:
         elif isinstance(update.event_type, ContactCenterEventType):
             self._forget_channel(update)
         text = json.dumps(update.event, sort_keys=True, separators=(",", ":"))
-        yield Notice("event_ex", (text, update))
+        yield ClientEvent("event_ex", (text, update))
 
-    def _meeting_event(self, update: EventUpdate) -> Iterator[Notice]:
+    def _meeting_event(self, update: EventUpdate) -> Iterator[ClientEvent]:
         kind, timestamp = update.event_type, update.timestamp or 0
         if kind is EventType.PARTICIPANT_JOIN or kind is EventType.PARTICIPANT_LEAVE:
             yield from self._coming_or_going(update, timestamp)
@@ -101,20 +101,20 @@ class Reports:
             user_id = update.user_id or 0
             name = update.user_name or self._names.get(user_id, "")
             self._speaker, self._completed = name, None
-            yield Notice("active_speaker_event", (timestamp, user_id, name))
+            yield ClientEvent("active_speaker_event", (timestamp, user_id, name))
         elif kind is EventType.SHARING_START:
-            yield Notice(
+            yield ClientEvent(
                 "sharing_event", ("start", timestamp, update.user_id, update.user_name or None)
             )
         elif kind is EventType.SHARING_STOP:
-            yield Notice("sharing_event", ("stop", timestamp, None, None))
+            yield ClientEvent("sharing_event", ("stop", timestamp, None, None))
         elif kind is EventType.MEDIA_CONNECTION_INTERRUPTED:
-            yield Notice("media_connection_interrupted", (timestamp,))
+            yield ClientEvent("media_connection_interrupted", (timestamp,))
         elif kind is EventType.PARTICIPANT_VIDEO_ON or kind is EventType.PARTICIPANT_VIDEO_OFF:
             people = [person.id for person in update.participants if person.id]
-            yield Notice("participant_video", (people, kind is EventType.PARTICIPANT_VIDEO_ON))
+            yield ClientEvent("participant_video", (people, kind is EventType.PARTICIPANT_VIDEO_ON))
 
-    def _coming_or_going(self, update: EventUpdate, timestamp: int) -> Iterator[Notice]:
+    def _coming_or_going(self, update: EventUpdate, timestamp: int) -> Iterator[ClientEvent]:
         joins = update.event_type is EventType.PARTICIPANT_JOIN
         people = []
         for person in update.participants:
@@ -126,12 +126,12 @@ class Reports:
             elif not joins:
                 self._names.forget(person.id)
             op = USER_JOIN if joins else USER_LEAVE
-            yield Notice("user_update", (op, Participant(person.id, name)))
-        yield Notice("participant_event", ("join" if joins else "leave", timestamp, people))
+            yield ClientEvent("user_update", (op, Participant(person.id, name)))
+        yield ClientEvent("participant_event", ("join" if joins else "leave", timestamp, people))
 
-    def of_session_state(self, update: SessionStateUpdate) -> Iterator[Notice]:
+    def of_session_state(self, update: SessionStateUpdate) -> Iterator[ClientEvent]:
         """Yield ``session_state``, and ``session_update`` where the state is a change."""
-        yield Notice(
+        yield ClientEvent(
             "session_state", (update.state, update.session_id, update.reason, update.timestamp)
         )
         op = _SESSION_OPS.get(update.state) if isinstance(update.state, SessionState) else None
@@ -152,7 +152,7 @@ class Reports:
             isActive=op in (SESSION_EVENT_ADD, SESSION_EVENT_RESUME),
             isPaused=paused,
         )
-        yield Notice("session_update", (op, session))
+        yield ClientEvent("session_update", (op, session))
 
     def completed(self, packet: MediaPacket) -> MediaPacket:
         """Return the packet with who it is, where it does not say so itself.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from ..enums import MessageType
-from .state import Conversation, State, Table, received, sent
+from .state import ConnectionState, State, Table, received, sent
 
-__all__ = ["MEDIA", "MediaConversation"]
+__all__ = ["MEDIA", "MediaState"]
 
 _M, _S = MessageType, State
 
 MEDIA: Table = {
-    _S.IDLE: sent(_M.DATA_HAND_SHAKE_REQ, to=_S.GREETING),
-    _S.GREETING: received(_M.DATA_HAND_SHAKE_RESP, to=_S.READY),
+    _S.IDLE: sent(_M.DATA_HAND_SHAKE_REQ, to=_S.HANDSHAKING),
+    _S.HANDSHAKING: received(_M.DATA_HAND_SHAKE_RESP, to=_S.READY),
     # The number of a message says what it is, not the socket that it came on.
     _S.READY: received(
         _M.MEDIA_DATA_AUDIO,
@@ -27,7 +27,7 @@ MEDIA: Table = {
 }
 
 
-class MediaConversation(Conversation):
+class MediaState(ConnectionState):
     """What may be said on a media socket."""
 
     def __init__(self, name: str) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from ..enums import MediaDataType, StatusCode
 from ..errors import ConnectError, HandshakeRejected, JoinError, MediaNotOffered, TlsError
 
-__all__ = ["Attempt", "Backoff", "Expired", "Recovery", "is_transient"]
+__all__ = ["Backoff", "ReconnectAttempt", "ReconnectPolicy", "WindowExpired", "is_transient"]
 
 #: Refusals that pass: the server has not noticed that our old socket is gone, or it failed itself.
 _PASSING = frozenset(
@@ -51,21 +51,21 @@ class Backoff:
     base: float = 1.0  #: seconds
     cap: float = 10.0  #: seconds
 
-    def delay(self, attempt: int, chance: float) -> float:
+    def delay(self, attempt: int, jitter: float) -> float:
         """Return the seconds before an attempt.
 
         Args:
             attempt: Counts from 1.
-            chance: A random number from 0 to 1.
+            jitter: A random number from 0 to 1.
         """
         if attempt == 1:
-            return self.base * chance / 4
+            return self.base * jitter / 4
         full = min(self.cap, self.base * 2.0 ** min(attempt - 2, 30))
-        return full * (1 - chance / 4)
+        return full * (1 - jitter / 4)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Attempt:
+class ReconnectAttempt:
     """What to do next."""
 
     number: int  #: counts from 1 in each outage
@@ -77,14 +77,14 @@ class Attempt:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Expired:
+class WindowExpired:
     """The window has passed: Zoom has ended the stream by now."""
 
     outage: float  #: seconds since the loss
     attempts: int
 
 
-class Recovery:
+class ReconnectPolicy:
     """Knows what is broken, since when, and how often its repair was tried.
 
     What breaks while a repair is under way is kept apart from what it repairs, so that its success
@@ -97,7 +97,7 @@ class Recovery:
         signaling_window: float,
         media_window: float,
         backoff: Backoff,
-        chance: Callable[[], float],
+        jitter: Callable[[], float],
     ) -> None:
         """Begin with everything whole.
 
@@ -105,12 +105,12 @@ class Recovery:
             signaling_window: Seconds that Zoom waits for us after the signaling socket broke.
             media_window: The same for a media socket.
             backoff: How long to wait before attempts.
-            chance: Returns random numbers from 0 to 1.
+            jitter: Returns random numbers from 0 to 1.
         """
         self._signaling_window = signaling_window
         self._media_window = media_window
         self._backoff = backoff
-        self._chance = chance
+        self._jitter = jitter
         self._since: float | None = None  # when the outage began
         self._signaling_since: float | None = None  # when it began to be one of signaling
         self._signaling = False  # broken, and not under repair
@@ -172,7 +172,7 @@ class Recovery:
 
     # -- repair ------------------------------------------------------------------------------------
 
-    def next(self, now: float) -> Attempt | Expired | None:
+    def next(self, now: float) -> ReconnectAttempt | WindowExpired | None:
         """Return what to do next; ``None`` where nothing is broken. Changes nothing."""
         if self._since is None:
             return None
@@ -181,14 +181,14 @@ class Recovery:
         else:
             left, media = self._signaling_since + self._signaling_window - now, None
         if left <= 0:
-            return Expired(now - self._since, self._attempts)
+            return WindowExpired(now - self._since, self._attempts)
         number = self._attempts + 1
-        delay = self._backoff.delay(number + self._relapses, self._chance())
+        delay = self._backoff.delay(number + self._relapses, self._jitter())
         # What else breaks while we wait postpones nothing.
         delay = min(max(0.0, self._idle_since + delay - now), left)
-        return Attempt(number, delay, media, left)
+        return ReconnectAttempt(number, delay, media, left)
 
-    def began(self, attempt: Attempt) -> None:
+    def began(self, attempt: ReconnectAttempt) -> None:
         """Note that an attempt is made, before its first step."""
         self._attempts += 1
         if attempt.media is None:
@@ -197,7 +197,9 @@ class Recovery:
         else:
             self._media -= attempt.media
 
-    def failed(self, attempt: Attempt, now: float, mended: Iterable[MediaDataType] = ()) -> None:
+    def failed(
+        self, attempt: ReconnectAttempt, now: float, mended: Iterable[MediaDataType] = ()
+    ) -> None:
         """Note that it failed: what it was to repair is broken still.
 
         Args:
@@ -211,7 +213,7 @@ class Recovery:
         else:
             self._media |= attempt.media - set(mended)
 
-    def restored(self, attempt: Attempt, now: float) -> float | None:
+    def restored(self, attempt: ReconnectAttempt, now: float) -> float | None:
         """Note that it succeeded.
 
         Returns:

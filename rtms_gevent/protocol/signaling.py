@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..enums import MessageType
-from .state import Conversation, State, Table, received, sent
+from .state import ConnectionState, State, Table, received, sent
 
-__all__ = ["SIGNALING", "SignalingConversation"]
+__all__ = ["SIGNALING", "SignalingState"]
 
 _M, _S = MessageType, State
 
@@ -19,8 +19,8 @@ _REPORTS = (
 )
 
 SIGNALING: Table = {
-    _S.IDLE: sent(_M.SIGNALING_HAND_SHAKE_REQ, to=_S.GREETING),
-    _S.GREETING: received(_M.SIGNALING_HAND_SHAKE_RESP, to=_S.READY),
+    _S.IDLE: sent(_M.SIGNALING_HAND_SHAKE_REQ, to=_S.HANDSHAKING),
+    _S.HANDSHAKING: received(_M.SIGNALING_HAND_SHAKE_RESP, to=_S.READY),
     _S.READY: {
         # Client-ready is sent after each media handshake, so it may be sent again.
         **sent(
@@ -43,7 +43,7 @@ SIGNALING: Table = {
 }
 
 
-class SignalingConversation(Conversation):
+class SignalingState(ConnectionState):
     """What may be said on the signaling socket."""
 
     def __init__(self) -> None:

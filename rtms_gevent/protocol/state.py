@@ -11,50 +11,50 @@ from ..errors import LocalProtocolError, RemoteProtocolError
 from .messages import KeepAliveRequest, Message
 from .packets import MediaPacket
 
-__all__ = ["Conversation", "Edge", "State", "Table", "received", "sent"]
+__all__ = ["ConnectionState", "State", "Table", "Transition", "received", "sent"]
 
 
 class State(enum.Enum):
     """Where a conversation stands."""
 
     IDLE = "idle"
-    GREETING = "waiting for the handshake's answer"
+    HANDSHAKING = "waiting for the handshake's answer"
     READY = "ready"
     CLOSING = "closing"
     CLOSED = "closed"
 
 
-class Edge(NamedTuple):
+class Transition(NamedTuple):
     """One message, seen from our side."""
 
     is_sent: bool
     message: MessageType
 
 
-Table = Mapping[State, Mapping[Edge, State]]
+Table = Mapping[State, Mapping[Transition, State]]
 
 
-def sent(*messages: MessageType, to: State) -> dict[Edge, State]:
+def sent(*messages: MessageType, to: State) -> dict[Transition, State]:
     """Return table entries: we may send ``messages``, and stand in ``to`` then."""
-    return {Edge(True, message): to for message in messages}
+    return {Transition(True, message): to for message in messages}
 
 
-def received(*messages: MessageType, to: State) -> dict[Edge, State]:
+def received(*messages: MessageType, to: State) -> dict[Transition, State]:
     """Return table entries: the server may send ``messages``, and we stand in ``to`` then."""
-    return {Edge(False, message): to for message in messages}
+    return {Transition(False, message): to for message in messages}
 
 
-class Conversation:
+class ConnectionState:
     """Where one conversation stands. An illegal step raises and changes nothing."""
 
-    __slots__ = ("_name", "_table", "state", "takes_media")
+    __slots__ = ("_name", "_table", "accepts_media", "state")
 
     def __init__(self, table: Table, name: str) -> None:
         """Begin idle; ``name`` is for error texts."""
         self._table = table
         self._name = name
         self.state = State.IDLE
-        self.takes_media = False  #: whether media may arrive now
+        self.accepts_media = False  #: whether media may arrive now
 
     def sending(self, message: Message) -> None:
         """Note that we send ``message``.
@@ -62,7 +62,7 @@ class Conversation:
         Raises:
             LocalProtocolError: it may not be sent now.
         """
-        self._step(Edge(True, message.number), LocalProtocolError)
+        self._step(Transition(True, message.number), LocalProtocolError)
 
     def received(self, message: Message | MediaPacket) -> Message | None:
         """Note that ``message`` arrived; return what must be answered at once, if anything.
@@ -77,11 +77,11 @@ class Conversation:
             return message.answer()
         number = message.msg_type
         if number in _KNOWN:
-            self._step(Edge(False, MessageType(number)), RemoteProtocolError)
+            self._step(Transition(False, MessageType(number)), RemoteProtocolError)
         return None
 
     def _step(
-        self, edge: Edge, blame: type[LocalProtocolError] | type[RemoteProtocolError]
+        self, edge: Transition, blame: type[LocalProtocolError] | type[RemoteProtocolError]
     ) -> None:
         try:
             state = self._table[self.state][edge]
@@ -93,8 +93,8 @@ class Conversation:
             ) from None
         if state is not self.state:
             self.state = state
-            self.takes_media = _MEDIA in self._table[state]
+            self.accepts_media = _MEDIA in self._table[state]
 
 
-_MEDIA = Edge(False, MessageType.MEDIA_DATA_AUDIO)
+_MEDIA = Transition(False, MessageType.MEDIA_DATA_AUDIO)
 _KNOWN = frozenset(int(number) for number in MessageType) - {0, 23, 24, 25, 26, 27}

@@ -12,7 +12,7 @@ from .params import (
     VideoParams,
 )
 
-__all__ = ["AUTOMATIC_EVENTS", "PARAMS", "Wishes"]
+__all__ = ["AUTOMATIC_EVENTS", "PARAMS", "Subscription"]
 
 #: Zoom sends these unasked, and says not to subscribe to them.
 AUTOMATIC_EVENTS = frozenset(
@@ -33,16 +33,16 @@ PARAMS: dict[MediaDataType, type[MediaParams]] = {
 _ALWAYS_SENT = (MediaDataType.AUDIO, MediaDataType.VIDEO, MediaDataType.DESKSHARE)
 
 
-class Wishes:
+class Subscription:
     """Collected by a client before and after it joins, fulfilled by its session."""
 
     def __init__(self) -> None:
         self.params: dict[MediaDataType, MediaParams] = {}
         self.events: set[int] = set()
-        self.video_of: int | None = None  #: user_id whose video was chosen last
+        self.video_user_id: int | None = None  #: user_id whose video was chosen last
         self._media: dict[MediaDataType, bool] = {}
 
-    def want_media(self, kind: MediaDataType, wanted: bool) -> None:
+    def enable(self, kind: MediaDataType, wanted: bool) -> None:
         """Ask for a media type, or no more for it."""
         self._media[kind] = wanted
 
@@ -52,7 +52,7 @@ class Wishes:
         return tuple(kind for kind in PARAMS if self._media.get(kind))
 
     @property
-    def subscribable(self) -> tuple[int, ...]:
+    def events_to_subscribe(self) -> tuple[int, ...]:
         """The events that have to be subscribed to: what is wanted, and what we need ourselves."""
         needed = {EventType.ACTIVE_SPEAKER_CHANGE} if self._wants_mixed_audio else set()
         return tuple(sorted((self.events | needed) - AUTOMATIC_EVENTS))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["A_MOMENT", "Deadline", "waitable"]
+__all__ = ["MIN_TIMEOUT", "Deadline", "clamp_timeout"]
 
 #: The least that can be waited for: libuv's timers count milliseconds, and warn of less.
-A_MOMENT = 0.001
+MIN_TIMEOUT = 0.001
 
 
-def waitable(seconds: float) -> float:
+def clamp_timeout(seconds: float) -> float:
     """Return ``seconds``, or what can be waited for instead: not less than a moment, unless 0."""
-    return 0.0 if seconds <= 0 else max(seconds, A_MOMENT)
+    return 0.0 if seconds <= 0 else max(seconds, MIN_TIMEOUT)
 
 
 class Deadline:
@@ -28,8 +28,8 @@ class Deadline:
         self._at = None if seconds is None else clock() + seconds
 
     def left(self) -> float | None:
-        """Return the seconds that are left, as :func:`waitable`; ``None`` means no limit."""
-        return None if self._at is None else waitable(self._at - self._clock())
+        """Return the seconds that are left, as :func:`clamp_timeout`; ``None`` means no limit."""
+        return None if self._at is None else clamp_timeout(self._at - self._clock())
 
     def within(self, seconds: float) -> Deadline:
         """Return the earlier of this deadline and ``seconds`` from now."""

@@ -15,7 +15,7 @@ from gevent.hub import Hub
 
 from .threads import current_hub
 
-__all__ = ["take_turn"]
+__all__ = ["yield_to_io"]
 
 #: Attribute of a hub: its queues, by line.
 _QUEUES = "_rtms_gevent_turns"
@@ -62,7 +62,7 @@ def _nothing() -> None:
     pass
 
 
-def take_turn(line: str = "joining") -> None:
+def yield_to_io(line: str = "joining") -> None:
     """Wait until the loop has read what there was, and nobody who came before still waits.
 
     For greenlets, never for the hub itself.

@@ -12,7 +12,7 @@ import contextlib
 import os
 import sys
 
-__all__ = ["make_room"]
+__all__ = ["preallocate_fd_table"]
 
 #: Descriptors: enough for five thousand streams with audio and video. The table takes 128 kB.
 _MANY = 16 * 1024
@@ -21,7 +21,7 @@ _MANY = 16 * 1024
 _done_by: int | None = None
 
 
-def make_room() -> None:
+def preallocate_fd_table() -> None:
     """Let the process open many sockets without waiting for the kernel; only the first call does.
 
     Where the process may not have so many, there is room for as many as it may have.

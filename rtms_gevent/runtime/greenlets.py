@@ -13,7 +13,7 @@ from gevent.pool import Group
 from .deadline import Deadline
 from .threads import current_hub, spawned
 
-__all__ = ["Crew", "see_off"]
+__all__ = ["GreenletGroup", "join_finished"]
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _DISMISSED = "_rtms_gevent_dismissed"
 _LAST_WORDS = 1.0
 
 
-class Crew:
+class GreenletGroup:
     """Owns the greenlets of one session.
 
     Greenlet-safety: any greenlet of one hub, members included; no other thread.
@@ -90,8 +90,8 @@ class Crew:
         gevent.killall(self._others(), block=False)
 
     def dismiss(self) -> None:
-        """Note that all come to an end by themselves; :func:`see_off` waits for it."""
-        crews: weakref.WeakSet[Crew] | None = getattr(self._hub, _DISMISSED, None)
+        """Note that all come to an end by themselves; :func:`join_finished` waits for it."""
+        crews: weakref.WeakSet[GreenletGroup] | None = getattr(self._hub, _DISMISSED, None)
         if crews is None:
             crews = weakref.WeakSet()
             setattr(self._hub, _DISMISSED, crews)
@@ -110,7 +110,7 @@ class Crew:
         return [member for member in self._members if member is not gevent.getcurrent()]
 
 
-def see_off(patience: float) -> dict[str, int]:
+def join_finished(patience: float) -> dict[str, int]:
     """Wait for what this hub still runs for the user, and kill what lasts too long.
 
     That are the greenlets of dismissed crews, and those that :func:`.hubs.spawn_on` has started. To

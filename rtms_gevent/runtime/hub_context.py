@@ -22,19 +22,19 @@ from ..errors import NotJoinedError, UsageError
 from . import greenlets, threads
 from .deadline import Deadline
 from .exit import graceful_seconds
-from .fair_scheduling import take_turn
+from .fair_scheduling import yield_to_io
 from .threads import HubThread
 
 __all__ = [
-    "Home",
+    "HubContext",
     "Member",
     "all_clients",
-    "choose",
+    "context_of",
+    "current_context",
     "default",
-    "drive",
-    "home_of",
-    "if_driven",
-    "see_off_callbacks",
+    "join_callbacks",
+    "register_running",
+    "running_context",
 ]
 
 logger = logging.getLogger(__name__)
@@ -45,12 +45,12 @@ _Result = TypeVar("_Result")
 _FAREWELL = 5.0
 
 
-_all: weakref.WeakSet[Home] = weakref.WeakSet()
+_all: weakref.WeakSet[HubContext] = weakref.WeakSet()
 
 
 def all_clients() -> list[Member]:
     """Return the clients of this process whose streams are not over."""
-    return [client for home in list(_all) for client in home.clients]
+    return [client for hub_context in list(_all) for client in hub_context.clients]
 
 
 _leaves_at_exit = False
@@ -73,19 +73,19 @@ def _leave_here() -> None:
     here = [one for one in list(_all) if one.hub is not None and threads.is_current(one.hub)]
     if not here:
         return
-    clients = [client for home in here for client in home.clients]
+    clients = [client for hub_context in here for client in hub_context.clients]
     parting = Deadline(graceful_seconds(_FAREWELL))
     leaving = [gevent.spawn(client.leave) for client in clients]
     gevent.joinall(leaving, timeout=_FAREWELL)
     late = sum(not greenlet.dead for greenlet in leaving)
     if late:
         logger.warning("%d streams could not be left within %g s", late, _FAREWELL)
-    see_off_callbacks(parting)
+    join_callbacks(parting)
 
 
-def see_off_callbacks(deadline: Deadline) -> None:
+def join_callbacks(deadline: Deadline) -> None:
     """Let functions of the user that run on this hub come to their end, or kill them then."""
-    for name, count in greenlets.see_off(deadline.left() or 0.0).items():
+    for name, count in greenlets.join_finished(deadline.left() or 0.0).items():
         logger.warning(
             "%s: functions that had not come to their end %g s after leaving were killed: %d",
             name,
@@ -100,11 +100,11 @@ class Member(Protocol):
     def leave(self) -> bool:
         """End its stream. Waits cooperatively."""
 
-    def move_to(self, home: Home) -> None:
+    def move_to(self, hub_context: HubContext) -> None:
         """Take a join that has not begun to another home."""
 
 
-class Home:
+class HubContext:
     """A hub that streams live on, and its clients.
 
     Safe from any thread, but for what says otherwise.
@@ -176,12 +176,12 @@ class Home:
 
     def run_waiting(self, key: object) -> None:
         """Run what :meth:`submit` got, unless it has run or was taken back. Only on the hub."""
-        take_turn()  # many may have been asked for at once, and streams run meanwhile
+        yield_to_io()  # many may have been asked for at once, and streams run meanwhile
         function = self.withdraw(key)
         if function is not None:
             function()
 
-    def settle(self, hub: Hub) -> None:
+    def attach(self, hub: Hub) -> None:
         """Give this home its hub, and let run what waits. To be called in the hub's thread."""
         if getattr(hub, _HOME, None) is None:
             setattr(hub, _HOME, self)  # for streams that are joined there without choosing
@@ -207,7 +207,7 @@ class Home:
         self.stage = stage
         setattr(stage.hub, _HOME, self)
 
-    def take_over(self, other: Home) -> None:
+    def adopt(self, other: HubContext) -> None:
         """Move here what waits at ``other``, whose hub may never run."""
         for client in other.clients:
             with contextlib.suppress(UsageError):  # it has begun there, and stays
@@ -217,7 +217,7 @@ class Home:
         for key, function in moved.items():
             self.submit(key, function)
 
-    def unsettle(self) -> None:
+    def detach(self) -> None:
         """Give the hub up; calls from other threads that it has not answered fail."""
         if getattr(self.hub, _HOME, None) is self:
             setattr(self.hub, _HOME, None)
@@ -263,49 +263,49 @@ class Home:
 
 
 #: Where ``run()`` and ``run_async()`` let streams live that no loop was chosen for.
-default = Home()
+default = HubContext()
 
 #: Attribute of a hub: a table of hubs would keep them, and their descriptors, for ever.
 _HOME = "_rtms_gevent_home"
 
-_running: list[Home] = []
+_running: list[HubContext] = []
 
 
-def home_of(hub: Hub) -> Home:
+def context_of(hub: Hub) -> HubContext:
     """Return the home of streams that are joined on ``hub`` without choosing a loop."""
-    found: Home | None = getattr(hub, _HOME, None)
+    found: HubContext | None = getattr(hub, _HOME, None)
     if found is None:
-        found = Home(hub)
+        found = HubContext(hub)
         setattr(hub, _HOME, found)
     return found
 
 
-def drive(home: Home) -> Callable[[], None]:
-    """Note that somebody drives ``home`` for streams of all threads; return the undoing."""
-    _running.append(home)
-    return lambda: _running.remove(home)
+def register_running(hub_context: HubContext) -> Callable[[], None]:
+    """Note that somebody drives ``hub_context`` for streams of all threads; return the undoing."""
+    _running.append(hub_context)
+    return lambda: _running.remove(hub_context)
 
 
-def if_driven() -> Home | None:
+def running_context() -> HubContext | None:
     """Return the home for streams of this thread, if we can be sure that it is driven."""
     if isinstance(gevent.getcurrent(), gevent.Greenlet) or monkey.is_module_patched("socket"):
-        return home_of(threads.current_hub())
+        return context_of(threads.current_hub())
     return _running[-1] if _running else None
 
 
-def choose() -> Home:
+def current_context() -> HubContext:
     """Return the home for a stream that is joined in this thread, without choosing a loop.
 
     In a greenlet, in the main thread and in a monkey-patched process it is this thread's hub. In
     another native thread (a WSGI server's, say), and on a running asyncio loop, it is what
     ``run()`` or ``run_async()`` drives, since the thread's own hub would never get a turn.
     """
-    driven = if_driven()
+    driven = running_context()
     if driven is not None:
         return driven
     if _is_asyncio_running():
         return default
-    return home_of(threads.current_hub())
+    return context_of(threads.current_hub())
 
 
 def _is_asyncio_running() -> bool:

@@ -16,8 +16,8 @@ from gevent.pool import Group
 from .._interrupts import is_ctrl_c
 
 __all__ = [
+    "AsyncWaker",
     "HubThread",
-    "Waker",
     "answer",
     "current_hub",
     "is_current",
@@ -102,7 +102,7 @@ def _guard(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         logger.exception("%r failed", function)
 
 
-class Waker:
+class AsyncWaker:
     """Calls a function in this thread's hub when any thread, or a signal handler, asks for it.
 
     While one is open its hub has something to wait for. To be closed in the thread that made it,
@@ -144,7 +144,7 @@ def wait_done(future: Future[Any]) -> None:
         return
     done = Event()
     # A hub that has nothing else to wait for, neither stream nor timer, would say that it is over.
-    waker = Waker(done.set)
+    waker = AsyncWaker(done.set)
     try:
         future.add_done_callback(lambda _: waker.wake())
         done.wait()
@@ -190,7 +190,7 @@ class HubThread:
         self.hub = hub = current_hub()
         isolate(hub)
         stopped = Event()
-        self._stop = Waker(stopped.set)
+        self._stop = AsyncWaker(stopped.set)
         ready()
         try:
             stopped.wait()

@@ -31,23 +31,23 @@ from ..protocol.messages import (
     StreamCloseResponse,
 )
 from ..protocol.packets import MediaPacket
-from ..protocol.state import Conversation
+from ..protocol.state import ConnectionState
 from ..protocol.urls import Endpoint
 from ..runtime.deadline import Deadline
-from ..runtime.fair_scheduling import take_turn
+from ..runtime.fair_scheduling import yield_to_io
 from ..transport.connect import Proxy, open_connection, tls_context
 from ..transport.frames import ReceivedMessage
 from ..transport.happy_eyeballs import History
 from ..transport.websocket import Closed, WebSocket
 
-__all__ = ["Channel", "Dialling"]
+__all__ = ["ConnectOptions", "Connection"]
 
 logger = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer", SignalingHandshakeResponse, MediaHandshakeResponse)
 
 
-class Dialling:
+class ConnectOptions:
     """How sockets are opened: the same for all sockets of a session."""
 
     def __init__(
@@ -91,7 +91,7 @@ class Dialling:
         return Proxy.parse(url) if url else None
 
 
-class Channel:
+class Connection:
     """A socket, its conversation, and the answers that are waited for.
 
     ``on_message``, ``on_packets``, ``on_skipped`` and ``on_closed`` are called by the hub and must
@@ -121,13 +121,13 @@ class Channel:
     def __init__(
         self,
         name: str,
-        conversation: Conversation,
+        conversation: ConnectionState,
         codec: Codec,
         *,
-        on_message: Callable[[Channel, Message], None],
+        on_message: Callable[[Connection, Message], None],
         on_packets: Callable[[list[MediaPacket], bool, bool], None],
-        on_skipped: Callable[[Channel, Exception], None],
-        on_closed: Callable[[Channel, ConnectionLost], None],
+        on_skipped: Callable[[Connection, Exception], None],
+        on_closed: Callable[[Connection, ConnectionLost], None],
         silence: float,
     ) -> None:
         """Make a channel that is not open yet.
@@ -162,7 +162,9 @@ class Channel:
         self._closed: Closed | None = None
         self._closing = False
 
-    def open(self, endpoints: Sequence[Endpoint], dialling: Dialling, deadline: Deadline) -> None:
+    def open(
+        self, endpoints: Sequence[Endpoint], options: ConnectOptions, deadline: Deadline
+    ) -> None:
         """Open a socket to the first endpoint that takes it; waits cooperatively.
 
         The endpoint whose server answered last time comes first, then the others in their order.
@@ -171,37 +173,37 @@ class Channel:
             ConnectError: none did; this is the error of one of them, and the others are logged.
         """
         opened = open_connection(
-            dialling.history.best_first(endpoints, key=self._remembered),
-            deadline=deadline.within(dialling.timeouts.connect),
-            context=dialling.context,
-            proxy_for=dialling.proxy_for,
-            history=dialling.history,
+            options.history.best_first(endpoints, key=self._remembered),
+            deadline=deadline.within(options.timeouts.connect),
+            context=options.context,
+            proxy_for=options.proxy_for,
+            history=options.history,
             on_failed=lambda error: logger.warning("%s socket: %s", self.name, error),
-            max_header_bytes=dialling.limits.http_headers,
+            max_header_bytes=options.limits.http_headers,
         )
         if self._closing:  # closed while it was being opened
             opened.sock.close()
             raise ConnectError(opened.endpoint.origin, "http", "closed by us")
         self._endpoint = opened.endpoint
         # A server that never answers must not be the first choice again.
-        dialling.history.tried(self._remembered(opened.endpoint))
+        options.history.tried(self._remembered(opened.endpoint))
         self._socket = WebSocket(
             opened,
             name=self.name,
             on_messages=self._received,
             on_closed=self._ended,
-            max_message_size=dialling.limits.message_size,
+            max_message_size=options.limits.message_size,
         )
 
     def _remembered(self, endpoint: Endpoint) -> tuple[str, Endpoint]:
         """Return what a history knows an endpoint by: several sockets may try it at a time."""
         return self.name, endpoint
 
-    def greet(
+    def handshake(
         self,
         request: Message,
         answer_type: type[_Answer],
-        dialling: Dialling,
+        options: ConnectOptions,
         deadline: Deadline,
         accepted: Callable[[_Answer], None] | None = None,
     ) -> _Answer:
@@ -210,7 +212,7 @@ class Channel:
         Args:
             request: What to send.
             answer_type: What is waited for.
-            dialling: How long that may take.
+            options: How long that may take.
             deadline: When it must have come at the latest.
             accepted: Called by the hub with an answer that accepts us, before anything that came
                 after it is handed on. Must not wait.
@@ -224,9 +226,9 @@ class Channel:
         result: AsyncResult[Message] = AsyncResult()
         self._answers[answer_type] = result
         self._accepted = accepted
-        limit = deadline.within(dialling.timeouts.handshake)
+        limit = deadline.within(options.timeouts.handshake)
         try:
-            self.tell(request)
+            self.send(request)
             answer = result.get(timeout=limit.left())
         except Timeout:
             raise JoinTimeout(
@@ -240,7 +242,7 @@ class Channel:
         finally:
             self._answers.pop(answer_type, None)
             self._accepted = None
-        take_turn()
+        yield_to_io()
         assert isinstance(answer, answer_type)
         if answer.status is None:
             raise HandshakeMalformed(self.name, "it has no status_code")
@@ -248,7 +250,7 @@ class Channel:
             raise HandshakeRejected(self.name, int(answer.status), answer.reason)
         self._is_accepted = True
         assert self._endpoint is not None
-        dialling.history.worked(self._remembered(self._endpoint))
+        options.history.worked(self._remembered(self._endpoint))
         return answer
 
     def ask_to_close_stream(self, request: Message, timeout: float) -> StreamCloseResponse | None:
@@ -259,7 +261,7 @@ class Channel:
         """
         result: AsyncResult[Message] = AsyncResult()
         self._answers[StreamCloseResponse] = result
-        self.tell(request)
+        self.send(request)
         # Not get() with a timeout: this runs in a greenlet of the user, who may have set one, too.
         result.wait(timeout)
         if not result.ready():
@@ -268,7 +270,7 @@ class Channel:
         assert isinstance(answer, StreamCloseResponse)
         return answer
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Send a message; never waits.
 
         Raises:
@@ -314,7 +316,7 @@ class Channel:
             self._socket.closed.wait(timeout)
 
     @property
-    def takes_media(self) -> bool:
+    def accepts_media(self) -> bool:
         """Whether media may come: it is open, and the server has accepted us."""
         return self._is_accepted and not self.has_ended
 
@@ -339,7 +341,7 @@ class Channel:
         kind, metadata, is_mixed = None, None, False
         try:
             for _, buffer, start, stop in messages:
-                if usual is not None and conversation.takes_media:
+                if usual is not None and conversation.accepts_media:
                     try:
                         packet = usual(buffer, start, stop)
                     except Exception:  # noqa: BLE001 - the long way tells what is wrong

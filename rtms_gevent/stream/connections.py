@@ -26,7 +26,7 @@ from ..errors import (
 )
 from ..protocol.codec import JsonCodec
 from ..protocol.identity import StreamIdentity
-from ..protocol.media import MediaConversation
+from ..protocol.media import MediaState
 from ..protocol.messages import (
     ClientReady,
     EventSubscription,
@@ -41,26 +41,26 @@ from ..protocol.messages import (
 )
 from ..protocol.packets import MediaPacket
 from ..protocol.params import media_params
-from ..protocol.signaling import SignalingConversation
-from ..protocol.subscription import PARAMS, Wishes
+from ..protocol.signaling import SignalingState
+from ..protocol.subscription import PARAMS, Subscription
 from ..protocol.urls import Endpoint, parse_server_urls
 from ..runtime.deadline import Deadline
-from ..runtime.greenlets import Crew
-from .connection import Channel, Dialling
+from ..runtime.greenlets import GreenletGroup
+from .connection import Connection, ConnectOptions
 
-__all__ = ["Handlers", "JoinOrder", "Sockets"]
+__all__ = ["Handlers", "JoinRequest", "StreamConnections"]
 
 logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class JoinOrder:
+class JoinRequest:
     """All that is needed to join one stream, checked."""
 
     identity: StreamIdentity
     endpoints: tuple[Endpoint, ...]
     signature: str = dataclasses.field(repr=False)
-    dialling: Dialling = dataclasses.field(repr=False)
+    options: ConnectOptions = dataclasses.field(repr=False)
     allowed_hosts: tuple[str, ...]
     #: Seconds that all of joining may take.
     timeout: float
@@ -78,48 +78,53 @@ class JoinOrder:
 class Handlers:
     """Who is told what arrives. All are called by the hub, but ``problem``, and must not block."""
 
-    signaling: Callable[[Channel, Message], None]
-    media: Callable[[Channel, Message], None]
+    signaling: Callable[[Connection, Message], None]
+    media: Callable[[Connection, Message], None]
     packets: Callable[[list[MediaPacket], bool, bool], None]
-    skipped: Callable[[Channel, Exception], None]
-    lost: Callable[[Channel, ConnectionLost], None]
+    skipped: Callable[[Connection, Exception], None]
+    lost: Callable[[Connection, ConnectionLost], None]
     #: A media socket was opened, and nothing can have come on it yet.
     opened: Callable[[MediaDataType], None]
     #: Something could not be opened that the stream can go on without; and where.
     problem: Callable[[RtmsError, str], None]
 
 
-class Sockets:
+class StreamConnections:
     """Opens, keeps and closes the sockets of a stream.
 
     Greenlet-safety: any greenlet of one hub; one :meth:`connect` or :meth:`open_media` at a time.
     """
 
     def __init__(
-        self, order: JoinOrder, wishes: Wishes, crew: Crew, ending: Event, handlers: Handlers
+        self,
+        request: JoinRequest,
+        subscription: Subscription,
+        greenlets: GreenletGroup,
+        ending: Event,
+        handlers: Handlers,
     ) -> None:
         """Open nothing yet.
 
         Args:
-            order: What to join.
-            wishes: What is wanted of it.
-            crew: Owns the greenlets that open media sockets.
+            request: What to join.
+            subscription: What is wanted of it.
+            greenlets: Owns the greenlets that open media sockets.
             ending: Set when the stream ends, so that opening more is in vain.
             handlers: Who is told what arrives.
         """
         self._ending = ending
-        self.order = order
+        self.request = request
         #: What the server really sends, per media type, as it said in its handshake response.
         self.negotiated: dict[str, object] = {}
-        self._wishes = wishes
-        self._crew = crew
+        self._subscription = subscription
+        self._greenlets = greenlets
         self._handlers = handlers
-        limits = order.dialling.limits
-        self._codec = JsonCodec(order.identity.product, limits.nesting, limits.document_size)
+        limits = request.options.limits
+        self._codec = JsonCodec(request.identity.product, limits.nesting, limits.document_size)
         self._offered: dict[MediaDataType, tuple[Endpoint, ...]] = {}
         self._signaling_lost: AsyncResult[ConnectionLost] = AsyncResult()
         self._signaling = self._signaling_channel()
-        self._media: dict[MediaDataType, Channel] = {}
+        self._media: dict[MediaDataType, Connection] = {}
         #: The parameters that each media socket was asked for last.
         self._asked: dict[MediaDataType, dict[str, dict[str, int | bool]]] = {}
         #: Media types that must not be read now.
@@ -145,38 +150,38 @@ class Sockets:
             raise HandshakeClosed(problem.socket, problem.close_code, problem.problem) from problem
 
     def _connect(self, deadline: Deadline) -> None:
-        order, channel = self.order, self._signaling
-        channel.open(order.endpoints, order.dialling, deadline)
+        request, connection = self.request, self._signaling
+        connection.open(request.endpoints, request.options, deadline)
         self._step = "the answer to the signaling handshake"
-        answer = channel.greet(
+        answer = connection.handshake(
             SignalingHandshakeRequest(
-                identity=order.identity,
-                signature=order.signature,
-                buffer_data=order.buffer_data,
+                identity=request.identity,
+                signature=request.signature,
+                buffer_data=request.buffer_data,
                 agent=f"rtms-gevent/{__version__}",
             ),
             SignalingHandshakeResponse,
-            order.dialling,
+            request.options,
             deadline,
         )
         self._offered = self._endpoints_of(answer)
         self._step = "the media sockets"
-        self.open_media(self._wishes.media, deadline)
-        events = self._wishes.subscribable
+        self.open_media(self._subscription.media, deadline)
+        events = self._subscription.events_to_subscribe
         if events:
-            self.tell(EventSubscription(events=events))
-        if self._wishes.video_of is not None:
-            self.subscribe_video(self._wishes.video_of, True)
+            self.send(EventSubscription(events=events))
+        if self._subscription.video_user_id is not None:
+            self.subscribe_video(self._subscription.video_user_id, True)
 
     def _endpoints_of(
         self, answer: SignalingHandshakeResponse
     ) -> dict[MediaDataType, tuple[Endpoint, ...]]:
         """Return the addresses of the media servers that may be dialled."""
-        if not answer.media_urls and self._wishes.media:
+        if not answer.media_urls and self._subscription.media:
             raise HandshakeMalformed("signaling", "it names no media server")
         try:
             return {
-                kind: parse_server_urls(urls, self.order.allowed_hosts)
+                kind: parse_server_urls(urls, self.request.allowed_hosts)
                 for kind, urls in answer.media_urls.items()
             }
         except ServerUrlError as problem:
@@ -202,8 +207,10 @@ class Sockets:
         if not plan:
             return
         openers = {
-            self._crew.spawn(f"open {channel.name}", self._open, channel, kind, places, deadline)
-            for kind, (channel, places) in plan.items()
+            self._greenlets.spawn(
+                f"open {connection.name}", self._open, connection, kind, places, deadline
+            )
+            for kind, (connection, places) in plan.items()
         }
         waited_for: list[Any] = [self._ending, self._signaling_lost, *openers]
         problem: JoinError | None = None
@@ -223,19 +230,19 @@ class Sockets:
         finally:
             gevent.killall(openers, block=False)
         if problem is None or self.ready(plan):
-            self.tell(ClientReady(stream_id=self.order.identity.stream_id))
+            self.send(ClientReady(stream_id=self.request.identity.stream_id))
         if problem is not None:
             raise problem
 
     def ready(self, kinds: Iterable[MediaDataType]) -> list[MediaDataType]:
         """Return those of ``kinds`` (as :attr:`media` has them) on whose sockets media may come."""
-        return [kind for kind in kinds if kind in self._media and self._media[kind].takes_media]
+        return [kind for kind in kinds if kind in self._media and self._media[kind].accepts_media]
 
     def _plan(
         self, wanted: Sequence[MediaDataType]
-    ) -> dict[MediaDataType, tuple[Channel, tuple[Endpoint, ...]]]:
+    ) -> dict[MediaDataType, tuple[Connection, tuple[Endpoint, ...]]]:
         """Return which channels to open, and where."""
-        kinds = (MediaDataType.ALL,) if self.order.unified and wanted else wanted
+        kinds = (MediaDataType.ALL,) if self.request.unified and wanted else wanted
         plan, missing = {}, []
         for kind in kinds:
             if kind in self._media:
@@ -243,8 +250,8 @@ class Sockets:
             # Some servers name one address for everything.
             places = self._offered.get(kind) or self._offered.get(MediaDataType.ALL)
             if places:
-                self._media[kind] = channel = self._media_channel(kind)
-                plan[kind] = (channel, places)
+                self._media[kind] = connection = self._media_channel(kind)
+                plan[kind] = (connection, places)
             else:
                 missing.append(kind)
         if missing:
@@ -254,31 +261,31 @@ class Sockets:
             )
             if not plan and not self._media:
                 raise problem
-            logger.error("stream %s: %s", self.order.stream, problem)
+            logger.error("stream %s: %s", self.request.stream, problem)
             self._handlers.problem(problem, "join")
         return plan
 
     def _open(
         self,
-        channel: Channel,
+        connection: Connection,
         kind: MediaDataType,
         places: tuple[Endpoint, ...],
         deadline: Deadline,
     ) -> JoinError | None:
         """Open one media socket; return what went wrong."""
-        order = self.order
+        request = self.request
         try:
             self._asked[kind] = asked = self._params_for(kind)
-            channel.open(places, order.dialling, deadline)
-            channel.greet(
+            connection.open(places, request.options, deadline)
+            connection.handshake(
                 MediaHandshakeRequest(
-                    identity=order.identity,
-                    signature=order.signature,
+                    identity=request.identity,
+                    signature=request.signature,
                     media_type=kind,
                     media_params=asked,
                 ),
                 MediaHandshakeResponse,
-                order.dialling,
+                request.options,
                 deadline,
                 lambda answer: self._opened(kind, answer),
             )
@@ -287,7 +294,7 @@ class Sockets:
         except Exception as problem:  # noqa: BLE001 - logged there
             return self.unexpected(problem)
         if self._is_paused(kind):
-            channel.pause()
+            connection.pause()
         return None
 
     def _opened(self, kind: MediaDataType, answer: MediaHandshakeResponse) -> None:
@@ -301,59 +308,59 @@ class Sockets:
 
     def unexpected(self, problem: Exception) -> JoinError:
         """Log a bug, and return an error for it, so that nobody waits for ever because of it."""
-        logger.exception("stream %s: opening failed in an unexpected way", self.order.stream)
+        logger.exception("stream %s: opening failed in an unexpected way", self.request.stream)
         return JoinError(f"opening failed with {type(problem).__name__}: {problem}")
 
     def _params_for(self, kind: MediaDataType) -> dict[str, dict[str, int | bool]]:
-        kinds = self._wishes.media if kind is MediaDataType.ALL else (kind,)
-        chosen = {item: self._wishes.params_for(item) for item in kinds}
+        kinds = self._subscription.media if kind is MediaDataType.ALL else (kind,)
+        chosen = {item: self._subscription.params_for(item) for item in kinds}
         return media_params({params.key: params for params in chosen.values() if params})
 
-    def _signaling_channel(self) -> Channel:
+    def _signaling_channel(self) -> Connection:
         lost: AsyncResult[ConnectionLost] = AsyncResult()
         self._signaling_lost = lost
 
-        def on_closed(channel: Channel, problem: ConnectionLost) -> None:
+        def on_closed(connection: Connection, problem: ConnectionLost) -> None:
             lost.set(problem)  # whoever opens media sockets now does so in vain
-            self._handlers.lost(channel, problem)
+            self._handlers.lost(connection, problem)
 
-        return Channel(
+        return Connection(
             "signaling",
-            SignalingConversation(),
+            SignalingState(),
             self._codec,
             on_message=self._handlers.signaling,
             on_packets=self._handlers.packets,
             on_skipped=self._handlers.skipped,
             on_closed=on_closed,
-            silence=self.order.dialling.timeouts.signaling_silence,
+            silence=self.request.options.timeouts.signaling_silence,
         )
 
-    def _media_channel(self, kind: MediaDataType) -> Channel:
+    def _media_channel(self, kind: MediaDataType) -> Connection:
         name = "unified" if kind is MediaDataType.ALL else kind.name.lower()
-        return Channel(
+        return Connection(
             name,
-            MediaConversation(name),
+            MediaState(name),
             self._codec,
             on_message=self._handlers.media,
             on_packets=self._handlers.packets,
             on_skipped=self._handlers.skipped,
             on_closed=self._handlers.lost,
-            silence=self.order.dialling.timeouts.media_silence,
+            silence=self.request.options.timeouts.media_silence,
         )
 
     def move(self, endpoints: tuple[Endpoint, ...]) -> None:
         """Use other signaling servers from the next :meth:`connect` on."""
-        self.order = dataclasses.replace(self.order, endpoints=endpoints)
+        self.request = dataclasses.replace(self.request, endpoints=endpoints)
 
     # -- talking -----------------------------------------------------------------------------------
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Send a message on the signaling socket; never waits.
 
         Raises:
             ConnectionLost: the socket is closed.
         """
-        self._signaling.tell(message)
+        self._signaling.send(message)
 
     def subscribe_video(self, user_id: int, subscribe: bool) -> None:
         """Ask for a participant's video.
@@ -361,7 +368,7 @@ class Sockets:
         Raises:
             ConnectionLost: the socket is closed.
         """
-        self.tell(
+        self.send(
             VideoSubscriptionRequest(
                 user_id=user_id, subscribe=subscribe, timestamp=int(time.time() * 1000)
             )
@@ -373,8 +380,8 @@ class Sockets:
         Raises:
             ConnectionLost: the socket closed instead.
         """
-        request = StreamCloseRequest(stream_id=self.order.identity.stream_id)
-        return self._signaling.ask_to_close_stream(request, self.order.dialling.timeouts.close)
+        request = StreamCloseRequest(stream_id=self.request.identity.stream_id)
+        return self._signaling.ask_to_close_stream(request, self.request.options.timeouts.close)
 
     # -- what is open ------------------------------------------------------------------------------
 
@@ -387,36 +394,36 @@ class Sockets:
         """Return under which media type the socket of ``kind`` is kept."""
         return MediaDataType.ALL if MediaDataType.ALL in self._media else kind
 
-    def kind_of(self, channel: Channel) -> MediaDataType | None:
+    def kind_of(self, connection: Connection) -> MediaDataType | None:
         """Return the media type of a channel; ``None`` for signaling, and for one of the past."""
-        return next((kind for kind, kept in self._media.items() if kept is channel), None)
+        return next((kind for kind, kept in self._media.items() if kept is connection), None)
 
     def pause(self, kind: MediaDataType) -> None:
         """Read nothing of a media type until :meth:`resume`, nor of others on the same socket."""
         self._paused.add(kind)
-        channel = self._media.get(self.key_of(kind))
-        if channel is not None:
-            channel.pause()
+        connection = self._media.get(self.key_of(kind))
+        if connection is not None:
+            connection.pause()
 
     def resume(self, kind: MediaDataType) -> None:
         """Read on, unless another media type on the same socket is paused."""
         self._paused.discard(kind)
         key = self.key_of(kind)
-        channel = self._media.get(key)
-        if channel is not None and not self._is_paused(key):
-            channel.resume()
+        connection = self._media.get(key)
+        if connection is not None and not self._is_paused(key):
+            connection.resume()
 
     def heard_at(self, kind: MediaDataType) -> float | None:
         """Return when anything came on the socket of ``kind`` last, in monotonic seconds."""
-        channel = self._media.get(self.key_of(kind))
-        return None if channel is None else channel.heard_at
+        connection = self._media.get(self.key_of(kind))
+        return None if connection is None else connection.heard_at
 
     def silent_since(self, moment: float) -> list[MediaDataType]:
         """Return the media sockets on which nothing came since ``moment`` (monotonic seconds)."""
         return [
             kind
-            for kind, channel in self._media.items()
-            if channel.takes_media and (channel.heard_at or 0.0) < moment
+            for kind, connection in self._media.items()
+            if connection.accepts_media and (connection.heard_at or 0.0) < moment
         ]
 
     @property
@@ -431,20 +438,22 @@ class Sockets:
         """Return the media types whose sockets were asked for with other parameters than now."""
         return [kind for kind in self._media if self._asked.get(kind) != self._params_for(kind)]
 
-    def is_signaling(self, channel: Channel) -> bool:
+    def is_signaling(self, connection: Connection) -> bool:
         """Whether this is the signaling channel of now."""
-        return channel is self._signaling
+        return connection is self._signaling
 
-    def silent(self, now: float) -> Channel | None:
+    def silent(self, now: float) -> Connection | None:
         """Return a channel that has been silent for too long, if there is one."""
-        return next((channel for channel in self._all if not channel.silent_for(now)), None)
+        return next(
+            (connection for connection in self._all if not connection.silent_for(now)), None
+        )
 
     def patience(self, now: float) -> float:
         """Return the seconds until a channel may have been silent for too long."""
-        return min(channel.silent_for(now) for channel in self._all)
+        return min(connection.silent_for(now) for connection in self._all)
 
     @property
-    def _all(self) -> list[Channel]:
+    def _all(self) -> list[Connection]:
         return [*self._media.values(), self._signaling]
 
     # -- closing -----------------------------------------------------------------------------------
@@ -466,33 +475,33 @@ class Sockets:
         self._signaling = self._signaling_channel()
         late = self._close(channels, patience)
         return {
-            kind: channel.heard_at
-            for kind, channel in media.items()
-            if channel in late and channel.heard_at is not None
+            kind: connection.heard_at
+            for kind, connection in media.items()
+            if connection in late and connection.heard_at is not None
         }
 
     def abort(self) -> None:
         """Close what is not closed yet, at once."""
-        for channel in self._all:
-            channel.abort()
+        for connection in self._all:
+            connection.abort()
 
     def close_media(self, kinds: Iterable[MediaDataType], patience: float | None = None) -> None:
         """Close these media sockets; see :meth:`close`."""
         self._close([self._media.pop(kind) for kind in kinds if kind in self._media], patience)
 
-    def _close(self, channels: list[Channel], patience: float | None) -> list[Channel]:
+    def _close(self, channels: list[Connection], patience: float | None) -> list[Connection]:
         """Close channels; return those whose server said nothing to that in time."""
-        for channel in channels:
-            channel.close()
-        seconds = self.order.dialling.timeouts.close
+        for connection in channels:
+            connection.close()
+        seconds = self.request.options.timeouts.close
         deadline = Deadline(seconds if patience is None else min(seconds, patience))
         try:
-            for channel in channels:
-                channel.wait_closed(deadline.left())
-            return [channel for channel in channels if not channel.has_ended]
+            for connection in channels:
+                connection.wait_closed(deadline.left())
+            return [connection for connection in channels if not connection.has_ended]
         finally:  # also where we are killed while we wait
-            for channel in channels:
-                channel.abort()
+            for connection in channels:
+                connection.abort()
 
 
 class _TooLate(Exception):

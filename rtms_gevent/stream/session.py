@@ -27,7 +27,7 @@ from ..errors import (
     RtmsError,
 )
 from ..protocol.bounded import footprint
-from ..protocol.events import Notice, Reports
+from ..protocol.events import ClientEvent, EventTranslator
 from ..protocol.fields import integer
 from ..protocol.messages import (
     EventSubscription,
@@ -39,22 +39,28 @@ from ..protocol.messages import (
 )
 from ..protocol.packets import MediaPacket
 from ..protocol.pieces import Pieces
-from ..protocol.reconnect import Attempt, Backoff, Expired, Recovery, is_transient
-from ..protocol.subscription import Wishes
+from ..protocol.reconnect import (
+    Backoff,
+    ReconnectAttempt,
+    ReconnectPolicy,
+    WindowExpired,
+    is_transient,
+)
+from ..protocol.subscription import Subscription
 from ..protocol.urls import Endpoint
 from ..runtime import watchdog
-from ..runtime.deadline import A_MOMENT, Deadline, waitable
-from ..runtime.fair_scheduling import take_turn
-from ..runtime.file_descriptors import make_room
+from ..runtime.deadline import MIN_TIMEOUT, Deadline, clamp_timeout
+from ..runtime.fair_scheduling import yield_to_io
+from ..runtime.file_descriptors import preallocate_fd_table
 from ..runtime.fork import forget_in_child
-from ..runtime.greenlets import Crew
-from .connection import Channel
-from .connections import Handlers, JoinOrder, Sockets
+from ..runtime.greenlets import GreenletGroup
+from .connection import Connection
+from .connections import Handlers, JoinRequest, StreamConnections
 from .decoding import warn_of_slow_decoding
 from .leave_reason import LeaveReason
-from .stats import Arrival, MediaAccount
+from .stats import MediaTracker, Reconciled
 
-__all__ = ["Session"]
+__all__ = ["StreamSession"]
 
 logger = logging.getLogger(__name__)
 
@@ -77,14 +83,16 @@ _SUSPICIOUS = 15.0
 _A_WHILE = 0.5
 
 
-class Session:
+class StreamSession:
     """One stream, from joining to its end.
 
     A supervising greenlet joins, watches for silence and mends what breaks; the hub reads; the
     dispatcher's greenlets deliver. Greenlet-safety: any greenlet of the hub that started it.
     """
 
-    def __init__(self, order: JoinOrder, wishes: Wishes, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self, request: JoinRequest, subscription: Subscription, dispatcher: Dispatcher
+    ) -> None:
         """Prepare a session; :meth:`start` begins it."""
         self.joined: AsyncResult[bool] = AsyncResult()  #: set, or has the error, once known
         self.over = Event()  #: set when nothing but the end is told any more
@@ -93,17 +101,17 @@ class Session:
         self.has_ended = False  #: whether all was delivered, and only the end is left to be told
         #: Messages that could not be used, per socket.
         self.skipped: dict[str, int] = {}
-        self._wishes = wishes
+        self._subscription = subscription
         self._dispatcher = dispatcher
-        dispatcher.pressure = self
-        self._crew = Crew(f"rtms {order.stream}")
-        self._reports = Reports(order.identity.stream_id, order.identity.uuid)
+        dispatcher.back_pressure = self
+        self._greenlets = GreenletGroup(f"rtms {request.stream}")
+        self._translator = EventTranslator(request.identity.stream_id, request.identity.uuid)
         self._pieces = Pieces()
         self._ending = Event()
-        self._sockets = Sockets(
-            order,
-            wishes,
-            self._crew,
+        self._sockets = StreamConnections(
+            request,
+            subscription,
+            self._greenlets,
             self._ending,
             Handlers(
                 self._on_signaling,
@@ -119,32 +127,32 @@ class Session:
         self._is_told_by_zoom = False  # that something is broken, whatever we notice
         self._is_looking = False  # for what is broken, since Zoom says that something is
         self._changing_media = Semaphore()
-        settings = order.dialling.reconnect
+        settings = request.options.reconnect
         self._backoff = Backoff(settings.base_delay, settings.max_delay)
         self._recovery = self._new_recovery()
         # When anything was mended last, and everything; both monotonic.
         self._restored_at = self._whole_since = float("-inf")
-        self.accounts = _Accounts()
+        self.trackers = _Accounts()
         #: Where packets go, by media type: made with the first of them.
-        self._lanes: dict[MediaDataType, tuple[MediaAccount, Inbox]] = {}
+        self._lanes: dict[MediaDataType, tuple[MediaTracker, Inbox]] = {}
         self._releasing: set[MediaDataType] = set()  # whose accounts hold packets back
         self.outages = self.outage_ms = 0
         self._cause = ""  # of the outage, in words
         self._is_leaving = False
 
-    def _new_recovery(self) -> Recovery:
-        settings = self.order.dialling.reconnect
-        return Recovery(
+    def _new_recovery(self) -> ReconnectPolicy:
+        settings = self.request.options.reconnect
+        return ReconnectPolicy(
             signaling_window=settings.signaling_window,
             media_window=settings.media_window,
             backoff=self._backoff,
-            chance=_chance,
+            jitter=_jitter,
         )
 
     @property
-    def order(self) -> JoinOrder:
+    def request(self) -> JoinRequest:
         """What was asked for; its endpoints change where Zoom moves the stream."""
-        return self._sockets.order
+        return self._sockets.request
 
     @property
     def negotiated(self) -> dict[str, object]:
@@ -154,25 +162,25 @@ class Session:
     @property
     def forgotten(self) -> int:
         """How many participants, channels and sessions are not known any more: too many came."""
-        return self._reports.forgotten
+        return self._translator.forgotten
 
     # -- the supervisor ----------------------------------------------------------------------------
 
     def start(self) -> None:
         """Begin to join. Returns at once."""
         forget_in_child(self)
-        identity = self.order.identity
+        identity = self.request.identity
         self._dispatcher.put(
-            Notice("joining", (identity.stream_id, identity.uuid, identity.product))
+            ClientEvent("joining", (identity.stream_id, identity.uuid, identity.product))
         )
-        make_room()
+        preallocate_fd_table()
         warn_of_slow_decoding()
         self._unwatch = watchdog.watch()
-        self._crew.spawn("session", self._run)
+        self._greenlets.spawn("session", self._run)
 
     def _run(self) -> None:
         try:
-            take_turn()
+            yield_to_io()
             self._join()
             while not self._ending.is_set():
                 self._watch()
@@ -183,20 +191,20 @@ class Session:
             unexpected = self._sockets.unexpected(problem)
             self._finish(LeaveReason.failed(unexpected, was_joined=self._was_joined))
         # A socket that is just being opened, anew or in addition, would outlive the stream.
-        self._crew.stop()
+        self._greenlets.stop()
         assert self.end is not None
         if self.end.by_us:
             return  # leave() does the rest
         if self.end.error is None:
-            logger.info("stream %s is over: %s", self.order.stream, self.end)
+            logger.info("stream %s is over: %s", self.request.stream, self.end)
         else:
-            logger.error("stream %s is over: %s", self.order.stream, self.end)
+            logger.error("stream %s is over: %s", self.request.stream, self.end)
             self._tell_error(self.end.error, "reconnect" if self._was_joined else "join")
         self._close()
         self._settle_accounts()
         self._dispatcher.drain()
         self.has_ended = True
-        self._dispatcher.put(Notice("left", (self.order.identity.stream_id, self.end)))
+        self._dispatcher.put(ClientEvent("left", (self.request.identity.stream_id, self.end)))
         self._dispatcher.drain()
         self._dispatcher.close()
         self._unwatch()
@@ -206,12 +214,12 @@ class Session:
         """Close all sockets, and note where the server has not finished."""
         for key, heard in self._sockets.close().items():
             for kind in self._on((key,)):
-                self.accounts[kind].went_down(heard * 1000, "the server did not finish in time")
+                self.trackers[kind].went_down(heard * 1000, "the server did not finish in time")
 
     def _settle_accounts(self) -> None:
         """Nothing more will come: hand on what was held, and tell of the last gaps."""
-        for kind, account in self.accounts.items():
-            self._file(kind, account.ended(_now_ms()))
+        for kind, tracker in self.trackers.items():
+            self._file(kind, tracker.ended(_now_ms()))
 
     @property
     def _was_joined(self) -> bool:
@@ -219,34 +227,34 @@ class Session:
 
     def _join(self) -> None:
         """Open everything for the first time; what may pass is tried a few times."""
-        deadline = Deadline(self.order.timeout)
-        settings = self.order.dialling.reconnect
+        deadline = Deadline(self.request.timeout)
+        settings = self.request.options.reconnect
         for attempt in range(1, settings.join_attempts + 1):
             self._recovery = self._new_recovery()  # losses of an earlier attempt do not count
             try:
                 self._sockets.connect(deadline)
                 break
             except JoinError as problem:
-                delay = self._backoff.delay(attempt + 1, _chance())
+                delay = self._backoff.delay(attempt + 1, _jitter())
                 left = deadline.left()
                 is_last = attempt == settings.join_attempts or not is_transient(problem)
                 if self._ending.is_set() or is_last or (left is not None and left < delay):
                     raise
-                logger.warning("stream %s, attempt %d: %s", self.order.stream, attempt, problem)
+                logger.warning("stream %s, attempt %d: %s", self.request.stream, attempt, problem)
                 self._tell_error(problem, "join")
                 self._sockets.close()
-                if self._ending.wait(waitable(delay)):
+                if self._ending.wait(clamp_timeout(delay)):
                     return
         if self._ending.is_set():
             return
-        logger.info("stream %s is joined", self.order.stream)
-        if not self._wishes.media:
+        logger.info("stream %s is joined", self.request.stream)
+        if not self._subscription.media:
             logger.warning(
                 "stream %s: no media callback is registered, so only events will arrive",
-                self.order.stream,
+                self.request.stream,
             )
-        identity = self.order.identity
-        self._dispatcher.put(Notice("joined", (identity.stream_id, identity.uuid)))
+        identity = self.request.identity
+        self._dispatcher.put(ClientEvent("joined", (identity.stream_id, identity.uuid)))
         self._whole_since = time.monotonic()
         self.joined.set(True)
         self.catch_up()
@@ -265,14 +273,14 @@ class Session:
             if silent is not None:
                 # Where this process was stopped (SIGSTOP, a laptop's sleep) what came meanwhile
                 # lies there, unread: let the hub read it before we call the socket dead.
-                gevent.sleep(A_MOMENT)
-                take_turn()
+                gevent.sleep(MIN_TIMEOUT)
+                yield_to_io()
                 silent = self._sockets.silent(time.monotonic())
             if silent is not None and not self._recovery.is_broken:
                 self._on_lost(silent, ConnectionLost(silent.name, "nothing was heard for too long"))
                 return
             self._news.clear()
-            self._news.wait(waitable(self._sockets.patience(now)))
+            self._news.wait(clamp_timeout(self._sockets.patience(now)))
 
     # -- mending -----------------------------------------------------------------------------------
 
@@ -286,29 +294,29 @@ class Session:
             step = self._recovery.next(time.monotonic())
             if step is None:
                 return
-            if isinstance(step, Expired):
+            if isinstance(step, WindowExpired):
                 self._give_up(step)
                 return
-            self._dispatcher.put(Notice("reconnecting", (step.number, int(step.delay * 1000))))
+            self._dispatcher.put(ClientEvent("reconnecting", (step.number, int(step.delay * 1000))))
             logger.info(
                 "stream %s: attempt %d to reconnect %s in %d ms",
-                self.order.stream,
+                self.request.stream,
                 step.number,
                 "everything" if step.media is None else _names(step.media),
                 step.delay * 1000,
             )
             self._news.clear()
             # More may break, or new addresses come, while we wait: then look again.
-            if self._news.wait(waitable(step.delay)):
+            if self._news.wait(clamp_timeout(step.delay)):
                 continue
             self._attempt(step)
 
-    def _attempt(self, step: Attempt) -> None:
+    def _attempt(self, step: ReconnectAttempt) -> None:
         self._recovery.began(step)
         # What broke by itself is down already.
         self._media_down(step.media, zoom_says_so=self._is_told_by_zoom)
         self._is_told_by_zoom = False
-        settings = self.order.dialling.reconnect
+        settings = self.request.options.reconnect
         try:
             with self._changing_media:
                 deadline = Deadline(min(step.left, step.number * settings.attempt_timeout))
@@ -320,7 +328,7 @@ class Session:
                     self._sockets.open_media(self._on(step.media), deadline, partly=True)
                     self._subscribe_video_again(step.media)
         except ConnectionLost as problem:  # of the signaling socket, while media was mended
-            logger.warning("stream %s: %s", self.order.stream, problem)
+            logger.warning("stream %s: %s", self.request.stream, problem)
             now = time.monotonic()
             self._recovery.failed(step, now)
             self._recovery.lost_signaling(now)
@@ -328,7 +336,7 @@ class Session:
         except JoinError as problem:
             if not is_transient(problem):
                 raise
-            logger.warning("stream %s, attempt %d: %s", self.order.stream, step.number, problem)
+            logger.warning("stream %s, attempt %d: %s", self.request.stream, step.number, problem)
             self._tell_error(problem, "reconnect")
             mended = () if step.media is None else self._sockets.ready(step.media)
             self._recovery.failed(step, time.monotonic(), mended)
@@ -340,10 +348,10 @@ class Session:
             self._whole_since = self._restored_at
         outage = self._recovery.restored(step, self._restored_at)
         if outage is not None:
-            logger.info("stream %s is whole again after %.1f s", self.order.stream, outage)
+            logger.info("stream %s is whole again after %.1f s", self.request.stream, outage)
             self.outages += 1
             self.outage_ms += int(outage * 1000)
-            self._dispatcher.put(Notice("reconnected", (int(outage * 1000),)))
+            self._dispatcher.put(ClientEvent("reconnected", (int(outage * 1000),)))
             if step.media is None:
                 self.catch_up()
 
@@ -356,7 +364,7 @@ class Session:
         notice nothing, since it is Zoom that says so, it may have been missing for as long as Zoom
         waits for us.
         """
-        window = self.order.dialling.reconnect.media_window if zoom_says_so else 0.0
+        window = self.request.options.reconnect.media_window if zoom_says_so else 0.0
         # Without signaling Zoom need not send media, though it may still ask for keep-alives.
         limit = self._sockets.signaling_heard_at if keys is None else None
         for kind in self._on(keys):
@@ -365,53 +373,53 @@ class Session:
                 continue
             if limit is not None:
                 heard = min(heard, limit)
-            self.accounts[kind].went_down(heard * 1000, self._cause, (heard - window) * 1000)
+            self.trackers[kind].went_down(heard * 1000, self._cause, (heard - window) * 1000)
 
     def _on_opened(self, key: MediaDataType) -> None:
         """A media socket is open, and nothing has come on it yet. Called by the hub."""
         if self._dispatcher.is_closed:  # we have left
             return
         for kind in self._on((key,)):
-            account, params = self.accounts[kind], self._sockets.negotiated.get(kind.name.lower())
+            tracker, params = self.trackers[kind], self._sockets.negotiated.get(kind.name.lower())
             if isinstance(params, Mapping):
-                account.frame_ms = _frame_ms(params)
-            self._file(kind, account.came_up(_now_ms()))
+                tracker.frame_ms = _frame_ms(params)
+            self._file(kind, tracker.came_up(_now_ms()))
 
     def _on(self, keys: Collection[MediaDataType] | None) -> list[MediaDataType]:
         """Return the wanted media types that travel on the sockets of ``keys``, or on all."""
         everything = keys is None or MediaDataType.ALL in keys
-        return [kind for kind in self._wishes.media if everything or kind in (keys or ())]
+        return [kind for kind in self._subscription.media if everything or kind in (keys or ())]
 
-    def _file(self, kind: MediaDataType, arrival: Arrival) -> None:
+    def _file(self, kind: MediaDataType, reconciled: Reconciled) -> None:
         """Tell what an account has found out, and deliver what it wants to be delivered."""
-        self._tell_of(kind, arrival)
-        if arrival.wanted:
-            packets = [self._reports.completed(packet) for packet in arrival.wanted]
-            self._dispatcher.inbox(kind).put(packets, arrival.size)
+        self._tell_of(kind, reconciled)
+        if reconciled.wanted:
+            packets = [self._translator.completed(packet) for packet in reconciled.wanted]
+            self._dispatcher.inbox(kind).put(packets, reconciled.size)
 
-    def _tell_of(self, kind: MediaDataType, arrival: Arrival) -> None:
-        if arrival.remark:
+    def _tell_of(self, kind: MediaDataType, reconciled: Reconciled) -> None:
+        if reconciled.remark:
             logger.warning(
-                "stream %s, %s: %s", self.order.stream, kind.name.lower(), arrival.remark
+                "stream %s, %s: %s", self.request.stream, kind.name.lower(), reconciled.remark
             )
-        for gap in arrival.gaps:
-            logger.warning("stream %s: %s", self.order.stream, gap)
-            notice = Notice("media_gap", (gap,))
+        for gap in reconciled.gaps:
+            logger.warning("stream %s: %s", self.request.stream, gap)
+            event = ClientEvent("media_gap", (gap,))
             if self._dispatcher.is_closed:  # we left: only signals are sent
-                self._dispatcher.tell(notice)
+                self._dispatcher.tell(event)
             else:
-                self._dispatcher.put(notice)
+                self._dispatcher.put(event)
 
     def _subscribe_video_again(self, keys: frozenset[MediaDataType]) -> None:
-        chosen = self._wishes.video_of
+        chosen = self._subscription.video_user_id
         if self._ending.is_set():
             return
         if chosen is not None and not keys.isdisjoint({MediaDataType.VIDEO, MediaDataType.ALL}):
             self._sockets.subscribe_video(chosen, True)
 
-    def _give_up(self, step: Expired) -> None:
+    def _give_up(self, step: WindowExpired) -> None:
         error = GaveUp(step.outage, step.attempts)
-        self._dispatcher.put(Notice("gave_up", (error,)))
+        self._dispatcher.put(ClientEvent("gave_up", (error,)))
         self._finish(LeaveReason.failed(error))
 
     def _news_of(self, loss: Callable[[float], bool]) -> bool:
@@ -426,34 +434,34 @@ class Session:
     ) -> None:
         self._cause = words if problem is None else str(problem)
         self._is_told_by_zoom = problem is None
-        logger.warning("stream %s: %s is interrupted: %s", self.order.stream, what, self._cause)
-        self._dispatcher.put(Notice("interrupted", (what, problem)))
+        logger.warning("stream %s: %s is interrupted: %s", self.request.stream, what, self._cause)
+        self._dispatcher.put(ClientEvent("interrupted", (what, problem)))
 
-    def _on_lost(self, channel: Channel, problem: ConnectionLost) -> None:
+    def _on_lost(self, connection: Connection, problem: ConnectionLost) -> None:
         """A socket broke, or fell silent."""
-        kind = self._sockets.kind_of(channel)
+        kind = self._sockets.kind_of(connection)
         self._cause = str(problem)
         if kind is not None:
             self._media_down((kind,))
-        elif self._sockets.is_signaling(channel) and self._was_joined:
+        elif self._sockets.is_signaling(connection) and self._was_joined:
             self._media_down(None)
-        if not self.order.dialling.reconnect.enabled:
+        if not self.request.options.reconnect.enabled:
             self._finish(LeaveReason.failed(problem))
             return
-        if self._sockets.is_signaling(channel):
+        if self._sockets.is_signaling(connection):
             is_news = self._news_of(self._recovery.lost_signaling)
         elif kind is not None:
             is_news = self._news_of(lambda now: self._recovery.lost_media((kind,), now))
         else:
             return
         if is_news and self._was_joined:
-            self._interrupted(channel.name, problem)
+            self._interrupted(connection.name, problem)
 
     def _media_is_interrupted(self) -> None:
         """Zoom says that media is; it does not say which, and may say it late, and twice."""
-        if self.order.dialling.reconnect.enabled and not self._is_looking:
+        if self.request.options.reconnect.enabled and not self._is_looking:
             self._is_looking = True
-            self._crew.spawn("look for broken media", self._look_for_broken_media)
+            self._greenlets.spawn("look for broken media", self._look_for_broken_media)
 
     def _look_for_broken_media(self) -> None:
         """Leave it to the sockets that break, if any do; else take all of media for broken.
@@ -493,7 +501,7 @@ class Session:
             # Zoom's clock is not ours. A repair that answers its own echo would never end.
             if time.monotonic() - self._whole_since < age + _LATE_NEWS:
                 return
-        if self.order.dialling.reconnect.enabled and self._news_of(self._recovery.lost_signaling):
+        if self.request.options.reconnect.enabled and self._news_of(self._recovery.lost_signaling):
             self._interrupted("signaling", None)
 
     def moved_by_zoom(self, endpoints: tuple[Endpoint, ...]) -> None:
@@ -501,9 +509,9 @@ class Session:
 
         A repetition names the addresses that we use; others mean that a server has failed.
         """
-        if endpoints == self.order.endpoints or self._ending.is_set():
+        if endpoints == self.request.endpoints or self._ending.is_set():
             return
-        if self._was_joined and not self.order.dialling.reconnect.enabled:
+        if self._was_joined and not self.request.options.reconnect.enabled:
             return  # the old server will tell us of the end
         self._sockets.move(endpoints)
         if self._was_joined:
@@ -530,7 +538,7 @@ class Session:
         """Tell the server which events are wanted, or wanted no more."""
         if events and self.is_joined:
             with contextlib.suppress(ConnectionLost):  # told again when that is mended
-                self._sockets.tell(EventSubscription(events=events, subscribe=subscribe))
+                self._sockets.send(EventSubscription(events=events, subscribe=subscribe))
 
     def subscribe_video(self, user_id: int, subscribe: bool) -> None:
         """Ask for a participant's video; the answer comes as ``video_subscribed``."""
@@ -538,17 +546,17 @@ class Session:
             self._sockets.subscribe_video(user_id, subscribe)
 
     def _open_missing(self) -> None:
-        if self.is_joined and any(not self.is_open(kind) for kind in self._wishes.media):
-            self._crew.spawn("add media", self._add_media)
+        if self.is_joined and any(not self.is_open(kind) for kind in self._subscription.media):
+            self._greenlets.spawn("add media", self._add_media)
 
     def renegotiate(self, kind: MediaDataType) -> None:
         """Open the socket of ``kind`` anew, so that new parameters take effect. Returns at once."""
         if self.is_joined and self.is_open(kind):
-            self._crew.spawn("renegotiate", self._renegotiate, kind)
+            self._greenlets.spawn("renegotiate", self._renegotiate, kind)
 
     def _add_media(self) -> None:
         with self._changing_media:
-            for kind in self._wishes.media:
+            for kind in self._subscription.media:
                 self._open_later(kind, "add media")
 
     def _renegotiate(self, kind: MediaDataType) -> None:
@@ -570,9 +578,9 @@ class Session:
     def _open_later(self, kind: MediaDataType, where: str) -> RtmsError | None:
         """Open a media socket of a joined stream; what goes wrong is told, and the others go on."""
         try:
-            self._sockets.open_media((kind,), Deadline(self.order.dialling.timeouts.join))
+            self._sockets.open_media((kind,), Deadline(self.request.options.timeouts.join))
         except RtmsError as problem:
-            logger.error("stream %s: %s", self.order.stream, problem)
+            logger.error("stream %s: %s", self.request.stream, problem)
             self._sockets.close_media((self._sockets.key_of(kind),))  # can be asked for again
             self._tell_error(problem, where)
             return problem
@@ -580,32 +588,32 @@ class Session:
 
     # -- in the hub --------------------------------------------------------------------------------
 
-    def _on_signaling(self, channel: Channel, message: Message) -> None:
+    def _on_signaling(self, connection: Connection, message: Message) -> None:
         if isinstance(message, EventUpdate):
-            notices = self._reports.of_event(message)
+            notices = self._translator.of_event(message)
             if message.event_type is EventType.MEDIA_CONNECTION_INTERRUPTED:
                 self._media_is_interrupted()
         elif isinstance(message, SessionStateUpdate):
-            notices = self._reports.of_session_state(message)
+            notices = self._translator.of_session_state(message)
         elif isinstance(message, StreamStateUpdate):
-            self._on_stream_state(channel, message)
+            self._on_stream_state(connection, message)
             return
         elif isinstance(message, VideoSubscriptionResponse):
             arguments = (message.user_id, message.status, message.reason)
-            notices = iter((Notice("video_subscribed", arguments),))
+            notices = iter((ClientEvent("video_subscribed", arguments),))
         else:
-            notices = iter((Notice("other_message", (message, channel.name)),))
+            notices = iter((ClientEvent("other_message", (message, connection.name)),))
         size = footprint(message.raw)
-        for notice in notices:
-            self._dispatcher.put(notice, size)
+        for event in notices:
+            self._dispatcher.put(event, size)
             size = 0  # they share it
 
-    def _on_stream_state(self, channel: Channel, message: StreamStateUpdate) -> None:
-        if message.stream_id and message.stream_id != self.order.identity.stream_id:
-            self._on_skipped(channel, RemoteProtocolError("a state of another stream"))
+    def _on_stream_state(self, connection: Connection, message: StreamStateUpdate) -> None:
+        if message.stream_id and message.stream_id != self.request.identity.stream_id:
+            self._on_skipped(connection, RemoteProtocolError("a state of another stream"))
             return
         self._dispatcher.put(
-            Notice("stream_state", (message.state, message.reason, message.timestamp))
+            ClientEvent("stream_state", (message.state, message.reason, message.timestamp))
         )
         if message.state == StreamState.TERMINATED:
             self._finish(LeaveReason.stopped(message.reason))
@@ -617,62 +625,62 @@ class Session:
         kind, _, _, metadata = packets[0]
         lane = self._lanes.get(kind)
         if lane is None:
-            lane = self._lanes[kind] = self.accounts[kind], self._dispatcher.inbox(kind)
-        account, inbox = lane
+            lane = self._lanes[kind] = self.trackers[kind], self._dispatcher.inbox(kind)
+        tracker, inbox = lane
         now = time.monotonic() * 1000
-        if account.is_well:
-            size = account.count(packets, is_mixed, now)
+        if tracker.is_steady:
+            size = tracker.count(packets, is_mixed, now)
         else:
-            arrival = account.settle(packets, now)
-            self._tell_of(kind, arrival)
-            if account.due is not None and kind not in self._releasing:
+            reconciled = tracker.reconcile(packets, now)
+            self._tell_of(kind, reconciled)
+            if tracker.due is not None and kind not in self._releasing:
                 self._releasing.add(kind)
-                self._crew.spawn("release", self._release, kind)
-            packets, size = arrival.wanted, arrival.size
+                self._greenlets.spawn("release", self._release, kind)
+            packets, size = reconciled.wanted, reconciled.size
             if not packets:
                 return
             is_mixed = True
         if is_mixed or metadata.channelId or not metadata.userName:
-            packets = [self._reports.completed(packet) for packet in packets]
+            packets = [self._translator.completed(packet) for packet in packets]
         if kind is MediaDataType.TRANSCRIPT:
             packets = [self._pieces.named(packet) for packet in packets]
         inbox.put(packets, size, at_once)  # by position: keywords take a longer way
 
     def _release(self, kind: MediaDataType) -> None:
         """Hand on what an account holds, when it is due."""
-        account = self.accounts[kind]
+        tracker = self.trackers[kind]
         try:
-            while account.due is not None:
-                gevent.sleep(waitable((account.due - _now_ms()) / 1000))
-                self._file(kind, account.release(_now_ms()))
+            while tracker.due is not None:
+                gevent.sleep(clamp_timeout((tracker.due - _now_ms()) / 1000))
+                self._file(kind, tracker.release(_now_ms()))
         finally:
             self._releasing.discard(kind)
 
-    def _on_media(self, channel: Channel, message: Message) -> None:
+    def _on_media(self, connection: Connection, message: Message) -> None:
         if isinstance(message, StreamStateUpdate):
-            self._on_stream_state(channel, message)
+            self._on_stream_state(connection, message)
         else:
-            notice = Notice("other_message", (message, channel.name))
-            self._dispatcher.put(notice, footprint(message.raw))
+            event = ClientEvent("other_message", (message, connection.name))
+            self._dispatcher.put(event, footprint(message.raw))
 
-    def _on_skipped(self, channel: Channel, problem: Exception) -> None:
-        count = self.skipped[channel.name] = self.skipped.get(channel.name, 0) + 1
+    def _on_skipped(self, connection: Connection, problem: Exception) -> None:
+        count = self.skipped[connection.name] = self.skipped.get(connection.name, 0) + 1
         if count > _TOLD_SKIPPED and count % 1000:
             return
         is_ours = not isinstance(problem, RemoteProtocolError)
         logger.log(
             logging.ERROR if is_ours else logging.WARNING,
             "stream %s, %s socket: skipped %s (%d so far)",
-            self.order.stream,
-            channel.name,
+            self.request.stream,
+            connection.name,
             "a message that we failed to handle" if is_ours else problem,
             count,
             exc_info=problem if is_ours and count <= _TOLD_SKIPPED else None,
         )
-        self._tell_error(problem, channel.name)
+        self._tell_error(problem, connection.name)
 
     def _tell_error(self, problem: Exception, where: str) -> None:
-        self._dispatcher.put(Notice("error", (problem, where)))
+        self._dispatcher.put(ClientEvent("error", (problem, where)))
 
     # -- the end -----------------------------------------------------------------------------------
 
@@ -729,7 +737,7 @@ class Session:
                 self._ask_to_close_stream()
             self._dispatcher.close()
             # First, or the supervisor would see the end and close the sockets, too.
-            self._crew.stop()
+            self._greenlets.stop()
             self._finish(LeaveReason.left())
             self._sockets.close()
         finally:
@@ -740,15 +748,15 @@ class Session:
             if not self.over.is_set():
                 self._settle_accounts()
                 self._unwatch()
-                logger.info("stream %s is over: %s", self.order.stream, self.end)
+                logger.info("stream %s is over: %s", self.request.stream, self.end)
                 self._tell_end()
         self._dispatcher.wait_finished()
 
     def _tell_end(self) -> None:
         assert self.end is not None
         self.over.set()
-        notice = Notice("left", (self.order.identity.stream_id, self.end))
-        self._dispatcher.finish(notice, self.told.set)
+        event = ClientEvent("left", (self.request.identity.stream_id, self.end))
+        self._dispatcher.finish(event, self.told.set)
 
     def forget(self, is_here: bool) -> None:
         """Let go of the stream in a forked child, whose parent has it. Calls no function."""
@@ -757,7 +765,7 @@ class Session:
         self._dispatcher.forget(is_here)
         self._finish(LeaveReason.left())
         if is_here:
-            self._crew.kill()
+            self._greenlets.kill()
         self.over.set()
         self.told.set()
 
@@ -766,26 +774,26 @@ class Session:
             answer = self._sockets.ask_to_close_stream()
             if answer is None:
                 logger.warning(
-                    "stream %s: Zoom did not answer the close request", self.order.stream
+                    "stream %s: Zoom did not answer the close request", self.request.stream
                 )
             elif answer.status:
                 logger.warning(
                     "stream %s: Zoom refused to close it, status %d",
-                    self.order.stream,
+                    self.request.stream,
                     answer.status,
                 )
 
 
-class _Accounts(dict[MediaDataType, MediaAccount]):
+class _Accounts(dict[MediaDataType, MediaTracker]):
     """Makes an account when it is asked for first: most streams have one media type of five."""
 
-    def __missing__(self, kind: MediaDataType) -> MediaAccount:
+    def __missing__(self, kind: MediaDataType) -> MediaTracker:
         # Zoom's clock is that of the world, until a packet tells how far it is from that.
-        account = self[kind] = MediaAccount(kind, time.time() * 1000 - _now_ms())
-        return account
+        tracker = self[kind] = MediaTracker(kind, time.time() * 1000 - _now_ms())
+        return tracker
 
 
-def _chance() -> float:
+def _jitter() -> float:
     return random.random()  # noqa: S311 - spreads retries, and is no secret
 
 

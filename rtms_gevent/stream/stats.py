@@ -17,7 +17,7 @@ from ..enums import MediaDataType
 from ..protocol.packets import TEXTUAL, MediaPacket, Metadata
 from .replay import Replay, speaker_of
 
-__all__ = ["Arrival", "ClientStats", "Gap", "MediaAccount", "MediaStats"]
+__all__ = ["ClientStats", "Gap", "MediaStats", "MediaTracker", "Reconciled"]
 
 #: A gap is worth telling if it is longer than so many frames.
 _FRAMES = 3
@@ -97,7 +97,7 @@ class ClientStats:
     forgotten: int = 0
 
 
-class Arrival(NamedTuple):
+class Reconciled(NamedTuple):
     """What is to become of packets that came."""
 
     wanted: list[MediaPacket]  #: to be delivered
@@ -106,7 +106,9 @@ class Arrival(NamedTuple):
     remark: str = ""  #: what was found out about the server, for the log
 
     @classmethod
-    def of(cls, wanted: list[MediaPacket], gaps: Sequence[Gap] = (), remark: str = "") -> Arrival:
+    def of(
+        cls, wanted: list[MediaPacket], gaps: Sequence[Gap] = (), remark: str = ""
+    ) -> Reconciled:
         """Count the bytes."""
         return cls(wanted, sum(len(packet.data) for packet in wanted), gaps, remark)
 
@@ -119,7 +121,7 @@ class _Outage(NamedTuple):
     cause: str
 
 
-class MediaAccount:
+class MediaTracker:
     """Keeps the account of one media type.
 
     Times are ms: timestamps on the media's clock, all others on ours, which must not be set
@@ -143,7 +145,7 @@ class MediaAccount:
         "_speaking",
         "_was_down",
         "frame_ms",
-        "is_well",
+        "is_steady",
         "media_type",
     )
 
@@ -169,7 +171,7 @@ class MediaAccount:
         self._replay: Replay | None = None  # while packets of the past may come
         self._compared_until: float | None = None  # the same for text
         #: Whether packets need only be counted.
-        self.is_well = media_type not in TEXTUAL
+        self.is_steady = media_type not in TEXTUAL
         self._open_since = float("-inf")  # when its socket was opened last
         self._gaps: deque[Gap] = deque(maxlen=_KEPT)
 
@@ -196,7 +198,7 @@ class MediaAccount:
         self._ahead = timestamp - now
         return size
 
-    def settle(self, packets: list[MediaPacket], now: float) -> Arrival:
+    def reconcile(self, packets: list[MediaPacket], now: float) -> Reconciled:
         """Note packets where something may be missing, or may have been delivered before."""
         wanted: list[MediaPacket] = []
         gaps: list[Gap] = []
@@ -204,7 +206,7 @@ class MediaAccount:
             self._received += 1
             self._bytes += len(packet.data)
             self._sort(packet, now, wanted, gaps)
-        return Arrival.of(wanted, gaps, self._end_of_replay(gaps))
+        return Reconciled.of(wanted, gaps, self._end_of_replay(gaps))
 
     def _sort(
         self, packet: MediaPacket, now: float, wanted: list[MediaPacket], gaps: list[Gap]
@@ -269,7 +271,7 @@ class MediaAccount:
             self._gaps.append(gap)
             gaps.append(gap)
         if replay.is_over:
-            self._replay, self.is_well = None, self._was_down is None
+            self._replay, self.is_steady = None, self._was_down is None
             if replay.is_clock_behind:
                 remark = "timestamps have stepped back: the server's clock is another one"
                 latest = self._latest
@@ -281,17 +283,17 @@ class MediaAccount:
         """When :meth:`release` is to be called, if no packet comes before; None: not at all."""
         return None if self._replay is None else self._replay.due
 
-    def release(self, now: float) -> Arrival:
+    def release(self, now: float) -> Reconciled:
         """Return what waited for packets after it, which have not come in time."""
         if self._replay is None or self._replay.due is None or now < self._replay.due:
-            return Arrival([], 0)
+            return Reconciled([], 0)
         return self._released(self._replay.release(now), now)
 
-    def _released(self, packets: list[MediaPacket], now: float) -> Arrival:
+    def _released(self, packets: list[MediaPacket], now: float) -> Reconciled:
         gaps: list[Gap] = []
         for packet in packets:
             self._note(packet, now, gaps)
-        return Arrival.of(packets, gaps, self._end_of_replay(gaps))
+        return Reconciled.of(packets, gaps, self._end_of_replay(gaps))
 
     def went_down(self, heard: float, cause: str, since: float | None = None) -> None:
         """Note that the socket does not work any more; of several causes the first counts.
@@ -306,12 +308,12 @@ class MediaAccount:
             since = heard if since is None else min(since, heard)
             self._down = _Outage(heard, min(heard, max(since, self._open_since)), cause)
 
-    def came_up(self, now: float) -> Arrival:
+    def came_up(self, now: float) -> Reconciled:
         """Note that it works again; return what waited meanwhile."""
         self._open_since = now
         if self._down is None:
-            return Arrival([], 0)
-        held = Arrival([], 0)
+            return Reconciled([], 0)
+        held = Reconciled([], 0)
         if self._replay is not None:
             held = self._released(self._replay.end(), now)
         outage, self._down = self._down, None
@@ -322,21 +324,21 @@ class MediaAccount:
             outage = _Outage(first.heard, min(first.since, outage.since), outage.cause)
         self._was_down = outage, now
         if self.media_type not in TEXTUAL:
-            self._replay, self.is_well = Replay(dict(self._newest), self._latest), False
+            self._replay, self.is_steady = Replay(dict(self._newest), self._latest), False
         return held
 
-    def ended(self, now: float) -> Arrival:
+    def ended(self, now: float) -> Reconciled:
         """Note the end of the stream; return what waited, and a gap that nothing has ended."""
-        arrival = Arrival([], 0) if self._down is None else self.came_up(now)
+        reconciled = Reconciled([], 0) if self._down is None else self.came_up(now)
         if self._replay is not None:
             last = self._released(self._replay.end(), now)
-            arrival = Arrival.of(
-                arrival.wanted + last.wanted,
-                [*arrival.gaps, *last.gaps],
-                arrival.remark or last.remark,
+            reconciled = Reconciled.of(
+                reconciled.wanted + last.wanted,
+                [*reconciled.gaps, *last.gaps],
+                reconciled.remark or last.remark,
             )
         gap = None if self._was_down is None else self._end_of_gap(None, now)
-        return arrival if gap is None else arrival._replace(gaps=[*arrival.gaps, gap])
+        return reconciled if gap is None else reconciled._replace(gaps=[*reconciled.gaps, gap])
 
     def _end_of_gap(self, timestamp: int | None, now: float) -> Gap | None:
         """Decide what is missing, now that ``timestamp`` came, or nothing will come any more."""

@@ -23,7 +23,7 @@ from ..errors import ConfigurationError, ConnectError, TlsError
 from ..explanations import explain_connect
 from ..protocol.urls import Endpoint
 from ..runtime.deadline import Deadline
-from ..runtime.fair_scheduling import take_turn
+from ..runtime.fair_scheduling import yield_to_io
 from .happy_eyeballs import History, Race
 
 __all__ = ["Opened", "Proxy", "open_connection", "tls_context"]
@@ -247,7 +247,7 @@ class _Attempt:
         try:
             if self._proxy is not None:
                 self._tunnel(sock, self._proxy)
-            take_turn()
+            yield_to_io()
             if self.endpoint.secure:
                 self._step = "tls"
                 # Where it was reset already, wrap_socket() would raise without closing it.
@@ -257,7 +257,7 @@ class _Attempt:
                     sock, server_hostname=self.endpoint.host, do_handshake_on_connect=False
                 )
                 sock.do_handshake()
-                take_turn()
+                yield_to_io()
             self._step = "http"
             return self._upgrade(sock)
         except BaseException:
@@ -317,7 +317,7 @@ class _Attempt:
             if len(read) > self._max_header_bytes:
                 raise self._failed("the HTTP response is too long")
             chunk = sock.recv(4096)
-            take_turn()  # many answers may have come at once, and reading one takes a while
+            yield_to_io()  # many answers may have come at once, and reading one takes a while
             if not chunk:
                 who = "it" if self._step == "proxy" else "the server"
                 raise self._failed(f"{who} closed the connection during the upgrade")

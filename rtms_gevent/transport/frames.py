@@ -17,8 +17,8 @@ __all__ = [
     "TEXT",
     "CloseFrame",
     "FrameReader",
+    "ReceiveBuffer",
     "ReceivedMessage",
-    "Scratch",
 ]
 
 #: Opcode, buffer, start, stop.
@@ -69,7 +69,7 @@ class CloseFrame(NamedTuple):
             raise FrameError("close reason is not UTF-8", 1007) from None
 
 
-class Scratch:
+class ReceiveBuffer:
     """Memory that the readers of one thread receive into, one after the other.
 
     So it is warm in the processor's cache, and a stream whose messages come whole has no buffer.
@@ -117,7 +117,7 @@ class FrameReader:
         *,
         on_control: Callable[[int, bytes], None] = lambda opcode, payload: None,
         check_utf8: bool = False,
-        scratch: Scratch | None = None,
+        scratch: ReceiveBuffer | None = None,
     ) -> None:
         """Make a reader.
 
@@ -137,7 +137,7 @@ class FrameReader:
         #: Bytes of the largest message that can be handed on as it is: _NONE while fragments are
         #: being joined, where all text is checked, and after the end.
         self._most_plain = _NONE if check_utf8 else max_message_size
-        self._scratch = scratch or Scratch()
+        self._scratch = scratch or ReceiveBuffer()
         self._fragmented = 0  # opcode of the message that is being joined, or 0
         self._joined = bytearray()  # its fragments: one buffer, however small they are
         self._utf8 = _Utf8Decoder()  # keeps a character that is cut by the end of a fragment

@@ -26,7 +26,7 @@ from ..errors import ConnectionLost, FrameError
 from ..runtime.fork import forget_in_child
 from ..runtime.threads import current_hub
 from .connect import Opened
-from .frames import CLOSE, PING, CloseFrame, FrameReader, ReceivedMessage, Scratch
+from .frames import CLOSE, PING, CloseFrame, FrameReader, ReceiveBuffer, ReceivedMessage
 
 __all__ = ["Closed", "WebSocket"]
 
@@ -432,10 +432,10 @@ class WebSocket:
         self.closed.set()
 
 
-def _scratch_of(hub: Hub) -> Scratch:
-    scratch: Scratch | None = getattr(hub, _SCRATCH, None)
+def _scratch_of(hub: Hub) -> ReceiveBuffer:
+    scratch: ReceiveBuffer | None = getattr(hub, _SCRATCH, None)
     if scratch is None:
-        scratch = Scratch()
+        scratch = ReceiveBuffer()
         setattr(hub, _SCRATCH, scratch)
     return scratch
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from ..official.client_names import receive_webhooks_with
 from ..protocol.webhook_events import WebhookEvent, WebhookKind, parse_event
-from .deduplication import DeliveryMemory, RecentDeliveries
+from .deduplication import DeliveryStore, RecentDeliveries
 from .http_messages import Headers, WebhookPayload, WebhookRequest, WebhookResponse
-from .receiver import Answer, WebhookReceiver
+from .receiver import WebhookReceiver, WebhookReply
 from .server import WebhookServer, on_webhook_event, stop_all
 from .signature import (
     SignatureReport,
@@ -27,8 +27,7 @@ onWebhookEvent = on_webhook_event
 receive_webhooks_with(on_webhook_event)
 
 __all__ = [
-    "Answer",
-    "DeliveryMemory",
+    "DeliveryStore",
     "Headers",
     "RecentDeliveries",
     "SignatureReport",
@@ -37,6 +36,7 @@ __all__ = [
     "WebhookKind",
     "WebhookPayload",
     "WebhookReceiver",
+    "WebhookReply",
     "WebhookRequest",
     "WebhookResponse",
     "WebhookServer",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
-__all__ = ["DeliveryMemory", "RecentDeliveries"]
+__all__ = ["DeliveryStore", "RecentDeliveries"]
 
 
-class DeliveryMemory(Protocol):
+class DeliveryStore(Protocol):
     """Remembers deliveries. An implementation may be shared by several processes."""
 
     def remember(self, key: str, now: float) -> bool:

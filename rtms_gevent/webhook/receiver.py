@@ -1,8 +1,8 @@
 """From a request to an answer, without a framework: verify, parse, recognise repeats, decide.
 
 The adapter (Flask blueprint, own server, yours) hands in method, body and headers, sends the
-:class:`Answer`, and only then calls :meth:`WebhookReceiver.accept`: Zoom waits three seconds for
-an answer and then sends the webhook again.
+:class:`WebhookReply`, and only then calls :meth:`WebhookReceiver.accept`: Zoom waits three seconds
+for an answer and then sends the webhook again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .._interrupts import is_ctrl_c
 from ..config import WebhookSettings
 from ..errors import WebhookError
 from ..protocol.webhook_events import WebhookEvent, WebhookKind, parse_event
-from .deduplication import DeliveryMemory, RecentDeliveries
+from .deduplication import DeliveryStore, RecentDeliveries
 from .refusals import RefusalLog
 from .signature import (
     SIGNATURE_HEADER,
@@ -32,7 +32,7 @@ from .signature import (
     is_plain_token,
 )
 
-__all__ = ["Answer", "WebhookReceiver"]
+__all__ = ["WebhookReceiver", "WebhookReply"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ _MAX_UNSIGNED = 4096
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Answer:
+class WebhookReply:
     """What to answer to a request, and what to do afterwards."""
 
     status: int
@@ -63,23 +63,23 @@ class WebhookReceiver:
     def __init__(
         self,
         settings: WebhookSettings,
-        hand_over: Callable[[WebhookEvent], object] | None = None,
+        handle_event: Callable[[WebhookEvent], object] | None = None,
         *,
         clock: Callable[[], float] = time.time,
-        memory: DeliveryMemory | None = None,
+        memory: DeliveryStore | None = None,
     ) -> None:
         """Make a receiver.
 
         Args:
             settings: What to check, and how strictly.
-            hand_over: Called by :meth:`accept` with every event that is new; None where the
+            handle_event: Called by :meth:`accept` with every event that is new; None where the
                 signal is enough, or the adapter hands over by itself.
             clock: Returns seconds since the epoch.
             memory: Where deliveries are remembered; by default in this process.
         """
         self.settings = settings
         self.refusals = RefusalLog(logger)  #: for adapters, which refuse requests, too
-        self._hand_over = hand_over
+        self._hand_over = handle_event
         self._clock = clock
         self._memory = RecentDeliveries() if memory is None else memory
         if not settings.verify:
@@ -87,7 +87,7 @@ class WebhookReceiver:
                 "webhook signatures are NOT checked: whoever reaches this receiver can forge events"
             )
 
-    def handle(self, method: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def handle(self, method: str, body: bytes, headers: Mapping[str, str]) -> WebhookReply:
         """Return the answer to a request. Never raises, whatever the request holds.
 
         Args:
@@ -99,7 +99,7 @@ class WebhookReceiver:
             return self._decide(method, body, headers)
         except WebhookError as refusal:
             self.refusals.warning("%s", refusal)
-            return Answer(refusal.status)
+            return WebhookReply(refusal.status)
 
     def accept(self, event: WebhookEvent | None) -> None:
         """Emit ``webhook_received`` and hand the event over, in the caller's greenlet.
@@ -118,7 +118,7 @@ class WebhookReceiver:
                 raise
             logger.exception("handling the webhook event %.80r failed", event.event)
 
-    def forget(self, answer: Answer) -> None:
+    def forget(self, answer: WebhookReply) -> None:
         """Take the delivery as not received, so that Zoom's next attempt counts as new.
 
         To be called instead of :meth:`accept` where another answer was sent than a 2xx.
@@ -126,7 +126,7 @@ class WebhookReceiver:
         if answer.delivery is not None:
             self._memory.forget(answer.delivery)
 
-    def _decide(self, method: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def _decide(self, method: str, body: bytes, headers: Mapping[str, str]) -> WebhookReply:
         if method != "POST":
             raise WebhookError(405, "webhooks come by POST")
         if len(body) > self.settings.max_body:
@@ -138,7 +138,7 @@ class WebhookReceiver:
         if event.kind is WebhookKind.URL_VALIDATION:
             return self._answer_url_validation(event)
         delivery = _delivery(event, body)
-        answer = Answer(204) if event.kind is WebhookKind.OTHER else _ok()
+        answer = WebhookReply(204) if event.kind is WebhookKind.OTHER else _ok()
         if not self._is_new(delivery):
             logger.info("webhook event %.80r was delivered before, ignored", event.event)
             return answer
@@ -174,12 +174,12 @@ class WebhookReceiver:
             self.refusals.warning("a signature was refused: %s", report)
         return problem
 
-    def _answer_url_validation(self, event: WebhookEvent) -> Answer:
+    def _answer_url_validation(self, event: WebhookEvent) -> WebhookReply:
         """Prove to Zoom that we hold the secret; see :func:`encrypt_token` for the danger in it."""
         token = event.payload.get("plainToken")
         if self.settings.secret is None:
             logger.warning("Zoom's url validation cannot be answered: no webhook secret is set")
-            return Answer(204, event=event)
+            return WebhookReply(204, event=event)
         if not is_plain_token(token):
             raise WebhookError(400, "the url validation's plainToken has not the shape of Zoom's")
         encrypted = encrypt_token(self.settings.secret, token)
@@ -237,12 +237,12 @@ def _delivery(event: WebhookEvent, body: bytes) -> str:
     return hashlib.sha256(marks).hexdigest()
 
 
-def _ok() -> Answer:
+def _ok() -> WebhookReply:
     return _json(200, {"status": "ok"})
 
 
-def _json(status: int, document: Mapping[str, object]) -> Answer:
-    return Answer(status, json.dumps(document).encode(), "application/json")
+def _json(status: int, document: Mapping[str, object]) -> WebhookReply:
+    return WebhookReply(status, json.dumps(document).encode(), "application/json")
 
 
 def _parse_json(body: bytes) -> object:

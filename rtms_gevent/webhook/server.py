@@ -30,9 +30,8 @@ from ..config import (
 from ..errors import ConfigurationError
 from ..loop import call_at_stop, call_before_run, forget_before_run
 from ..protocol.webhook_events import WebhookEvent
-from ..runtime import hub_context
 from ..runtime.fork import forget_in_child
-from ..runtime.hub_context import Home
+from ..runtime.hub_context import HubContext, context_of, current_context
 from ..runtime.threads import current_hub, is_current
 from ..wsgi.body import RequestRefused, read_body
 from ..wsgi.server import HEARD, HttpServer, open_listener
@@ -96,9 +95,9 @@ class WebhookServer:
         self._routes: dict[str, _Route] = {}
         self._refusals = RefusalLog(logger)
         self._listener: socket.socket | None = None
-        self._home: Home | None = None  # where it serves, or is going to
+        self._hub_context: HubContext | None = None  # where it serves, or is going to
         self._http: HttpServer | None = None  # once it serves
-        self._crew = Group()
+        self._greenlets = Group()
 
     @property
     def port(self) -> int:
@@ -141,18 +140,23 @@ class WebhookServer:
         the hub that serves it does not wait: the port is closed when that hub has its next turn.
         Does nothing where it was stopped before. The server may be started again.
         """
-        listener, home, http, crew = self._listener, self._home, self._http, self._crew
-        if listener is None or home is None:
+        listener, hub_context, http, greenlets = (
+            self._listener,
+            self._hub_context,
+            self._http,
+            self._greenlets,
+        )
+        if listener is None or hub_context is None:
             return
-        self._listener = self._home = self._http = None
+        self._listener = self._hub_context = self._http = None
         self._routes = {}
-        home.withdraw(self)
-        if http is None or home.hub is None:  # it never served, or its hub took all with it
+        hub_context.withdraw(self)
+        if http is None or hub_context.hub is None:  # it never served, or its hub took all with it
             listener.close()
-        elif is_current(home.hub):
-            _end(listener, http, crew, timeout)
+        elif is_current(hub_context.hub):
+            _end(listener, http, greenlets, timeout)
         else:  # whose thread may be waiting for us, or do something else than drive its hub
-            home.submit(http, lambda: _end(listener, http, crew, timeout))
+            hub_context.submit(http, lambda: _end(listener, http, greenlets, timeout))
 
     def _listen(self) -> None:
         if self._listener is not None:
@@ -165,15 +169,15 @@ class WebhookServer:
                 "with port= or ZM_RTMS_PORT"
             ) from None
         # Served is where streams of this thread live, which run_async() may yet decide.
-        self._home = hub_context.choose()
-        self._home.submit(self, self._serve)
+        self._hub_context = current_context()
+        self._hub_context.submit(self, self._serve)
         logger.info("listening for webhooks at %s", self.url)
 
     def _serve(self) -> None:
         """Accept connections; runs on the hub that is to serve them."""
         if self._listener is None:
             return
-        self._home, self._crew = hub_context.home_of(current_hub()), Group()
+        self._hub_context, self._greenlets = context_of(current_hub()), Group()
         self._http = HttpServer(
             self._listener,
             self._application,
@@ -187,7 +191,7 @@ class WebhookServer:
     def forget(self, is_here: bool) -> None:
         """Accept nothing in a forked child: what comes is for the process that serves already."""
         listener, http = self._listener, self._http
-        self._listener = self._home = self._http = None
+        self._listener = self._hub_context = self._http = None
         self._routes = {}
         if http is not None and is_here:
             http.close()
@@ -195,7 +199,7 @@ class WebhookServer:
             listener.close()
 
     def _spawn(self, function: Callable[..., object], *arguments: Any) -> None:
-        self._crew.spawn(function, *arguments)
+        self._greenlets.spawn(function, *arguments)
 
     def _application(
         self, environ: dict[str, Any], start_response: _StartResponse
@@ -226,10 +230,10 @@ class WebhookServer:
         return route
 
 
-def _end(listener: socket.socket, http: HttpServer, crew: Group, timeout: float) -> None:
+def _end(listener: socket.socket, http: HttpServer, greenlets: Group, timeout: float) -> None:
     """Close the port, and end what runs; on the hub that serves."""
     http.stop(timeout)
-    others = [greenlet for greenlet in crew if greenlet is not gevent.getcurrent()]
+    others = [greenlet for greenlet in greenlets if greenlet is not gevent.getcurrent()]
     gevent.joinall(others, timeout=timeout)
     gevent.killall([greenlet for greenlet in others if not greenlet.dead], timeout=timeout)
     listener.close()
@@ -245,7 +249,7 @@ class _Route:
         self._spawn = spawn
 
     def answer(self, request: WebhookRequest, start_response: _StartResponse) -> Iterable[bytes]:
-        """Answer a request; what is to be done afterwards waits until the answer was sent."""
+        """WebhookReply a request; what is to be done afterwards waits until the answer was sent."""
         answer = self._receiver.handle(request.method, request.body, request.headers)
         headers = {"Content-Type": answer.content_type}
         if answer.status == 405:

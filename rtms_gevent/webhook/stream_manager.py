@@ -1,7 +1,7 @@
 """From webhook events to clients: one client per live stream, and the functions of the app.
 
 Knows no framework. All of it runs on the hub where this process keeps its streams; only
-:attr:`Streams.clients` may be read from other threads.
+:attr:`StreamManager.clients` may be read from other threads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = [
     "StartFunction",
     "StopFunction",
     "StreamHandlers",
-    "Streams",
+    "StreamManager",
 ]
 
 logger = logging.getLogger(__name__)
@@ -160,7 +160,7 @@ class _Live:
     is_over: bool = False  #: Zoom has stopped it
 
 
-class Streams:
+class StreamManager:
     """Keeps one client per live stream, as webhook events tell."""
 
     def __init__(
@@ -188,7 +188,7 @@ class Streams:
         """The clients of the streams that are live now, by stream id; a copy."""
         return {stream_id: live.client for stream_id, live in list(self._live.items())}
 
-    def hand_over(self, event: WebhookEvent) -> None:
+    def handle_event(self, event: WebhookEvent) -> None:
         """Act on an event that was accepted.
 
         Runs in a greenlet of its own on the streams' hub, inside the context, and may block.

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import gevent
 
 from ..runtime.deadline import Deadline
-from ..runtime.fair_scheduling import take_turn
+from ..runtime.fair_scheduling import yield_to_io
 
 __all__ = [
     "BoundedFile",
@@ -158,7 +158,7 @@ def _check(deadline: Deadline) -> None:
 def let_others_run() -> None:
     """Wait for a turn behind other requests; in a plain thread others run anyway."""
     if _is_greenlet():
-        take_turn("requests")  # gevent.sleep(0) comes back 50 times before anything else is read
+        yield_to_io("requests")  # gevent.sleep(0) comes back 50 times before anything else is read
 
 
 _TOO_SLOW = "the request took too long to come in"

@@ -86,7 +86,7 @@ class TestWhatToJoin:
         fields = {"meeting_uuid": "u", "rtms_stream_id": "s", "server_urls": "ws://127.0.0.1:1"}
         client.join({"event": "webinar.rtms_started", "payload": fields}, signature="x")
         assert client.product is Product.WEBINAR
-        assert client._order.identity.fields["meeting_uuid"] == "u"
+        assert client._request.identity.fields["meeting_uuid"] == "u"
 
     def test_a_parsed_webhook(self, simulator, meeting, client):
         from rtms_gevent.webhook import parse_event

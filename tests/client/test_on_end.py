@@ -28,7 +28,7 @@ from rtms_gevent import (
     InboxOverflow,
     JoinTimeout,
     LeaveReason,
-    Policy,
+    OverflowPolicy,
     Reconnect,
     UsageError,
     signals,
@@ -284,7 +284,7 @@ CAUSES = [
     (given_up, {"reconnect": BRIEF}, failed(GaveUp, was_joined=True)),
     (
         too_slow,
-        {"inboxes": Inboxes(audio=InboxLimits(packets=3, when_full=Policy.FAIL))},
+        {"inboxes": Inboxes(audio=InboxLimits(packets=3, when_full=OverflowPolicy.FAIL))},
         failed(InboxOverflow, was_joined=True),
     ),
     (left, {}, by_us),
@@ -511,7 +511,7 @@ class TestWhere:
         Stage(simulator, client).join()
         wait_until(lambda: seen)
         client.leave()
-        stage_thread = loop._home.stage.call(threading.get_ident)
+        stage_thread = loop._hub_context.stage.call(threading.get_ident)
         loop.stop()
         wait_until(lambda: not loop.is_running)
         assert seen == dict.fromkeys(("join_confirm", "end", "left"), stage_thread)

@@ -25,7 +25,7 @@ from rtms_gevent import (
     Timeouts,
     signals,
 )
-from rtms_gevent.delivery.executors import AsyncioOutlet, Closing, Job
+from rtms_gevent.delivery.executors import AsyncioRunner, CallbackBatch, CloseFlag
 from rtms_gevent.runtime import threads
 
 
@@ -84,7 +84,7 @@ def test_joining_again_right_after_leaving(join, simulator, meeting, client):
     recorder.wait_for("join_confirm", 2)
     wait_until(lambda: meeting.send_audio(b"again"))
     recorder.wait_for("audio_data")
-    assert client in client._home.clients
+    assert client in client._hub_context.clients
 
 
 @pytest.mark.parametrize("error", [gevent.GreenletExit, gevent.Timeout])
@@ -373,11 +373,11 @@ def test_what_is_asked_for_while_a_loop_ends_runs_when_it_begins_again(monkeypat
 def test_a_closed_asyncio_loop_gives_an_error_and_no_warning():
     loop = asyncio.new_event_loop()
     loop.close()
-    job = Job(print, [()], None, Closing())
+    job = CallbackBatch(print, [()], None, CloseFlag())
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         with pytest.raises(ConfigurationError, match="asyncio loop takes no more work"):
-            AsyncioOutlet(loop).start(job)
+            AsyncioRunner(loop).start(job)
         gc.collect()
     assert warned == []
 

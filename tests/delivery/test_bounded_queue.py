@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_gevent import ConfigurationError, Inboxes, InboxLimits, Policy
-from rtms_gevent.delivery.bounded_queue import Backlog, DropRules
+from rtms_gevent import ConfigurationError, Inboxes, InboxLimits, OverflowPolicy
+from rtms_gevent.delivery.bounded_queue import BoundedQueue, DropPolicy
 
-KEEP = Policy.BLOCK
+KEEP = OverflowPolicy.BLOCK
 
 
-def backlog(packets=4, size=1000, when_full=Policy.DROP_OLDEST):
-    return Backlog(
+def backlog(packets=4, size=1000, when_full=OverflowPolicy.DROP_OLDEST):
+    return BoundedQueue(
         InboxLimits(packets=packets, size=size, when_full=when_full),
-        DropRules(
+        DropPolicy(
             size=lambda item: len(item),
-            begins_anew=lambda item: item[0].isupper(),
+            is_keyframe=lambda item: item[0].isupper(),
             source=lambda item: item[0].lower(),
         ),
     )
@@ -53,7 +53,7 @@ def test_what_is_left(limits, put, left, dropped, fitted):
     assert waiting.size == sum(map(len, left.split()))
 
 
-@pytest.mark.parametrize("policy", [Policy.BLOCK, Policy.FAIL])
+@pytest.mark.parametrize("policy", [OverflowPolicy.BLOCK, OverflowPolicy.FAIL])
 def test_it_says_when_there_is_too_much_and_when_there_is_room(policy):
     waiting = backlog(packets=4, when_full=policy)
     assert [waiting.add([f"A{number}"], 2) for number in range(6)] == [True] * 4 + [False] * 2
@@ -61,7 +61,7 @@ def test_it_says_when_there_is_too_much_and_when_there_is_room(policy):
     rooms = []
     for _ in range(6):
         waiting.take()
-        rooms.append(waiting.is_half_empty)
+        rooms.append(waiting.is_below_low_water)
     assert rooms == [False] * 3 + [True] * 3
 
 
@@ -124,5 +124,5 @@ def test_limits_that_make_no_sense(make, problem):
 
 def test_what_is_said_is_never_dropped_by_default():
     limits = Inboxes()
-    assert limits.transcript.when_full is limits.chat.when_full is Policy.BLOCK
-    assert limits.events.when_full is Policy.FAIL
+    assert limits.transcript.when_full is limits.chat.when_full is OverflowPolicy.BLOCK
+    assert limits.events.when_full is OverflowPolicy.FAIL

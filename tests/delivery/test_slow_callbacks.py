@@ -11,7 +11,15 @@ from gevent.event import Event
 from support.recorder import Recorder, wait_until
 from support.streams import QUICK
 
-from rtms_gevent import Client, ConnectionLost, Inboxes, InboxLimits, InboxOverflow, Policy, signals
+from rtms_gevent import (
+    Client,
+    ConnectionLost,
+    Inboxes,
+    InboxLimits,
+    InboxOverflow,
+    OverflowPolicy,
+    signals,
+)
 from rtms_gevent.runtime import watchdog
 from rtms_gevent.simulator import Simulator
 
@@ -61,7 +69,7 @@ def enter(stuck, send):
 
 class TestDropping:
     def test_h264_goes_up_to_the_next_key_frame(self, simulator, join, meeting, stuck, told):
-        with Client(inboxes=few(Policy.DROP_OLDEST)) as client:
+        with Client(inboxes=few(OverflowPolicy.DROP_OLDEST)) as client:
             client.on_video_data(stuck)
             join(client)
             enter(stuck, lambda: meeting.send_video(KEY + b"0"))
@@ -75,7 +83,7 @@ class TestDropping:
 
     def test_each_burst_is_told_once(self, simulator, join, meeting, told):
         stuck = Stuck()
-        with Client(inboxes=few(Policy.DROP_OLDEST)) as client:
+        with Client(inboxes=few(OverflowPolicy.DROP_OLDEST)) as client:
             client.on_audio_data(lambda *arguments: stuck(*arguments))
             join(client)
 
@@ -102,7 +110,7 @@ class TestBlocking:
         """More than sockets and inboxes can hold is sent while nobody takes anything."""
         with (
             Simulator("empty", keep_alive=0.05) as simulator,
-            Client(inboxes=few(Policy.BLOCK)) as client,
+            Client(inboxes=few(OverflowPolicy.BLOCK)) as client,
         ):
             meeting = simulator.meeting
             client.on_transcript_data(stuck)
@@ -138,7 +146,7 @@ class TestBlocking:
             assert not interrupted.calls
 
     def test_what_is_over_the_limit_is_not_read(self, simulator, join, meeting, stuck):
-        with Client(inboxes=few(Policy.BLOCK)) as client:
+        with Client(inboxes=few(OverflowPolicy.BLOCK)) as client:
             client.on_chat_data(stuck)
             join(client)
             enter(stuck, lambda: meeting.send_chat("0"))
@@ -155,7 +163,7 @@ class TestBlocking:
         assert stuck.got == [str(number).encode() for number in range(51)]
 
     def test_the_end_is_reached_though_the_inbox_is_full(self, simulator, join, meeting, stuck):
-        client = Client(inboxes=few(Policy.BLOCK))
+        client = Client(inboxes=few(OverflowPolicy.BLOCK))
         client.on_chat_data(stuck)
         join(client)
         enter(stuck, lambda: meeting.send_chat("0"))
@@ -169,7 +177,7 @@ class TestBlocking:
         assert stuck.got == [str(number).encode() for number in range(20)]
 
     def test_leaving_while_it_is_full(self, simulator, join, meeting, stuck):
-        client = Client(inboxes=few(Policy.BLOCK))
+        client = Client(inboxes=few(OverflowPolicy.BLOCK))
         client.on_chat_data(stuck)
         join(client)
         enter(stuck, lambda: meeting.send_chat("0"))
@@ -185,7 +193,7 @@ class TestBlocking:
     def test_a_socket_that_breaks_meanwhile_is_rebuilt_and_still_waits(
         self, simulator, join, meeting, stuck
     ):
-        with Client(inboxes=few(Policy.BLOCK), reconnect=QUICK) as client:
+        with Client(inboxes=few(OverflowPolicy.BLOCK), reconnect=QUICK) as client:
             client.on_chat_data(stuck)
             join(client)
             interrupted = Recorder(client, "interrupted", "reconnected")
@@ -207,7 +215,7 @@ class TestBlocking:
         """It does so where its own keep-alives, which wait behind the data, are not answered."""
         with (
             Simulator("empty", keep_alive=0.05) as simulator,
-            Client(inboxes=few(Policy.BLOCK), reconnect=QUICK) as client,
+            Client(inboxes=few(OverflowPolicy.BLOCK), reconnect=QUICK) as client,
         ):
             meeting = simulator.meeting
             client.on_transcript_data(stuck)
@@ -250,7 +258,7 @@ def test_who_blocks_the_hub_is_named(simulator, join, meeting, client, monkeypat
 
 class TestFailing:
     def test_what_waits_is_delivered_and_the_stream_ends(self, simulator, join, meeting, stuck):
-        client = Client(inboxes=few(Policy.FAIL))
+        client = Client(inboxes=few(OverflowPolicy.FAIL))
         client.on_audio_data(stuck)
         left = Recorder(client, "leave")
         join(client)
@@ -266,7 +274,9 @@ class TestFailing:
 
     def test_events_nobody_takes(self, simulator, join, meeting):
         go, entered = Event(), Event()
-        client = Client(inboxes=Inboxes(events=InboxLimits(packets=5, when_full=Policy.FAIL)))
+        client = Client(
+            inboxes=Inboxes(events=InboxLimits(packets=5, when_full=OverflowPolicy.FAIL))
+        )
         client.on_chat_data(print)
 
         @client.on_event_ex

@@ -18,13 +18,13 @@ from rtms_gevent.config import WebhookSettings
 from rtms_gevent.enums import Product
 from rtms_gevent.errors import FrameError, RemoteProtocolError
 from rtms_gevent.protocol.codec import JsonCodec
-from rtms_gevent.protocol.events import Reports
+from rtms_gevent.protocol.events import EventTranslator
 from rtms_gevent.protocol.fast_media import missing_accelerators, usual_media
-from rtms_gevent.protocol.media import MediaConversation
+from rtms_gevent.protocol.media import MediaState
 from rtms_gevent.protocol.messages import EventUpdate, Message, SessionStateUpdate
 from rtms_gevent.protocol.packets import MediaPacket
-from rtms_gevent.protocol.signaling import SignalingConversation
-from rtms_gevent.protocol.state import Conversation, State
+from rtms_gevent.protocol.signaling import SignalingState
+from rtms_gevent.protocol.state import ConnectionState, State
 from rtms_gevent.transport.frames import (
     BINARY,
     CLOSE,
@@ -33,7 +33,7 @@ from rtms_gevent.transport.frames import (
     TEXT,
     CloseFrame,
     FrameReader,
-    Scratch,
+    ReceiveBuffer,
 )
 from rtms_gevent.webhook import WebhookReceiver
 
@@ -53,9 +53,9 @@ def frames(data: bytes) -> None:
     source = Source(data)
     check_utf8, size, step = source.flag(), source.choose((1, 2, 13, 64)), 1 + source.byte()
     stream = source.rest()
-    whole = FrameReader(_LIMIT, check_utf8=check_utf8, scratch=Scratch(max(1, len(stream))))
+    whole = FrameReader(_LIMIT, check_utf8=check_utf8, scratch=ReceiveBuffer(max(1, len(stream))))
     found, error = _read(whole, stream, len(stream), lambda: None)
-    scratch = Scratch(size)
+    scratch = ReceiveBuffer(size)
     pieces = FrameReader(_LIMIT, check_utf8=check_utf8, scratch=scratch)
     again, same_error = _read(pieces, stream, step, lambda: _scribble(scratch))
     assert (again, str(same_error)) == (found, str(error)), "cut otherwise, it means something else"
@@ -88,7 +88,7 @@ def _read(
     return found, None
 
 
-def _scribble(scratch: Scratch) -> None:
+def _scribble(scratch: ReceiveBuffer) -> None:
     """Use it as other readers do between two reads of one."""
     scratch.view[:] = b"\xff" * len(scratch.view)
 
@@ -106,9 +106,9 @@ def _read_close(payload: bytes) -> None:
 
 #: Of decoding media the short way: plainly, and with accelerators where they are there.
 _WAYS = (True,) if missing_accelerators() else (True, False)
-_CONVERSATIONS: tuple[Callable[[], Conversation], ...] = (
-    SignalingConversation,
-    lambda: MediaConversation("audio"),
+_CONVERSATIONS: tuple[Callable[[], ConnectionState], ...] = (
+    SignalingState,
+    lambda: MediaState("audio"),
 )
 
 
@@ -117,7 +117,7 @@ def decoder(data: bytes) -> None:
     codec = JsonCodec(source.choose(tuple(Product)), max_nesting=8)
     conversation = source.choose(_CONVERSATIONS)()
     conversation.state = source.choose(tuple(State))
-    reports = Reports("stream", "uuid")
+    reports = EventTranslator("stream", "uuid")
     if source.flag():
         payloads = source.rest().split(b"\n")
     else:
@@ -138,7 +138,7 @@ def decoder(data: bytes) -> None:
         _report(reports, message)
 
 
-def _report(reports: Reports, message: Message | MediaPacket) -> None:
+def _report(reports: EventTranslator, message: Message | MediaPacket) -> None:
     """Do what a session does with a message that arrived."""
     if isinstance(message, MediaPacket):
         assert isinstance(message.data, bytes)

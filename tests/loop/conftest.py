@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from support.dialling import dialled, hasty, patient  # noqa: F401 - fixtures
+from support.connect_options import dialled, hasty, patient  # noqa: F401 - fixtures
 from support.streams import (  # noqa: F401 - fixtures
     client,
     environment,

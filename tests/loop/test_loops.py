@@ -318,7 +318,7 @@ class TestPool:
         first, second = Client(), Client()
         assert pool.add(first) is pool.loops[0]
         assert pool.add(second) is pool.loops[1]
-        pool.loops[0]._home.discard(first)
+        pool.loops[0]._hub_context.discard(first)
         assert pool.add(Client()) is pool.loops[0]
 
     @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtms_gevent.config import InboxLimits
-from rtms_gevent.delivery.bounded_queue import Backlog, DropRules
+from rtms_gevent.delivery.bounded_queue import BoundedQueue, DropPolicy
 from rtms_gevent.enums import Product
 from rtms_gevent.protocol.bounded import BoundedTable, footprint
-from rtms_gevent.protocol.events import Reports
+from rtms_gevent.protocol.events import EventTranslator
 from rtms_gevent.protocol.messages import EventUpdate, SessionStateUpdate
 
 
@@ -53,7 +53,7 @@ def event(number, **more):
 
 class TestReports:
     def test_participants_without_end(self):
-        reports = Reports("s", "m")
+        reports = EventTranslator("s", "m")
         for number in range(1, 30_001):
             people = [{"user_id": number, "user_name": "n" * 100}]
             for _ in reports.of_event(event(3, participants=people)):
@@ -62,14 +62,14 @@ class TestReports:
         assert reports.forgotten == 20_000
         # The newest are known.
         (*_, told) = [
-            notice
-            for notice in reports.of_event(event(2, user_id=30_000))
-            if notice.name == "active_speaker_event"
+            event
+            for event in reports.of_event(event(2, user_id=30_000))
+            if event.name == "active_speaker_event"
         ]
         assert told.arguments[2] == "n" * 100
 
     def test_large_names(self):
-        reports = Reports("s", "m")
+        reports = EventTranslator("s", "m")
         for number in range(1, 2001):
             people = [{"user_id": number, "user_name": "n" * 10_000}]
             for _ in reports.of_event(event(3, participants=people)):
@@ -77,7 +77,7 @@ class TestReports:
         assert sum(map(len, reports._names.values())) <= 4 * 1024 * 1024
 
     def test_channels_without_end(self):
-        reports = Reports("s", "m")
+        reports = EventTranslator("s", "m")
         for number in range(30_000):
             for _ in reports.of_event(
                 EventUpdate.from_wire(
@@ -99,7 +99,7 @@ class TestReports:
         assert 0 < len(reports._channels) <= 10_000
 
     def test_sessions_without_end(self):
-        reports = Reports("s", "m")
+        reports = EventTranslator("s", "m")
         for number in range(30_000):
             message = {"msg_type": 9, "state": 2, "rtms_session_id": str(number), "timestamp": 1}
             for _ in reports.of_session_state(
@@ -110,8 +110,8 @@ class TestReports:
 
 
 def test_sources_that_must_begin_anew():
-    rules = DropRules(begins_anew=lambda item: False, source=lambda item: item)
-    backlog = Backlog(InboxLimits(packets=1), rules)
+    rules = DropPolicy(is_keyframe=lambda item: False, source=lambda item: item)
+    backlog = BoundedQueue(InboxLimits(packets=1), rules)
     for number in range(30_000):
         backlog.add([number], 0)
     assert len(backlog._broken) <= 10_000

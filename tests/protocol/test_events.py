@@ -15,7 +15,7 @@ from rtms_gevent.protocol.events import (
     SESSION_EVENT_STOP,
     USER_JOIN,
     USER_LEAVE,
-    Reports,
+    EventTranslator,
     Session,
 )
 from rtms_gevent.protocol.people import Participant
@@ -25,25 +25,25 @@ T = 1738392033699
 
 @pytest.fixture
 def reports():
-    return Reports("stream", "uuid")
+    return EventTranslator("stream", "uuid")
 
 
 def decode(document, product=Product.MEETING):
     return JsonCodec(product).decode(json.dumps(document).encode())
 
 
-def notices(reports, event, product=Product.MEETING):
+def client_events(reports, event, product=Product.MEETING):
     """Return what an event object means, without the ``event_ex`` that always comes last."""
     update = decode({"msg_type": 6, "event": event}, product)
     *found, last = reports.of_event(update)
     assert last.name == "event_ex"
     assert json.loads(last.arguments[0]) == event
     assert last.arguments[1] is update
-    return [tuple(notice) for notice in found]
+    return [tuple(event) for event in found]
 
 
 def join(reports, *people):
-    return notices(
+    return client_events(
         reports,
         {
             "event_type": 3,
@@ -123,7 +123,7 @@ def join(reports, *people):
     ],
 )
 def test_events_of_meetings(reports, event, expected):
-    assert notices(reports, event) == expected
+    assert client_events(reports, event) == expected
 
 
 def test_event_ex_is_written_as_the_official_sdk_does(reports):
@@ -137,7 +137,9 @@ def test_event_ex_is_written_as_the_official_sdk_does(reports):
 
 def test_who_leaves_is_named_from_the_roster(reports):
     join(reports, (7, "Ann"), (8, "Bob"))
-    left = notices(reports, {"event_type": 4, "timestamp": T, "participants": [{"user_id": 7}]})
+    left = client_events(
+        reports, {"event_type": 4, "timestamp": T, "participants": [{"user_id": 7}]}
+    )
     assert left == [
         ("user_update", (USER_LEAVE, Participant(7, "Ann"))),
         ("participant_event", ("leave", T, [{"user_id": 7, "user_name": "Ann"}])),
@@ -147,16 +149,16 @@ def test_who_leaves_is_named_from_the_roster(reports):
 def test_who_has_left_is_forgotten(reports):
     join(reports, (7, "Ann"))
     leave = {"event_type": 4, "timestamp": T, "participants": [{"user_id": 7}]}
-    notices(reports, leave)
-    assert notices(reports, leave)[0] == ("user_update", (USER_LEAVE, Participant(7, "")))
+    client_events(reports, leave)
+    assert client_events(reports, leave)[0] == ("user_update", (USER_LEAVE, Participant(7, "")))
 
 
 def test_who_speaks_is_named_from_the_roster_where_zoom_does_not(reports):
     join(reports, (7, "Ann"))
-    assert notices(reports, {"event_type": 2, "user_id": 7}) == [
+    assert client_events(reports, {"event_type": 2, "user_id": 7}) == [
         ("active_speaker_event", (0, 7, "Ann"))
     ]
-    assert notices(reports, {"event_type": 2, "user_id": 7, "user_name": "Annie"}) == [
+    assert client_events(reports, {"event_type": 2, "user_id": 7, "user_name": "Annie"}) == [
         ("active_speaker_event", (0, 7, "Annie"))
     ]
 
@@ -169,7 +171,7 @@ def test_a_name_may_change_and_is_not_lost(reports):
 
 def test_people_without_usable_ids_are_not_mixed_up(reports):
     join(reports, ("x-1", "Ann"), ("x-2", "Bob"))
-    left = notices(reports, {"event_type": 4, "participants": [{"user_id": "x-1"}]})
+    left = client_events(reports, {"event_type": 4, "participants": [{"user_id": "x-1"}]})
     assert left[0] == ("user_update", (USER_LEAVE, Participant(0, "")))
 
 
@@ -187,7 +189,7 @@ def session_update(reports, state, session_id="x", **more):
     assert first.name == "session_state"
     assert first.arguments == (update.state, session_id, update.reason, T)
     assert len(rest) <= 1
-    assert all(notice.name == "session_update" for notice in rest)
+    assert all(event.name == "session_update" for event in rest)
     return rest[0].arguments if rest else None
 
 
@@ -230,8 +232,8 @@ def test_what_was_not_added_does_not_change(reports, state):
 
 def test_session_state_tells_the_reason(reports):
     update = decode({"msg_type": 9, "state": 5, "stop_reason": 6})
-    (notice,) = reports.of_session_state(update)
-    assert notice.arguments == (SessionState.STOPPED, "", StopReason.MEETING_ENDED, None)
+    (event,) = reports.of_session_state(update)
+    assert event.arguments == (SessionState.STOPPED, "", StopReason.MEETING_ENDED, None)
 
 
 # -- Contact Center and phone ----------------------------------------------------------------------
@@ -241,7 +243,7 @@ INFO = {"channel_id": "ch1", "display_name": "Ann", "user_id": "u1"}
 
 def answered(reports, number=8, info=INFO, product=Product.CONTACT_CENTER):
     event = {"event_type": number, "event_ts": T, "participant_info": info}
-    assert notices(reports, event, product) == []
+    assert client_events(reports, event, product) == []
 
 
 def completed(reports, **content):
@@ -298,20 +300,20 @@ def test_a_channel_is_known_without_a_name(reports):
 
 def test_an_end_without_a_channel_ends_nothing(reports):
     answered(reports)
-    assert notices(reports, {"event_type": 9}, Product.CONTACT_CENTER) == []
+    assert client_events(reports, {"event_type": 9}, Product.CONTACT_CENTER) == []
     assert completed(reports, channel_id="ch1").userName == "Ann"
 
 
 def test_contact_centers_8_is_no_video(reports):
     event = {"event_type": 8, "participants": [{"user_id": 7}]}
-    assert notices(reports, event, Product.CONTACT_CENTER) == []
-    assert notices(reports, event, Product.PHONE) == []
-    assert notices(reports, event, Product.MEETING) == [("participant_video", ([7], True))]
+    assert client_events(reports, event, Product.CONTACT_CENTER) == []
+    assert client_events(reports, event, Product.PHONE) == []
+    assert client_events(reports, event, Product.MEETING) == [("participant_video", ([7], True))]
 
 
 def test_phone_events_name_channels_too(reports):
     event = {"event_code": 1, "paticipant_info": {"channel_id": 5, "display_name": "Ann"}}
-    assert notices(reports, event, Product.PHONE) == []
+    assert client_events(reports, event, Product.PHONE) == []
     assert completed(reports, channel_id="5").userName == "Ann"
 
 

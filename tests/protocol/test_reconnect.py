@@ -20,17 +20,23 @@ from rtms_gevent.errors import (
     MediaNotOffered,
     TlsError,
 )
-from rtms_gevent.protocol.reconnect import Attempt, Backoff, Expired, Recovery, is_transient
+from rtms_gevent.protocol.reconnect import (
+    Backoff,
+    ReconnectAttempt,
+    ReconnectPolicy,
+    WindowExpired,
+    is_transient,
+)
 
 AUDIO, VIDEO, ALL = MediaDataType.AUDIO, MediaDataType.VIDEO, MediaDataType.ALL
 
 
-def recovery(chance=0.0):
-    return Recovery(
+def recovery(jitter=0.0):
+    return ReconnectPolicy(
         signaling_window=60.0,
         media_window=65.0,
         backoff=Backoff(1.0, 10.0),
-        chance=lambda: chance,
+        jitter=lambda: jitter,
     )
 
 
@@ -64,14 +70,14 @@ def test_what_passes(problem, passes):
     assert is_transient(problem) is passes
 
 
-@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
-def test_delays(chance):
+@pytest.mark.parametrize("jitter", [0.0, 0.5, 1.0])
+def test_delays(jitter):
     backoff = Backoff(base=1.0, cap=10.0)
-    delays = [backoff.delay(attempt, chance) for attempt in range(1, 9)]
+    delays = [backoff.delay(attempt, jitter) for attempt in range(1, 9)]
     full = [1, 2, 4, 8, 10, 10, 10]
-    assert delays[0] == chance / 4
-    assert delays[1:] == [seconds * (1 - chance / 4) for seconds in full]
-    assert math.isfinite(backoff.delay(10_000, chance))
+    assert delays[0] == jitter / 4
+    assert delays[1:] == [seconds * (1 - jitter / 4) for seconds in full]
+    assert math.isfinite(backoff.delay(10_000, jitter))
 
 
 def test_nothing_is_broken():
@@ -82,7 +88,7 @@ def test_lost_media_is_rebuilt_alone_and_at_once():
     it = recovery()
     assert it.lost_media([AUDIO], 5.0)
     assert not it.lost_media([AUDIO], 6.0)
-    assert it.next(6.0) == Attempt(1, 0.0, frozenset({AUDIO}), 64.0)
+    assert it.next(6.0) == ReconnectAttempt(1, 0.0, frozenset({AUDIO}), 64.0)
     assert it.lost_media([AUDIO, VIDEO], 7.0)
     attempt = it.next(7.0)
     assert attempt.media == {AUDIO, VIDEO}
@@ -108,13 +114,13 @@ def test_lost_signaling_costs_everything():
 def test_attempts_are_counted_and_delayed_until_the_window_has_passed():
     it, now, delays = recovery(), 0.0, []
     it.lost_signaling(now)
-    while isinstance(step := it.next(now), Attempt):
+    while isinstance(step := it.next(now), ReconnectAttempt):
         delays.append(step.delay)
         it.began(step)
         now += step.delay + 0.5
         it.failed(step, now)
     assert delays[:6] == [0, 1, 2, 4, 8, 10]
-    assert step == Expired(now, len(delays))
+    assert step == WindowExpired(now, len(delays))
     assert 60 <= now < 75
 
 
@@ -155,9 +161,9 @@ def test_a_move_has_a_window_of_its_own():
     it = recovery()
     it.lost_signaling(0.0)
     it.began(it.next(0.0))
-    it.failed(Attempt(1, 0.0, None, 60.0), 1.0)
+    it.failed(ReconnectAttempt(1, 0.0, None, 60.0), 1.0)
     it.moved(50.0)
-    assert it.next(50.0) == Attempt(1, 0.0, None, 60.0)
+    assert it.next(50.0) == ReconnectAttempt(1, 0.0, None, 60.0)
 
 
 def test_what_breaks_while_we_wait_postpones_nothing():
@@ -168,7 +174,7 @@ def test_what_breaks_while_we_wait_postpones_nothing():
     it.failed(first, 5.0)
     assert it.next(5.0).delay == 1.0
     it.lost_media([VIDEO], 5.75)
-    assert it.next(5.75) == Attempt(2, 0.25, frozenset({AUDIO, VIDEO}), 59.25)
+    assert it.next(5.75) == ReconnectAttempt(2, 0.25, frozenset({AUDIO, VIDEO}), 59.25)
     it.lost_signaling(7.0)
     assert it.next(7.0).delay == 0.0
 
@@ -212,16 +218,16 @@ def test_attempts_that_failed_are_forgotten_with_their_outage():
     it.began(last)
     assert (last.number, it.restored(last, 15.0)) == (5, 15.0)
     it.lost_media([AUDIO], 18.0)
-    assert it.next(18.0) == Attempt(1, 0.0, frozenset({AUDIO}), 65.0)
+    assert it.next(18.0) == ReconnectAttempt(1, 0.0, frozenset({AUDIO}), 65.0)
 
 
-class Streams(RuleBasedStateMachine):
+class StreamManager(RuleBasedStateMachine):
     """Time passes, sockets break, attempts succeed and fail, in any order."""
 
-    @initialize(chance=st.floats(0, 1, allow_subnormal=False))
-    def start(self, chance):
+    @initialize(jitter=st.floats(0, 1, allow_subnormal=False))
+    def start(self, jitter):
         self.now = 0.0
-        self.it = recovery(chance)
+        self.it = recovery(jitter)
         self.under_way = None
         self.began_at = -math.inf  # the attempt before
         self.due = math.inf  # the next
@@ -253,7 +259,7 @@ class Streams(RuleBasedStateMachine):
     @rule()
     def an_attempt_begins(self):
         step = self.it.next(self.now)
-        if isinstance(step, Attempt):
+        if isinstance(step, ReconnectAttempt):
             self.now += step.delay
             # Zoom is asked at most once in a second, but for the last moment of its window.
             assert self.now - self.began_at >= 0.75 - 1e-6 or step.delay == step.left
@@ -285,9 +291,9 @@ class Streams(RuleBasedStateMachine):
             assert self.it.is_broken
             step = self.it.next(self.now)
             assert step is not None
-            if isinstance(step, Attempt) and "signaling" in self.down:
+            if isinstance(step, ReconnectAttempt) and "signaling" in self.down:
                 assert step.media is None
-            elif isinstance(step, Attempt) and step.media is not None:
+            elif isinstance(step, ReconnectAttempt) and step.media is not None:
                 assert step.media >= self.down
         elif self.under_way is None:
             assert not self.it.is_broken
@@ -296,18 +302,18 @@ class Streams(RuleBasedStateMachine):
     @invariant()
     def delays_stay_inside_the_window(self):
         step = self.it.next(self.now)
-        if isinstance(step, Attempt):
+        if isinstance(step, ReconnectAttempt):
             assert 0 <= step.delay <= min(10.0, step.left)
             assert step.left < 65.0 or step.left == pytest.approx(65.0)
 
     @invariant()
     def nothing_postpones_an_attempt(self):
         step = self.it.next(self.now)
-        if isinstance(step, Attempt):
+        if isinstance(step, ReconnectAttempt):
             due = self.now + step.delay
             assert step.delay == 0 or due <= self.due + 1e-6
             self.due = min(self.due, due)
 
 
-TestStreams = Streams.TestCase
+TestStreams = StreamManager.TestCase
 TestStreams.settings = settings(max_examples=200, stateful_step_count=30)

@@ -6,20 +6,20 @@ import pytest
 
 from rtms_gevent.enums import MessageType
 from rtms_gevent.errors import LocalProtocolError, RemoteProtocolError
-from rtms_gevent.protocol.media import MediaConversation
+from rtms_gevent.protocol.media import MediaState
 from rtms_gevent.protocol.messages import (
     ClientReady,
     KeepAliveRequest,
     KeepAliveResponse,
     StreamCloseRequest,
 )
-from rtms_gevent.protocol.signaling import SignalingConversation
+from rtms_gevent.protocol.signaling import SignalingState
 from rtms_gevent.protocol.state import State
 
 from .helpers import decode, encode
 from .test_messages import MESSAGES
 
-IDLE, GREETING, READY, CLOSING, CLOSED = State
+IDLE, HANDSHAKING, READY, CLOSING, CLOSED = State
 
 #: One message of each number.
 SAMPLES = {document["msg_type"]: message for document, message in MESSAGES}
@@ -29,23 +29,23 @@ MEDIA = {14, 15, 16, 17, 18}
 
 # What PROTOCOL's pages allow, written once more: (state, we send?, numbers) -> next state.
 LEGAL = {
-    SignalingConversation: {
-        (IDLE, True): {1: GREETING},
-        (GREETING, False): {2: READY},
+    SignalingState: {
+        (IDLE, True): {1: HANDSHAKING},
+        (HANDSHAKING, False): {2: READY},
         (READY, True): {**dict.fromkeys((5, 7, 10, 19, 28), READY), 21: CLOSING},
         (READY, False): dict.fromkeys(REPORTS, READY),
         (CLOSING, False): {**dict.fromkeys(REPORTS, CLOSING), 22: CLOSED},
         (CLOSED, False): dict.fromkeys(REPORTS, CLOSED),
     },
-    MediaConversation: {
-        (IDLE, True): {3: GREETING},
-        (GREETING, False): {4: READY},
+    MediaState: {
+        (IDLE, True): {3: HANDSHAKING},
+        (HANDSHAKING, False): {4: READY},
         (READY, False): dict.fromkeys(MEDIA | {8}, READY),
     },
 }
 CONVERSATIONS = {
-    "signaling": SignalingConversation,
-    "audio": lambda: MediaConversation("audio"),
+    "signaling": SignalingState,
+    "audio": lambda: MediaState("audio"),
 }
 #: Not part of the tables: keep-alives are always answered, what is not known always passes.
 ALWAYS = {12, *range(23, 28)}
@@ -121,7 +121,7 @@ def test_we_do_not_ask_for_life_nor_answer_unasked(make, state):
 
 
 def test_begins_idle_and_says_which_socket():
-    conversation = MediaConversation("unified")
+    conversation = MediaState("unified")
     assert conversation.state is IDLE
     with pytest.raises(LocalProtocolError) as caught:
         conversation.sending(ClientReady(stream_id="s"))
@@ -129,7 +129,7 @@ def test_begins_idle_and_says_which_socket():
 
 
 def test_a_stream_from_beginning_to_end():
-    conversation = SignalingConversation()
+    conversation = SignalingState()
     conversation.sending(SAMPLES[1])
     conversation.received(decode({"msg_type": 2, "status_code": 0}))
     conversation.sending(ClientReady(stream_id="s"))

@@ -6,13 +6,13 @@ import sys
 import gevent
 import pytest
 
-from rtms_gevent.runtime.fair_scheduling import take_turn
+from rtms_gevent.runtime.fair_scheduling import yield_to_io
 
 LOOPS = ["libev-cext", "libuv"]
 
 ONE_IN_EACH_TURN = """
 import gevent
-from rtms_gevent.runtime.fair_scheduling import take_turn
+from rtms_gevent.runtime.fair_scheduling import yield_to_io
 
 turn, passed = 0, []
 
@@ -22,7 +22,7 @@ def next_turn():
 
 def work(name):
     for step in range(2):
-        take_turn()
+        yield_to_io()
         passed.append((step, name, turn))
 
 watcher = gevent.get_hub().loop.check()  # comes once in each turn; libuv does not count them
@@ -36,7 +36,7 @@ print("in turn")
 
 READING_GOES_FIRST = """
 import gevent, gevent.socket
-from rtms_gevent.runtime.fair_scheduling import take_turn
+from rtms_gevent.runtime.fair_scheduling import yield_to_io
 
 order = []
 sender, receiver = gevent.socket.socketpair()
@@ -44,7 +44,7 @@ with sender, receiver:
     sender.send(b"media")
     watcher = gevent.get_hub().loop.io(receiver.fileno(), 1)
     watcher.start(lambda: (watcher.stop(), order.append("read")))
-    take_turn()
+    yield_to_io()
     order.append("joined")
     watcher.close()
 assert order == ["read", "joined"], order
@@ -73,7 +73,9 @@ def test_what_is_ready_in_the_same_turn_goes_first(loop, monkeypatch):
 @pytest.mark.parametrize("victim", [0, 1, 2])
 def test_who_is_killed_while_waiting_holds_nobody_up(victim):
     passed = []
-    greenlets = [gevent.spawn(lambda name: (take_turn(), passed.append(name)), n) for n in range(3)]
+    greenlets = [
+        gevent.spawn(lambda name: (yield_to_io(), passed.append(name)), n) for n in range(3)
+    ]
     gevent.sleep(0)  # they have begun to wait
     greenlets[victim].kill(block=False)
     gevent.joinall(greenlets)
@@ -83,18 +85,18 @@ def test_who_is_killed_while_waiting_holds_nobody_up(victim):
 def test_a_time_limit_holds_while_waiting():
     def impatient():
         with pytest.raises(gevent.Timeout), gevent.Timeout(0.0):
-            take_turn()
+            yield_to_io()
             gevent.sleep(1)
 
     gevent.joinall([gevent.spawn(impatient) for _ in range(3)], raise_error=True)
-    gevent.spawn(take_turn).join(1)
+    gevent.spawn(yield_to_io).join(1)
 
 
 def test_one_line_does_not_wait_for_another():
     passed = []
 
     def work(line):
-        take_turn(line)
+        yield_to_io(line)
         passed.append(line)
 
     strangers = [gevent.spawn(work, "strangers") for _ in range(50)]

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the table is Li
 
 _BEGIN = """
 import os, resource, pathlib
-from rtms_gevent.runtime.file_descriptors import make_room
+from rtms_gevent.runtime.file_descriptors import preallocate_fd_table
 
 def size():
     status = pathlib.Path("/proc/self/status").read_text()
@@ -34,7 +34,7 @@ def _run(limit, code):
 
 @pytest.mark.parametrize("limit", [300, 1024, 2000])
 def test_there_is_room_for_all_that_the_process_may_open(limit):
-    code = f"make_room(); print(size() >= {limit}, len(os.listdir('/proc/self/fd')))"
+    code = f"preallocate_fd_table(); print(size() >= {limit}, len(os.listdir('/proc/self/fd')))"
     begun_small, has_room, open_now = _run(limit, code)
     assert (begun_small, has_room) == ("True", "True")
     assert int(open_now) < 10
@@ -47,7 +47,7 @@ while True:
         os.open(os.devnull, os.O_RDONLY)
     except OSError:
         break
-make_room()
+preallocate_fd_table()
 print("went on")
 """
     assert _run(64, code)[-2:] == ["went", "on"]
@@ -55,10 +55,10 @@ print("went on")
 
 def test_a_forked_child_makes_room_for_itself():
     code = """
-make_room()
+preallocate_fd_table()
 child = os.fork()
 if not child:
-    make_room()
+    preallocate_fd_table()
     print(size() >= 1024, flush=True)
     os._exit(0)
 os.waitpid(child, 0)

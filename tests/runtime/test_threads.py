@@ -37,13 +37,13 @@ LATE = """
 import threading
 import gevent
 from gevent.event import Event
-from rtms_gevent.runtime.threads import Waker
+from rtms_gevent.runtime.threads import AsyncWaker
 
 wakers, woken = [], []
 
 def run():
     event = Event()
-    wakers.append(Waker(event.set))
+    wakers.append(AsyncWaker(event.set))
     made.set()
     event.wait()
     woken.append(True)
@@ -62,7 +62,7 @@ print(woken)
 
 WHILE_IT_CLOSES = """
 import sys, threading
-from rtms_gevent.runtime.threads import Waker
+from rtms_gevent.runtime.threads import AsyncWaker
 
 sys.setswitchinterval(1e-6)
 ended, failed = [], []
@@ -74,12 +74,12 @@ def wake():
     except BaseException as problem:
         failed.append(problem)
 
-waker = Waker(lambda: None)
+waker = AsyncWaker(lambda: None)
 threads = [threading.Thread(target=wake) for _ in range(2)]
 for thread in threads:
     thread.start()
 for _ in range(300):
-    old, waker = waker, Waker(lambda: None)
+    old, waker = waker, AsyncWaker(lambda: None)
     old.close()
 ended.append(True)
 for thread in threads:

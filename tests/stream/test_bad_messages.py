@@ -14,13 +14,13 @@ from support.rawserver import frame
 from rtms_gevent.enums import MediaDataType, MessageType, Product
 from rtms_gevent.errors import FrameError, RemoteProtocolError
 from rtms_gevent.protocol.codec import JsonCodec
-from rtms_gevent.protocol.events import Reports
+from rtms_gevent.protocol.events import EventTranslator
 from rtms_gevent.protocol.fast_media import missing_accelerators, usual_media
-from rtms_gevent.protocol.media import MediaConversation
+from rtms_gevent.protocol.media import MediaState
 from rtms_gevent.protocol.messages import EventUpdate, SessionStateUpdate
 from rtms_gevent.protocol.state import State
-from rtms_gevent.stream.connection import Channel
-from rtms_gevent.stream.stats import MediaAccount
+from rtms_gevent.stream.connection import Connection
+from rtms_gevent.stream.stats import MediaTracker
 from rtms_gevent.transport.frames import FrameReader
 
 TEXT = 1
@@ -37,36 +37,36 @@ class Stream:
     def __init__(self, plainly=False, spoilt_by=lambda item: False, state=State.READY):
         codec = JsonCodec(Product.MEETING, max_document=100_000)
         codec.usual_media = usual_media(plainly=plainly)
-        conversation = MediaConversation("unified")
-        conversation.state, conversation.takes_media = state, state is State.READY
-        self.channel = Channel(
+        conversation = MediaState("unified")
+        conversation.state, conversation.accepts_media = state, state is State.READY
+        self.connection = Connection(
             "unified",
             conversation,
             codec,
             on_message=self._message,
             on_packets=self._packets,
-            on_skipped=lambda channel, problem: self.skipped.append(problem),
+            on_skipped=lambda connection, problem: self.skipped.append(problem),
             on_closed=lambda *_: None,
             silence=1,
         )
-        self.channel._socket = self
+        self.connection._socket = self
         self._reader = FrameReader(32 * 1024 * 1024)
         self._spoilt_by = spoilt_by
-        self._accounts = {kind: MediaAccount(kind) for kind in MediaDataType}
-        self._reports = Reports("stream", "uuid")
+        self._accounts = {kind: MediaTracker(kind) for kind in MediaDataType}
+        self._reports = EventTranslator("stream", "uuid")
         self.packets, self.messages, self.skipped = [], [], []
 
     def _packets(self, packets, is_mixed, at_once):
         if any(map(self._spoilt_by, packets)):
             raise ArithmeticError
-        account = self._accounts[packets[0].media_type]
-        if account.is_well:
-            account.count(packets, is_mixed, T)
+        tracker = self._accounts[packets[0].media_type]
+        if tracker.is_steady:
+            tracker.count(packets, is_mixed, T)
         else:
-            account.settle(packets, T)
+            tracker.reconcile(packets, T)
         self.packets += [self._reports.completed(packet) for packet in packets]
 
-    def _message(self, channel, message):
+    def _message(self, connection, message):
         if self._spoilt_by(message):
             raise LookupError
         if isinstance(message, EventUpdate):
@@ -83,7 +83,7 @@ class Stream:
         arrived = b"".join(frame(TEXT, payload) for payload in payloads) + then
         space = self._reader.writable()
         space[: len(arrived)] = arrived
-        self.channel._received(self._reader.received(len(arrived)))
+        self.connection._received(self._reader.received(len(arrived)))
 
 
 def media(number, data, **fields):
@@ -233,7 +233,7 @@ def test_a_short_way_that_fails_is_not_the_only_one():
     def fail(buffer, start, stop):
         raise MemoryError
 
-    stream.channel._usual_media = fail
+    stream.connection._usual_media = fail
     stream.receive(*GOOD)
     assert [packet.data for packet in stream.packets] == ARRIVED
     assert stream.skipped == []

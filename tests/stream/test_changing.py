@@ -137,7 +137,7 @@ class TestMixedAudio:
         meeting.send_audio(b"nobody yet", 0, "")
         recorder.wait_for("audio_data")
         meeting.send_event({"event_type": 2, "timestamp": 1, "user_id": 7, "user_name": "Ana"})
-        wait_until(lambda: client._session._reports._speaker == "Ana")
+        wait_until(lambda: client._session._translator._speaker == "Ana")
         meeting.send_audio(b"Ana speaks", 0, "")
         (_, _, _, before), (_, _, _, after) = recorder.wait_for("audio_data", 2)
         assert (before.userName, before.isActiveSpeaker) == ("", False)

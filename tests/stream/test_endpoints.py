@@ -32,7 +32,7 @@ from rtms_gevent import (
     Timeouts,
 )
 from rtms_gevent.config import Proxies
-from rtms_gevent.stream.connection import Dialling
+from rtms_gevent.stream.connection import ConnectOptions
 from rtms_gevent.transport import happy_eyeballs
 
 HOOKS = ("reconnected", "leave")
@@ -366,28 +366,28 @@ class TestCaFile:
     def write(self, path):
         trustme.CA().cert_pem.write_to_path(str(path))
 
-    def dialling(self, path):
-        return Dialling(str(path), Proxies.resolve(""), Timeouts(), Limits(), Reconnect())
+    def options(self, path):
+        return ConnectOptions(str(path), Proxies.resolve(""), Timeouts(), Limits(), Reconnect())
 
     def test_one_that_was_replaced_counts_for_streams_that_run(self, tmp_path):
         path = tmp_path / "ca.pem"
         self.write(path)
-        dialling = self.dialling(path)
-        before = dialling.context
-        assert dialling.context is before
+        options = self.options(path)
+        before = options.context
+        assert options.context is before
         self.write(tmp_path / "new.pem")
         (tmp_path / "new.pem").replace(path)
-        after = dialling.context
+        after = options.context
         assert after is not before
         assert after.get_ca_certs() != before.get_ca_certs()
 
     def test_one_that_is_gone_ends_no_stream(self, tmp_path, caplog):
         path = tmp_path / "ca.pem"
         self.write(path)
-        dialling = self.dialling(path)
-        before = dialling.context
+        options = self.options(path)
+        before = options.context
         path.unlink()
-        assert dialling.context is before
+        assert options.context is before
         assert "cannot be used" in caplog.text
         with pytest.raises(ConfigurationError):
-            self.dialling(path)
+            self.options(path)

@@ -92,7 +92,7 @@ class TestWhereAGapBegins:
             send(meeting, began)
             recorder.wait_for("audio_data")
             heard = client._session._sockets.heard_at
-            kind = client._wishes.media[0]
+            kind = client._subscription.media[0]
             packet_at = heard(kind)
             wait_until(lambda: heard(kind) - packet_at > 0.1)  # keep-alives
             meeting.reset_sockets("audio")
@@ -318,7 +318,7 @@ class TestRepairs:
 
 
 def watching(client):
-    names = [getattr(item, "name", "") for item in client._session._crew._members]
+    names = [getattr(item, "name", "") for item in client._session._greenlets._members]
     return any("look for broken media" in name for name in names)
 
 

@@ -14,7 +14,7 @@ from support.recorder import Recorder, wait_until
 from rtms_gevent import Client, Limits, signals
 from rtms_gevent.config import Reconnect
 from rtms_gevent.errors import ConnectionLost, HandshakeMalformed
-from rtms_gevent.stream.stats import MediaAccount
+from rtms_gevent.stream.stats import MediaTracker
 
 TIME = 1738392033699
 ONCE = Reconnect(enabled=False, join_attempts=1)
@@ -241,7 +241,7 @@ def test_our_own_failures_are_told_at_a_limited_rate(caplog, monkeypatch):
     def count(*_):
         raise ArithmeticError
 
-    monkeypatch.setattr(MediaAccount, "count", count)
+    monkeypatch.setattr(MediaTracker, "count", count)
     zoom = Zoom(transcript=lambda peer: peer.sock.sendall(frames(map(audio, range(MANY)))))
     with zoom.server, Client() as client, caplog.at_level(logging.DEBUG):
         Recorder(client, "audio_data")

@@ -1,4 +1,4 @@
-"""Streams that break and come back: Zoom's four scenarios, against the simulator."""
+"""StreamManager that break and come back: Zoom's four scenarios, against the simulator."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class TestZoomSaysSo:
         wait_until(lambda: meeting.send_transcript("moved"))
         recorder.wait_for("transcript_data")
         assert handshakes(meeting) == 2
-        assert client._session.order.endpoints[0].resource == "/signaling/other"
+        assert client._session.request.endpoints[0].resource == "/signaling/other"
 
     def test_news_from_before_we_joined(self, join, meeting, client):
         recorder = Recorder(client, "audio_data", *HOOKS)

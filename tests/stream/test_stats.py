@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rtms_gevent.enums import MediaDataType
 from rtms_gevent.protocol.packets import MediaPacket, Metadata
-from rtms_gevent.stream.stats import Arrival, Gap, MediaAccount
+from rtms_gevent.stream.stats import Gap, MediaTracker, Reconciled
 
 AUDIO, CHAT = MediaDataType.AUDIO, MediaDataType.CHAT
 T = 1_738_392_000_000  # on the media's clock, an hour ahead of ours
@@ -19,38 +19,38 @@ def packet(timestamp, user=7, data=b"x", kind=AUDIO):
     return MediaPacket(kind, data, T + timestamp, Metadata(userId=user))
 
 
-def together(account, packets, now):
+def together(tracker, packets, now):
     """Let packets arrive, as a session does."""
-    if account.is_well:
+    if tracker.is_steady:
         is_mixed = any(packet.metadata != packets[0].metadata for packet in packets)
-        return Arrival(packets, account.count(packets, is_mixed, now))
-    return account.settle(packets, now)
+        return Reconciled(packets, tracker.count(packets, is_mixed, now))
+    return tracker.reconcile(packets, now)
 
 
-def arrived(account, packet, now):
+def arrived(tracker, packet, now):
     """Let one packet arrive; return whether it is wanted, and the gap that it ends."""
-    arrival = together(account, [packet], now)
-    assert arrival.size == sum(len(wanted.data) for wanted in arrival.wanted)
-    return bool(arrival.wanted), (arrival.gaps[0] if arrival.gaps else None)
+    reconciled = together(tracker, [packet], now)
+    assert reconciled.size == sum(len(wanted.data) for wanted in reconciled.wanted)
+    return bool(reconciled.wanted), (reconciled.gaps[0] if reconciled.gaps else None)
 
 
 def live(kind=AUDIO, until=100):
     """An account that got a packet every 20 ms, as they were sent."""
-    account = MediaAccount(kind)
-    account.frame_ms = 20
+    tracker = MediaTracker(kind)
+    tracker.frame_ms = 20
     for time in range(0, until + 1, 20):
-        assert arrived(account, packet(time, kind=kind), OURS + time) == (True, None)
-    return account
+        assert arrived(tracker, packet(time, kind=kind), OURS + time) == (True, None)
+    return tracker
 
 
-def outage(account, since, until, cause="it broke"):
-    account.went_down(OURS + since, cause)
-    account.came_up(OURS + until)
+def outage(tracker, since, until, cause="it broke"):
+    tracker.went_down(OURS + since, cause)
+    tracker.came_up(OURS + until)
 
 
 def test_counts():
-    account = live()
-    stats = account.stats(5, {"inbox": 1})
+    tracker = live()
+    stats = tracker.stats(5, {"inbox": 1})
     assert (stats.received, stats.received_bytes, stats.delivered) == (6, 6, 5)
     assert stats.dropped == {"inbox": 1}
     assert stats.last_timestamp == T + 100
@@ -58,7 +58,7 @@ def test_counts():
 
 
 def test_packets_that_come_together_count_as_if_they_came_one_by_one():
-    one, other = MediaAccount(AUDIO), MediaAccount(AUDIO)
+    one, other = MediaTracker(AUDIO), MediaTracker(AUDIO)
     one.frame_ms = other.frame_ms = 20
     alike = [packet(time, 7, bytes(time)) for time in range(0, 100, 20)]
     mixed = [packet(time, user, bytes(time)) for time in range(100, 200, 20) for user in (7, 8)]
@@ -68,8 +68,8 @@ def test_packets_that_come_together_count_as_if_they_came_one_by_one():
             together(other, [item], OURS)
         assert one.stats(0, {}) == other.stats(0, {})
     # After an outage some are wanted, some are not.
-    for account in (one, other):
-        outage(account, 110, 2000)
+    for tracker in (one, other):
+        outage(tracker, 110, 2000)
     packets = [packet(time, user) for time in (60, 80, 2100, 100, 2120) for user in (7, 8)]
     wanted, size, gaps, remark = together(one, packets, OURS + 2100)
     assert wanted == [item for item in packets if together(other, [item], OURS + 2100).wanted]
@@ -79,68 +79,68 @@ def test_packets_that_come_together_count_as_if_they_came_one_by_one():
 
 
 def test_a_gap_is_told_with_the_first_packet_after_it():
-    account = live()
-    outage(account, 110, 2000)
-    wanted, gap = arrived(account, packet(2020), OURS + 2020)
+    tracker = live()
+    outage(tracker, 110, 2000)
+    wanted, gap = arrived(tracker, packet(2020), OURS + 2020)
     assert wanted
     assert gap == Gap(AUDIO, T + 100, T + 2020, "it broke")
-    assert arrived(account, packet(2040), OURS + 2040) == (True, None)
-    assert account.stats(0, {}).gaps == (gap,)
-    assert account.stats(0, {}).missing_ms == 1920
+    assert arrived(tracker, packet(2040), OURS + 2040) == (True, None)
+    assert tracker.stats(0, {}).gaps == (gap,)
+    assert tracker.stats(0, {}).missing_ms == 1920
 
 
 def test_what_is_replayed_closes_the_gap():
-    account = live()
-    outage(account, 110, 2000)
+    tracker = live()
+    outage(tracker, 110, 2000)
     for time in range(120, 2100, 20):
-        assert arrived(account, packet(time), OURS + 2010) == (True, None)
-    assert account.stats(0, {}).gaps == ()
+        assert arrived(tracker, packet(time), OURS + 2010) == (True, None)
+    assert tracker.stats(0, {}).gaps == ()
 
 
 def test_what_was_delivered_is_not_delivered_again():
-    account = live()
-    outage(account, 110, 2000)
+    tracker = live()
+    outage(tracker, 110, 2000)
     for time in (60, 80, 100):
-        assert arrived(account, packet(time), OURS + 2010) == (False, None)
-    wanted, gap = arrived(account, packet(120), OURS + 2010)
+        assert arrived(tracker, packet(time), OURS + 2010) == (False, None)
+    wanted, gap = arrived(tracker, packet(120), OURS + 2010)
     assert (wanted, gap) == (True, None)
-    assert account.stats(0, {}).dropped == {"duplicate": 3}
+    assert tracker.stats(0, {}).dropped == {"duplicate": 3}
 
 
 def test_nothing_is_delivered_out_of_order():
-    account = live()
-    outage(account, 110, 2000)
-    assert arrived(account, packet(2020), OURS + 2020)[0]
-    assert arrived(account, packet(140), OURS + 2020) == (False, None)
-    assert arrived(account, packet(2040), OURS + 2040)[0]
-    assert account.stats(0, {}).dropped == {"late": 1}
+    tracker = live()
+    outage(tracker, 110, 2000)
+    assert arrived(tracker, packet(2020), OURS + 2020)[0]
+    assert arrived(tracker, packet(140), OURS + 2020) == (False, None)
+    assert arrived(tracker, packet(2040), OURS + 2040)[0]
+    assert tracker.stats(0, {}).dropped == {"late": 1}
 
 
 def test_speakers_have_timelines_of_their_own():
-    account = live()
-    outage(account, 110, 130)
-    assert arrived(account, packet(90, user=8), OURS + 140)[0]
-    assert not arrived(account, packet(90, user=7), OURS + 140)[0]
+    tracker = live()
+    outage(tracker, 110, 130)
+    assert arrived(tracker, packet(90, user=8), OURS + 140)[0]
+    assert not arrived(tracker, packet(90, user=7), OURS + 140)[0]
 
 
 def test_without_an_outage_nothing_is_left_out():
     """A clock that jumps, or a server that repeats itself, is not for us to judge."""
-    account = live()
+    tracker = live()
     for time in (100, 40, 100):
-        assert arrived(account, packet(time), OURS + 110) == (True, None)
+        assert arrived(tracker, packet(time), OURS + 110) == (True, None)
 
 
 def test_a_short_outage_is_no_gap():
-    account = live()
-    outage(account, 105, 115)
-    assert arrived(account, packet(140), OURS + 140) == (True, None)
+    tracker = live()
+    outage(tracker, 105, 115)
+    assert arrived(tracker, packet(140), OURS + 140) == (True, None)
 
 
 def test_nobody_spoke_before_the_outage():
     """The silence before is no loss, the outage itself may be one."""
-    account = live()
-    outage(account, 5000, 6000)
-    _, gap = arrived(account, packet(7000), OURS + 7000)
+    tracker = live()
+    outage(tracker, 5000, 6000)
+    _, gap = arrived(tracker, packet(7000), OURS + 7000)
     assert (gap.start, gap.end) == (T + 5000, T + 7000)
 
 
@@ -154,142 +154,142 @@ def test_nobody_spoke_before_the_outage():
 )
 def test_a_gap_begins_where_the_socket_was_heard_last(heard, start, is_certain):
     """However late we noticed that it was dead."""
-    account = live()
-    outage(account, heard, 70_000)
-    _, gap = arrived(account, packet(70_020), OURS + 70_030)
+    tracker = live()
+    outage(tracker, heard, 70_000)
+    _, gap = arrived(tracker, packet(70_020), OURS + 70_030)
     assert (gap.start, gap.end, gap.is_certain) == (T + start, T + 70_020, is_certain)
     assert ("are missing" if is_certain else "may be missing") in str(gap)
 
 
 @pytest.mark.parametrize("step", [-3_600_000, -1500, -100, 3_600_000])
 def test_a_clock_that_is_set_during_an_outage_neither_hides_nor_stretches_the_gap(step):
-    account = live()
-    outage(account, 100, 1100)
+    tracker = live()
+    outage(tracker, 100, 1100)
     gaps = []
     for time in range(1120, 3000, 20):
-        gaps += together(account, [packet(time + step)], OURS + time).gaps
+        gaps += together(tracker, [packet(time + step)], OURS + time).gaps
     ((start, end),) = [(gap.start, gap.end) for gap in gaps]
     assert start == T + 100
     assert 900 <= end - start <= 1100
 
 
 def test_two_outages_without_a_packet_between_them_are_one_gap():
-    account = live()
-    outage(account, 110, 1000, "first")
-    outage(account, 1010, 2000, "second")
-    _, gap = arrived(account, packet(2020), OURS + 2020)
+    tracker = live()
+    outage(tracker, 110, 1000, "first")
+    outage(tracker, 1010, 2000, "second")
+    _, gap = arrived(tracker, packet(2020), OURS + 2020)
     assert (gap.start, gap.end, gap.cause) == (T + 100, T + 2020, "second")
 
 
 def test_the_end_of_the_stream_ends_a_gap():
-    account = live()
-    account.went_down(OURS + 110, "it broke")
-    (gap,) = account.ended(OURS + 3000).gaps
+    tracker = live()
+    tracker.went_down(OURS + 110, "it broke")
+    (gap,) = tracker.ended(OURS + 3000).gaps
     assert (gap.start, gap.end) == (T + 100, T + 3000)
-    assert account.ended(OURS + 4000).gaps == ()
+    assert tracker.ended(OURS + 4000).gaps == ()
     assert live().ended(OURS + 200).gaps == ()
 
 
 def test_one_speakers_odd_timestamp_hides_no_gap():
-    account = live()
-    arrived(account, packet(30_000, user=2), OURS + 100)
-    arrived(account, packet(120), OURS + 120)
-    outage(account, 120, 10_000)
-    _, gap = arrived(account, packet(10_020), OURS + 10_020)
+    tracker = live()
+    arrived(tracker, packet(30_000, user=2), OURS + 100)
+    arrived(tracker, packet(120), OURS + 120)
+    outage(tracker, 120, 10_000)
+    _, gap = arrived(tracker, packet(10_020), OURS + 10_020)
     assert (gap.start, gap.end) == (T + 120, T + 10_020)
 
 
 def test_timestamps_that_go_on_far_more_than_time_are_doubtful():
-    account = live()
-    outage(account, 100, 200)
-    _, gap = arrived(account, packet(60_220), OURS + 220)
+    tracker = live()
+    outage(tracker, 100, 200)
+    _, gap = arrived(tracker, packet(60_220), OURS + 220)
     assert not gap.is_certain
 
 
 @pytest.mark.parametrize("kind", [AUDIO, CHAT])
 def test_nothing_is_missing_from_before_the_socket_was_open(kind):
-    account = MediaAccount(kind)
-    account.came_up(OURS + 1000)
-    account.went_down(OURS + 2000, "Zoom says so", OURS - 63_000)
-    account.came_up(OURS + 3000)
-    (gap,) = account.ended(OURS + 4000).gaps
+    tracker = MediaTracker(kind)
+    tracker.came_up(OURS + 1000)
+    tracker.went_down(OURS + 2000, "Zoom says so", OURS - 63_000)
+    tracker.came_up(OURS + 3000)
+    (gap,) = tracker.ended(OURS + 4000).gaps
     assert gap.end - gap.start == 2000
 
 
 def test_nothing_is_missing_from_before_the_last_text():
-    account = live(CHAT)
-    account.went_down(OURS + 110, "Zoom says so", OURS - 64_000)
-    account.came_up(OURS + 2000)
-    _, gap = arrived(account, packet(9000, kind=CHAT), OURS + 9000)
+    tracker = live(CHAT)
+    tracker.went_down(OURS + 110, "Zoom says so", OURS - 64_000)
+    tracker.came_up(OURS + 2000)
+    _, gap = arrived(tracker, packet(9000, kind=CHAT), OURS + 9000)
     assert (gap.start, gap.end, gap.is_certain) == (T + 100, T + 2000, False)
 
 
 def test_what_was_held_is_not_lost_at_the_end():
-    account = live()
-    outage(account, 110, 130)
-    assert arrived(account, packet(90), OURS + 140) == (False, None)
-    assert account.stats(6, {}).waiting == 1
-    assert account.ended(OURS + 150).wanted == [packet(90)]
+    tracker = live()
+    outage(tracker, 110, 130)
+    assert arrived(tracker, packet(90), OURS + 140) == (False, None)
+    assert tracker.stats(6, {}).waiting == 1
+    assert tracker.ended(OURS + 150).wanted == [packet(90)]
 
 
 def test_what_was_held_is_not_lost_in_the_next_outage():
-    account = live()
-    outage(account, 110, 130)
-    assert arrived(account, packet(90), OURS + 140) == (False, None)
-    account.went_down(OURS + 150, "again")
-    assert account.came_up(OURS + 160).wanted == [packet(90)]
+    tracker = live()
+    outage(tracker, 110, 130)
+    assert arrived(tracker, packet(90), OURS + 140) == (False, None)
+    tracker.went_down(OURS + 150, "again")
+    assert tracker.came_up(OURS + 160).wanted == [packet(90)]
 
 
 def test_only_for_a_while_packets_are_looked_at():
-    account = live()
-    outage(account, 110, 130)
-    assert not account.is_well
-    arrived(account, packet(140), OURS + 140)
-    assert not account.is_well
-    arrived(account, packet(5160), OURS + 5160)
-    assert account.is_well
+    tracker = live()
+    outage(tracker, 110, 130)
+    assert not tracker.is_steady
+    arrived(tracker, packet(140), OURS + 140)
+    assert not tracker.is_steady
+    arrived(tracker, packet(5160), OURS + 5160)
+    assert tracker.is_steady
 
 
 def test_repeated_text_is_no_repetition_for_ever():
-    account = live(CHAT)
-    outage(account, 110, 2000)
-    assert arrived(account, packet(2010, kind=CHAT), OURS + 2010)[0]
-    assert not arrived(account, packet(100, kind=CHAT), OURS + 2010)[0]
-    assert arrived(account, packet(100, kind=CHAT), OURS + 8000)[0]
+    tracker = live(CHAT)
+    outage(tracker, 110, 2000)
+    assert arrived(tracker, packet(2010, kind=CHAT), OURS + 2010)[0]
+    assert not arrived(tracker, packet(100, kind=CHAT), OURS + 2010)[0]
+    assert arrived(tracker, packet(100, kind=CHAT), OURS + 8000)[0]
 
 
 def test_speakers_without_end_take_no_memory_without_end():
-    account = MediaAccount(AUDIO)
+    tracker = MediaTracker(AUDIO)
     for user in range(30_000):
-        arrived(account, packet(user, user), OURS)
-    outage(account, 0, 1)
+        arrived(tracker, packet(user, user), OURS)
+    outage(tracker, 0, 1)
     for user in range(30_000, 60_000):
-        arrived(account, packet(user, user), OURS)
-    assert len(account._newest) <= 10_000
+        arrived(tracker, packet(user, user), OURS)
+    assert len(tracker._newest) <= 10_000
 
 
 def test_text_may_be_missing_wherever_the_socket_was_down():
-    account = live(CHAT)
-    outage(account, 110, 2000)
-    wanted, gap = arrived(account, packet(9000, kind=CHAT), OURS + 9000)
+    tracker = live(CHAT)
+    outage(tracker, 110, 2000)
+    wanted, gap = arrived(tracker, packet(9000, kind=CHAT), OURS + 9000)
     assert wanted
     assert (gap.start, gap.end) == (T + 110, T + 2000)
 
 
 def test_text_is_a_repetition_if_time_and_text_are_the_same():
-    account = live(CHAT)
-    outage(account, 110, 2000)
-    assert not arrived(account, packet(100, kind=CHAT), OURS + 2010)[0]
-    assert arrived(account, packet(100, kind=CHAT, data=b"other"), OURS + 2010)[0]
+    tracker = live(CHAT)
+    outage(tracker, 110, 2000)
+    assert not arrived(tracker, packet(100, kind=CHAT), OURS + 2010)[0]
+    assert arrived(tracker, packet(100, kind=CHAT, data=b"other"), OURS + 2010)[0]
 
 
 @pytest.mark.parametrize("count", [300])
 def test_the_newest_gaps_are_kept(count):
-    account = live()
+    tracker = live()
     for number in range(1, count + 1):
-        outage(account, number * 10_000, number * 10_000 + 500)
-        arrived(account, packet(number * 10_000 + 1000), OURS + number * 10_000 + 1000)
-    gaps = account.stats(0, {}).gaps
+        outage(tracker, number * 10_000, number * 10_000 + 500)
+        arrived(tracker, packet(number * 10_000 + 1000), OURS + number * 10_000 + 1000)
+    gaps = tracker.stats(0, {}).gaps
     assert len(gaps) == 100
     assert gaps[-1].end == T + count * 10_000 + 1000
 
@@ -299,19 +299,19 @@ def test_the_newest_gaps_are_kept(count):
 )
 def test_each_packet_is_delivered_once_in_order_or_lies_in_a_gap(steps):
     """A server sends every 20 ms; sockets break; what is sent meanwhile is replayed, or lost."""
-    account, clock = MediaAccount(AUDIO), 0
-    account.frame_ms = 20
+    tracker, clock = MediaTracker(AUDIO), 0
+    tracker.frame_ms = 20
     delivered, gaps, sent, buffered = [], [], [], []
 
     def arrive(time):
-        arrival = together(account, [packet(time)], OURS + clock)
-        delivered.extend(item.timestamp - T for item in arrival.wanted)
-        gaps.extend(arrival.gaps)
+        reconciled = together(tracker, [packet(time)], OURS + clock)
+        delivered.extend(item.timestamp - T for item in reconciled.wanted)
+        gaps.extend(reconciled.gaps)
 
     arrive(0)
     for length, is_down, replays in steps:
         if is_down:
-            account.went_down(OURS + clock, "x")
+            tracker.went_down(OURS + clock, "x")
         for _ in range(length // 20):
             clock += 20
             sent.append(clock)
@@ -320,12 +320,12 @@ def test_each_packet_is_delivered_once_in_order_or_lies_in_a_gap(steps):
             else:
                 arrive(clock)
         if is_down:
-            account.came_up(OURS + clock)
+            tracker.came_up(OURS + clock)
             if replays:
                 for time in buffered:
                     arrive(time)
             buffered.clear()
-    last = account.ended(OURS + clock)
+    last = tracker.ended(OURS + clock)
     delivered += [item.timestamp - T for item in last.wanted]
     gaps += last.gaps
     assert delivered == sorted(set(delivered))

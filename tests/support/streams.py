@@ -65,7 +65,7 @@ def join(simulator, client):
         options = {"client": simulator.client_id, "secret": simulator.client_secret, **options}
         joining.join(target.started_event, **options)
         joining.wait_joined(10)
-        if joining._wishes.media:
+        if joining._subscription.media:
             assert target.wait_ready(5)
         return joining
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import trustme
-from support.dialling import dialled, hasty, patient  # noqa: F401 - fixtures
+from support.connect_options import dialled, hasty, patient  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from rtms_gevent.transport.frames import (
     TEXT,
     CloseFrame,
     FrameReader,
-    Scratch,
+    ReceiveBuffer,
 )
 
 MIB = 1024 * 1024
@@ -145,7 +145,7 @@ def test_byte_by_byte(stream, expected):
 @streams
 @pytest.mark.parametrize("capacity", [1, 2, 13, 100])
 def test_through_a_small_buffer(stream, expected, capacity):
-    assert pump(FrameReader(MIB, scratch=Scratch(capacity)), stream) == (expected, None)
+    assert pump(FrameReader(MIB, scratch=ReceiveBuffer(capacity)), stream) == (expected, None)
 
 
 @st.composite
@@ -178,7 +178,7 @@ def conversations(draw):
 @given(conversations(), st.sampled_from([1, 64, 4096]))
 def test_however_it_is_cut(conversation, capacity):
     chunks, expected = conversation
-    assert pump(FrameReader(MIB, scratch=Scratch(capacity)), *chunks) == (expected, None)
+    assert pump(FrameReader(MIB, scratch=ReceiveBuffer(capacity)), *chunks) == (expected, None)
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
@@ -248,7 +248,7 @@ def test_a_broken_rule_in_a_read_of_its_own(stream, close_code, problem):
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 255, 256, 999, 1000, 1001])
 @pytest.mark.parametrize("capacity", [64, 1004, 1005, 4096])
 def test_messages_in_reads_of_their_own(size, capacity):
-    reader, message = FrameReader(1000, scratch=Scratch(capacity)), pattern(size)
+    reader, message = FrameReader(1000, scratch=ReceiveBuffer(capacity)), pattern(size)
     found, error = pump(reader, frame(message, TEXT), frame(message, TEXT))
     if size > 1000:
         assert (found, error.close_code) == ([], 1009)
@@ -278,7 +278,7 @@ def test_a_message_in_a_read_of_its_own_between_fragments():
 
 
 def test_a_message_that_just_fills_what_is_read_at_once():
-    reader, message = FrameReader(MIB, scratch=Scratch(64)), frame(bytes(62), TEXT)
+    reader, message = FrameReader(MIB, scratch=ReceiveBuffer(64)), frame(bytes(62), TEXT)
     assert len(reader.writable()) == len(message)
     assert pump(reader, message, message) == ([(TEXT, bytes(62))] * 2, None)
 
@@ -420,7 +420,7 @@ def test_an_unfinished_frame_is_given_little_more_room_than_it_needs(size, read)
 
 
 def test_what_is_left_of_a_read_is_all_that_is_kept():
-    reader, begun = FrameReader(MIB, scratch=Scratch(100)), frame(bytes(50))[:5]
+    reader, begun = FrameReader(MIB, scratch=ReceiveBuffer(100)), frame(bytes(50))[:5]
     assert pump(reader, frame(bytes(68)) + begun) == ([(BINARY, bytes(68))], None)
     assert held(reader) == len(begun)
     assert len(reader.writable()) == 100 - len(begun)
@@ -441,7 +441,7 @@ def test_the_end_lets_go_of_what_was_begun():
 
 
 def test_who_gets_nothing_to_read_loses_nothing_to_the_others():
-    scratch = Scratch(100)
+    scratch = ReceiveBuffer(100)
     first, second = (FrameReader(MIB, scratch=scratch) for _ in range(2))
     pump(first, frame(b"hello")[:4])
     first.writable()  # the system call was interrupted, or there was nothing
@@ -509,7 +509,7 @@ def test_payloads_are_not_copied():
 
 
 def test_joined_messages_outlive_writable():
-    reader = FrameReader(MIB, scratch=Scratch(32))
+    reader = FrameReader(MIB, scratch=ReceiveBuffer(32))
     stream = frame(b"a", final=False) + frame(b"b", CONTINUATION)
     reader.writable()[: len(stream)] = stream
     kept = list(reader.received(len(stream)))
@@ -518,7 +518,7 @@ def test_joined_messages_outlive_writable():
 
 
 def test_a_buffer_that_is_still_held_hinders_nothing():
-    reader = FrameReader(MIB, scratch=Scratch(64))
+    reader = FrameReader(MIB, scratch=ReceiveBuffer(64))
     reader.writable()[:3] = frame(b"x")
     held = [memoryview(buffer) for _, buffer, _, _ in reader.received(3)]
     stream = frame(pattern(500_000)) + frame(b"y") * 50

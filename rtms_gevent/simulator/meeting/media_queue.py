@@ -36,7 +36,7 @@ class Lane:
         number: MessageType,
         find_socket: Callable[[], MediaConnection | None],
         before_sending: Callable[[int], None],
-        crew: Group,
+        greenlets: Group,
         *,
         stamp: bool,
         record: bool,
@@ -47,7 +47,7 @@ class Lane:
             number: The message type on the wire.
             find_socket: Returns the socket of a ready client, if there is one.
             before_sending: Called with the timestamp (ms) of what is about to be sent.
-            crew: Owns the greenlet that sends what was kept.
+            greenlets: Owns the greenlet that sends what was kept.
             stamp: Add sequence numbers and send times.
             record: Keep every payload.
         """
@@ -59,7 +59,7 @@ class Lane:
         self._number = number
         self._find_socket = find_socket
         self._before_sending = before_sending
-        self._crew = crew
+        self._greenlets = greenlets
         self._stamp, self._record = stamp, record
         self._sequences = itertools.count(1)
         self._waiting: collections.deque[_Message] = collections.deque()
@@ -173,7 +173,7 @@ class Lane:
 
     def _start_flushing(self) -> None:
         if self._flusher is None:
-            self._flusher = self._crew.spawn(self._flush)
+            self._flusher = self._greenlets.spawn(self._flush)
 
     def _flush(self) -> None:
         """Send what waits, in order, when the time has come."""

@@ -134,7 +134,7 @@ class Meeting:
         self._started_ts = milliseconds()
         self._ready = Event()
         self._had_first_packet = False
-        self._crew = Group()
+        self._greenlets = Group()
         self._windows: dict[str, gevent.Greenlet[..., None]] = {}
         self.lanes = {kind: self._make_lane(kind) for kind in MEDIA_KEYS}
         self.buffer_audio(scenario.buffer_audio / options.speed)
@@ -146,7 +146,7 @@ class Meeting:
             _MESSAGES[kind],
             lambda: self.media_socket(kind),
             self._note_first_packet,
-            self._crew,
+            self._greenlets,
             stamp=self._options.stamp,
             record=self._options.record,
         )
@@ -209,7 +209,7 @@ class Meeting:
         """Post a webhook that says ``what`` is so now; does not wait."""
         payload = {self.product.value: self.uuid, "rtms_stream_id": self.stream_id}
         # Made now: clients tell by the time what they have mended since.
-        self._crew.spawn(self._deliver, self._webhook(what, milliseconds(), payload))
+        self._greenlets.spawn(self._deliver, self._webhook(what, milliseconds(), payload))
 
     def _deliver(self, event: dict[str, Any], try_for: float = 0.0) -> int | None:
         if self._options.webhook_url is None:
@@ -282,7 +282,7 @@ class Meeting:
         self._forget_windows()
         for connection in self.connections("all_sockets"):
             connection.close(1001, "simulator stops")
-        self._crew.kill()
+        self._greenlets.kill()
         self.finished.set()
 
     # -- faults ------------------------------------------------------------------------------------
@@ -339,7 +339,7 @@ class Meeting:
         self._disturb()
         if dies:
             self.reset_sockets("all_sockets")
-        self._crew.spawn(self._deliver, self.started_event)
+        self._greenlets.spawn(self._deliver, self.started_event)
 
     def is_dead(self, address: str) -> bool:
         """Whether a server of this address has failed."""
@@ -614,7 +614,7 @@ class Meeting:
         if evicted is not None:
             self._ready.clear()
             for old in (evicted, *stale):  # apart from us: a client may read nothing for long
-                self._crew.spawn(old.close, 1000, "another client has joined")
+                self._greenlets.spawn(old.close, 1000, "another client has joined")
         else:
             for media in stale:
                 media.reset()  # of a client that was lost
@@ -706,7 +706,7 @@ class Meeting:
 
     def end_later(self, reason: int) -> None:
         """Stop in a greenlet of the meeting's own: for those whom :meth:`stop` would wait for."""
-        self._crew.spawn(self.stop, reason)
+        self._greenlets.spawn(self.stop, reason)
 
     def keep_alive_failed(self, connection: Connection) -> None:
         """The client does not answer keep-alives on ``connection``; it counts as lost."""

@@ -60,7 +60,7 @@ class Player:
         self._speed = speed
         self._is_engagement = meeting.product is Product.CONTACT_CENTER
         self._over = Event()
-        self._crew = Group()
+        self._greenlets = Group()
         self._origin = 0.0  # monotonic seconds
         self._origin_ms = 0  # since the epoch
         self._muted: set[int] = set()
@@ -75,13 +75,13 @@ class Player:
         if not self._scenario.steps and self._scenario.duration is None:
             return  # nothing will ever happen
         for run in (self._play_timeline, self._play_audio, self._play_video, self._play_share):
-            self._crew.spawn(self._guard, run)
+            self._greenlets.spawn(self._guard, run)
 
     def stop(self) -> None:
         """End, without telling the client; messages that are being sent are sent whole."""
         self._over.set()
-        self._crew.join(STOP_PATIENCE)
-        self._crew.kill()
+        self._greenlets.join(STOP_PATIENCE)
+        self._greenlets.kill()
 
     def _guard(self, run: Callable[[], None]) -> None:
         try:
