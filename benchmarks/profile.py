@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from rtms_gevent import Product
 from rtms_gevent.protocol.codec import JsonCodec
-from rtms_gevent.protocol.fast_media import missing_accelerators, usual_media
+from rtms_gevent.protocol.fast_media import fast_media_decoder, missing_accelerators
 from rtms_gevent.transport.frames import FrameReader
 
 from .contender import BARE, OURS, SKELETONS
@@ -81,8 +81,7 @@ def _flooded(packet: bytes, workload: Workload) -> list[tuple[str, float]]:
             _cost(packet, lambda buffer, start, stop: codec.decode(memoryview(buffer)[start:stop])),
         ),
     ]
-    if codec.usual_media is not None:
-        layers.append(("or the short way (usual)", _cost(packet, codec.usual_media)))
+    layers.append(("or the short way (FastMediaDecoder)", _cost(packet, codec.fast_media.decode)))
     whole = measure(OURS, workload)["cpu_us"]
     rest = whole - layers[0][1] - layers[-1][1]
     layers.append(("+ the rest: hub, account, inbox, callback", rest))
@@ -97,11 +96,11 @@ def _print_decoding() -> None:
     """Compare all ways to decode, in turns; in brackets how many times the first one's cost."""
     codec = JsonCodec(Product.MEETING)
     ways = {
-        "the short way, without accelerators": usual_media(plainly=True),
+        "the short way, without accelerators": fast_media_decoder(plainly=True).decode,
         "the long way": lambda buffer, start, stop: codec.decode(memoryview(buffer)[start:stop]),
     }
     if not missing_accelerators():
-        ways = {"the short way": usual_media(plainly=False), **ways}
+        ways = {"the short way": fast_media_decoder(plainly=False).decode, **ways}
     sizes = "".join(f"{size:>7,} B       " for _, size in _SIZES)
     print(f"\ndecoding one message, the best of {_ROUNDS} rounds\n\n{'':<36}{sizes}".rstrip())
     packets = [_packet(media, size) for media, size in _SIZES]

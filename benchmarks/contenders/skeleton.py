@@ -13,7 +13,7 @@ from collections.abc import Callable
 import gevent
 from gevent.event import Event
 
-from rtms_gevent.protocol.fast_media import usual_media
+from rtms_gevent.protocol.fast_media import fast_media_decoder
 from rtms_gevent.transport.frames import FrameReader, ReceiveBuffer
 
 from .handshakes import client_ready, media_request, signaling_request
@@ -39,7 +39,7 @@ class Stream:
         self._descriptor = descriptor
         self._callback = callback
         self._reader = FrameReader(_LIMIT, scratch=scratch)
-        self._decode = usual_media()
+        self._decode = fast_media_decoder().decode
         self._waiting = deque()
         self._hub = gevent.get_hub()
         self._greenlet = None

@@ -1,49 +1,29 @@
-"""Between messages and what travels in WebSocket messages.
-
-Zoom announced a second wire format (Protobuf, "V2"): it will be one more :class:`Codec`.
-"""
+"""Between messages and what travels in WebSocket messages: JSON, Zoom's protocol V1."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any, Protocol
+from typing import Any
 
 from ..enums import Product
 from ..errors import RemoteProtocolError
-from .fast_media import UsualMedia, usual_media
+from .fast_media import fast_media_decoder
 from .fields import integer
 from .messages import MESSAGES, META_DATA, Message, MetaData, UnknownMessage
 from .packets import TEXTUAL, MediaPacket
 from .strict_base64 import b64decode
 from .strict_json import parse_object
 
-__all__ = ["Codec", "JsonCodec"]
+__all__ = ["JsonCodec"]
 
 #: What stands before the payload of a large message. Some sources have it as ``content`` itself.
 _BEFORE_PAYLOAD = re.compile(rb'"(?:data|content)"\s*:\s*"')
 _QUOTE = re.compile(rb'"')
 
 
-class Codec(Protocol):
-    """Encodes and decodes the messages of one stream."""
-
-    def encode(self, message: Message | MediaPacket) -> str | bytes:
-        """Return what to send: a ``str`` goes into a text message, ``bytes`` into a binary one."""
-
-    #: Decodes usual media from a buffer, as :mod:`.usual` says, and gives ``None`` for all else.
-    usual_media: UsualMedia | None
-
-    def decode(self, payload: bytes | memoryview) -> Message | MediaPacket:
-        """Return the message in a WebSocket message, be it text or binary.
-
-        Raises:
-            RemoteProtocolError: there is none in it. Nothing else is ever raised.
-        """
-
-
 class JsonCodec:
-    """Protocol V1: one JSON object per WebSocket message, text or binary."""
+    """One stream's messages: one JSON object per WebSocket message, text or binary."""
 
     def __init__(
         self, product: Product, max_nesting: int = 32, max_document: int = 1024 * 1024
@@ -55,7 +35,8 @@ class JsonCodec:
             max_nesting: Depth of objects and arrays within each other to accept.
             max_document: Bytes of one message, not counting the payload of audio or a picture.
         """
-        self.usual_media: UsualMedia | None = usual_media()
+        #: Decodes audio and pictures in their usual form, and gives ``None`` for all else.
+        self.fast_media = fast_media_decoder()
         self._product = product
         self._max_nesting = max_nesting
         self._max_document = max_document

@@ -81,7 +81,7 @@ class EventTranslator:
         """How many participants, channels and sessions are not known any more: too many came."""
         return self._names.forgotten + self._channels.forgotten + self._sessions.forgotten
 
-    def of_event(self, update: EventUpdate) -> Iterator[ClientEvent]:
+    def from_event_update(self, update: EventUpdate) -> Iterator[ClientEvent]:
         """Yield what an event means; ``event_ex`` always comes, known event or not."""
         if update.channel is not None:
             self._remember_channel(update.channel)
@@ -129,7 +129,7 @@ class EventTranslator:
             yield ClientEvent("user_update", (op, Participant(person.id, name)))
         yield ClientEvent("participant_event", ("join" if joins else "leave", timestamp, people))
 
-    def of_session_state(self, update: SessionStateUpdate) -> Iterator[ClientEvent]:
+    def from_session_state(self, update: SessionStateUpdate) -> Iterator[ClientEvent]:
         """Yield ``session_state``, and ``session_update`` where the state is a change."""
         yield ClientEvent(
             "session_state", (update.state, update.session_id, update.reason, update.timestamp)
@@ -154,7 +154,7 @@ class EventTranslator:
         )
         yield ClientEvent("session_update", (op, session))
 
-    def completed(self, packet: MediaPacket) -> MediaPacket:
+    def with_speaker(self, packet: MediaPacket) -> MediaPacket:
         """Return the packet with who it is, where it does not say so itself.
 
         That is who is on the channel that a Contact Center or phone packet came from, and the

@@ -30,19 +30,17 @@ else:
         msgspec = None
         _missing["msgspec"] = str(problem)
 
-__all__ = ["UsualMedia", "missing_accelerators", "usual_media"]
+__all__ = ["FastMediaDecoder", "fast_media_decoder", "missing_accelerators"]
 
 #: Media types by message number.
 _KINDS = {int(number): kind for number, kind in MEDIA_TYPES.items() if kind not in TEXTUAL}
 #: Bytes of a message from which its payload is decoded where it lies. Below, msgspec's own base64
 #: is quicker, since it spares two searches.
-_LARGE = 1024
+_DECODE_IN_PLACE = 1024
 _BEFORE_DATA = b'"data":"'
 _BACKSLASH = ord("\\")  # a number is found in a fifth of the time
 #: Participants to remember. A meeting has fewer; a server that is mad must not fill the memory.
-_MANY = 1000
-
-UsualMedia = Callable[["bytearray | bytes", int, int], "MediaPacket | None"]
+_MAX_CACHED_SPEAKERS = 1000
 
 #: Quicker by half than MediaPacket(...).
 _new_packet = tuple.__new__
@@ -51,19 +49,6 @@ _new_packet = tuple.__new__
 def missing_accelerators() -> Mapping[str, str]:
     """Return the packages without which the plain way is in use, each with why it is missing."""
     return _missing
-
-
-def usual_media(*, plainly: bool = bool(_missing)) -> UsualMedia:
-    """Return what decodes media the short way, for one stream.
-
-    It is called with a buffer and from where to where the message lies there, and returns ``None``
-    where the message is not the usual one. Packets of one type and speaker share their metadata,
-    and no others do.
-
-    Args:
-        plainly: With what Python has, as where a package is missing.
-    """
-    return _PlainMedia().decode if plainly else _UsualMedia().decode
 
 
 def _make_parser() -> Callable[[bytes | bytearray], Any]:
@@ -89,9 +74,9 @@ def _make_parser() -> Callable[[bytes | bytearray], Any]:
 
 if msgspec is not None:
     _parse = _make_parser()
-    _UNUSUAL = (msgspec.MsgspecError, ValueError, RecursionError, KeyError)
+    _UNUSUAL_TO_MSGSPEC = (msgspec.MsgspecError, ValueError, RecursionError, KeyError)
 #: Of what json makes, anything may lack what an object has, or not be the text that it should be.
-_UNUSUAL_PLAINLY = (ValueError, RecursionError, KeyError, TypeError, AttributeError)
+_UNUSUAL = (ValueError, RecursionError, KeyError, TypeError, AttributeError)
 _read_json = json.JSONDecoder().raw_decode
 
 
@@ -106,7 +91,7 @@ def _cut(buffer: bytearray | bytes, start: int, stop: int) -> tuple[memoryview, 
     # What is left is small: a message with an empty payload, and no second one. What was found is
     # no part of a string, since a quote in there has a backslash.
     rest = buffer[start:begin] + buffer[end:stop]
-    if len(rest) > _LARGE or rest.count(b'"data"') != 1:
+    if len(rest) > _DECODE_IN_PLACE or rest.count(b'"data"') != 1:
         raise ValueError("not the usual message")
     # Each other way to write that name has a d, an a or a t as an escape.
     if _BACKSLASH in rest and (b"\\u006" in rest or b"\\u0074" in rest):
@@ -114,52 +99,25 @@ def _cut(buffer: bytearray | bytes, start: int, stop: int) -> tuple[memoryview, 
     return memoryview(buffer)[begin:end], rest
 
 
-class _UsualMedia:
-    """Decodes one stream's media. Not a closure: of that, each cell is another cache line."""
+class FastMediaDecoder:
+    """Decodes one stream's media with the standard library alone.
 
-    __slots__ = ("_people",)
+    Packets of one type and speaker share their metadata, and no others do.
+    """
+
+    # A closure would be no quicker: of that, each cell is another cache line.
+    __slots__ = ("_metadata_cache",)
 
     def __init__(self) -> None:
-        self._people: dict[tuple[MediaDataType, int, str], Metadata] = {}
+        self._metadata_cache: dict[tuple[MediaDataType, int, str], Metadata] = {}
 
     def decode(self, buffer: bytearray | bytes, start: int, stop: int) -> MediaPacket | None:
-        """Return the packet, or ``None``."""
+        """Return the packet that lies in ``buffer`` from ``start`` to ``stop``.
+
+        ``None`` means that the message is not in the usual form: decode it the long way.
+        """
         try:
-            if stop - start < _LARGE:
-                message = _parse(buffer[start:stop])
-                content = message.content
-                data = content.data
-            else:
-                payload, rest = _cut(buffer, start, stop)
-                message = _parse(rest)
-                content = message.content
-                data = b64decode(payload, None, True)
-            kind = _KINDS[message.msg_type]
-        except _UNUSUAL:
-            return None
-        who = (kind, content.user_id, content.user_name)
-        try:
-            metadata = self._people[who]
-        except KeyError:
-            metadata = self._meet(who)
-        return _new_packet(MediaPacket, (kind, data, content.timestamp, metadata))
-
-    def _meet(self, who: tuple[MediaDataType, int, str]) -> Metadata:
-        if len(self._people) >= _MANY:
-            self._people.clear()
-        self._people[who] = metadata = Metadata(*who[1:])
-        return metadata
-
-
-class _PlainMedia(_UsualMedia):
-    """Does the same with what Python has."""
-
-    __slots__ = ()
-
-    def decode(self, buffer: bytearray | bytes, start: int, stop: int) -> MediaPacket | None:
-        """Return the packet, or ``None``."""
-        try:
-            if stop - start < _LARGE:
+            if stop - start < _DECODE_IN_PLACE:
                 payload, rest = None, buffer[start:stop]
             else:
                 payload, rest = _cut(buffer, start, stop)
@@ -184,9 +142,51 @@ class _PlainMedia(_UsualMedia):
             ):
                 return None
             data = b64decode_with_binascii(encoded if payload is None else payload)
-        except _UNUSUAL_PLAINLY:
+        except _UNUSUAL:
             return None
-        who = (kind, user_id, user_name)
-        return _new_packet(
-            MediaPacket, (kind, data, timestamp, self._people.get(who) or self._meet(who))
-        )
+        metadata = self._metadata_for((kind, user_id, user_name))
+        return _new_packet(MediaPacket, (kind, data, timestamp, metadata))
+
+    def _metadata_for(self, who: tuple[MediaDataType, int, str]) -> Metadata:
+        metadata = self._metadata_cache.get(who)
+        if metadata is None:
+            if len(self._metadata_cache) >= _MAX_CACHED_SPEAKERS:
+                self._metadata_cache.clear()
+            self._metadata_cache[who] = metadata = Metadata(*who[1:])
+        return metadata
+
+
+class _AcceleratedDecoder(FastMediaDecoder):
+    """Does the same with msgspec and pybase64."""
+
+    __slots__ = ()
+
+    def decode(self, buffer: bytearray | bytes, start: int, stop: int) -> MediaPacket | None:
+        try:
+            if stop - start < _DECODE_IN_PLACE:
+                message = _parse(buffer[start:stop])
+                content = message.content
+                data = content.data
+            else:
+                payload, rest = _cut(buffer, start, stop)
+                message = _parse(rest)
+                content = message.content
+                data = b64decode(payload, None, True)
+            kind = _KINDS[message.msg_type]
+        except _UNUSUAL_TO_MSGSPEC:
+            return None
+        who = (kind, content.user_id, content.user_name)
+        try:
+            metadata = self._metadata_cache[who]
+        except KeyError:
+            metadata = self._metadata_for(who)
+        return _new_packet(MediaPacket, (kind, data, content.timestamp, metadata))
+
+
+def fast_media_decoder(*, plainly: bool = bool(_missing)) -> FastMediaDecoder:
+    """Return the quickest decoder that works here, for one stream.
+
+    Args:
+        plainly: With the standard library alone, as where a package is missing.
+    """
+    return FastMediaDecoder() if plainly else _AcceleratedDecoder()

@@ -38,7 +38,7 @@ class Pieces:
         self._limit = limit
         self._counts: dict[str, int] = {}  # how many had this speaker and beginning; latest last
 
-    def named(self, packet: MediaPacket) -> MediaPacket:
+    def with_id(self, packet: MediaPacket) -> MediaPacket:
         """Return the packet with ``metadata.pieceId``."""
         metadata = packet.metadata
         base = f"{_speaker(metadata)}-{metadata.startTs or packet.timestamp}"

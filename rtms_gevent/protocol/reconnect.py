@@ -151,7 +151,7 @@ class ReconnectPolicy:
         self._begin(now)
         return True
 
-    def moved(self, now: float) -> None:
+    def relocated(self, now: float) -> None:
         """Zoom named new addresses: all is to be rebuilt there, with a window of its own."""
         self._signaling = True
         self._begin(now)
@@ -213,7 +213,7 @@ class ReconnectPolicy:
         else:
             self._media |= attempt.media - set(mended)
 
-    def restored(self, attempt: ReconnectAttempt, now: float) -> float | None:
+    def succeeded(self, attempt: ReconnectAttempt, now: float) -> float | None:
         """Note that it succeeded.
 
         Returns:

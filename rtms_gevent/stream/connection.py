@@ -22,7 +22,7 @@ from ..errors import (
     JoinTimeout,
 )
 from ..logs import TRACE
-from ..protocol.codec import Codec
+from ..protocol.codec import JsonCodec
 from ..protocol.liveness import Liveness
 from ..protocol.messages import (
     MediaHandshakeResponse,
@@ -38,7 +38,7 @@ from ..runtime.fair_scheduling import yield_to_io
 from ..transport.connect import Proxy, open_connection, tls_context
 from ..transport.frames import ReceivedMessage
 from ..transport.happy_eyeballs import History
-from ..transport.websocket import Closed, WebSocket
+from ..transport.websocket import CloseInfo, WebSocket
 
 __all__ = ["ConnectOptions", "Connection"]
 
@@ -106,6 +106,7 @@ class Connection:
         "_closing",
         "_codec",
         "_conversation",
+        "_decode_fast",
         "_endpoint",
         "_is_accepted",
         "_on_closed",
@@ -114,7 +115,6 @@ class Connection:
         "_on_skipped",
         "_silence",
         "_socket",
-        "_usual_media",
         "name",
     )
 
@@ -122,7 +122,7 @@ class Connection:
         self,
         name: str,
         conversation: ConnectionState,
-        codec: Codec,
+        codec: JsonCodec,
         *,
         on_message: Callable[[Connection, Message], None],
         on_packets: Callable[[list[MediaPacket], bool, bool], None],
@@ -148,7 +148,7 @@ class Connection:
         self.name = name
         self._conversation = conversation
         self._codec = codec
-        self._usual_media = codec.usual_media
+        self._decode_fast = codec.fast_media.decode
         self._on_message = on_message
         self._on_packets = on_packets
         self._on_skipped = on_skipped
@@ -159,7 +159,7 @@ class Connection:
         self._answers: dict[type[Message], AsyncResult[Message]] = {}
         self._accepted: Callable[[Any], None] | None = None
         self._is_accepted = False
-        self._closed: Closed | None = None
+        self._closed: CloseInfo | None = None
         self._closing = False
 
     def open(
@@ -235,7 +235,7 @@ class Connection:
                 limit.seconds or 0, f"the answer to the {self.name} handshake"
             ) from None
         except ConnectionLost:
-            closed = self._closed or Closed(None, "", False, "")
+            closed = self._closed or CloseInfo(None, "", False, "")
             if closed.is_violation:
                 raise HandshakeMalformed(self.name, closed.problem) from None
             raise HandshakeClosed(self.name, closed.code, closed.reason) from None
@@ -336,14 +336,14 @@ class Connection:
     def _received(self, messages: Iterator[ReceivedMessage]) -> None:
         """Hand on what one read has brought: media in lots of one type, all else one by one."""
         # Functions in attributes are not called there: Python takes a long way to do that.
-        conversation, usual, take = self._conversation, self._usual_media, self._on_packets
+        conversation, decode, take = self._conversation, self._decode_fast, self._on_packets
         lot: list[MediaPacket] = []
         kind, metadata, is_mixed = None, None, False
         try:
             for _, buffer, start, stop in messages:
-                if usual is not None and conversation.accepts_media:
+                if conversation.accepts_media:
                     try:
-                        packet = usual(buffer, start, stop)
+                        packet = decode(buffer, start, stop)
                     except Exception:  # noqa: BLE001 - the long way tells what is wrong
                         packet = None
                     if packet is not None:
@@ -419,7 +419,7 @@ class Connection:
         except ConnectionLost:
             logger.debug("%s socket: closed before a keep-alive could be answered", self.name)
 
-    def _ended(self, closed: Closed) -> None:
+    def _ended(self, closed: CloseInfo) -> None:
         self._closed = closed
         lost = ConnectionLost(self.name, closed.problem, closed.code)
         waiting = list(self._answers.values())

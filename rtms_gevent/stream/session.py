@@ -346,7 +346,7 @@ class StreamSession:
         self._restored_at = time.monotonic()
         if step.media is None:
             self._whole_since = self._restored_at
-        outage = self._recovery.restored(step, self._restored_at)
+        outage = self._recovery.succeeded(step, self._restored_at)
         if outage is not None:
             logger.info("stream %s is whole again after %.1f s", self.request.stream, outage)
             self.outages += 1
@@ -394,7 +394,7 @@ class StreamSession:
         """Tell what an account has found out, and deliver what it wants to be delivered."""
         self._tell_of(kind, reconciled)
         if reconciled.wanted:
-            packets = [self._translator.completed(packet) for packet in reconciled.wanted]
+            packets = [self._translator.with_speaker(packet) for packet in reconciled.wanted]
             self._dispatcher.inbox(kind).put(packets, reconciled.size)
 
     def _tell_of(self, kind: MediaDataType, reconciled: Reconciled) -> None:
@@ -515,7 +515,7 @@ class StreamSession:
             return  # the old server will tell us of the end
         self._sockets.move(endpoints)
         if self._was_joined:
-            self._recovery.moved(time.monotonic())
+            self._recovery.relocated(time.monotonic())
             self._news.set()
             self._interrupted("signaling", None, "Zoom has moved the stream to another server")
 
@@ -590,11 +590,11 @@ class StreamSession:
 
     def _on_signaling(self, connection: Connection, message: Message) -> None:
         if isinstance(message, EventUpdate):
-            notices = self._translator.of_event(message)
+            notices = self._translator.from_event_update(message)
             if message.event_type is EventType.MEDIA_CONNECTION_INTERRUPTED:
                 self._media_is_interrupted()
         elif isinstance(message, SessionStateUpdate):
-            notices = self._translator.of_session_state(message)
+            notices = self._translator.from_session_state(message)
         elif isinstance(message, StreamStateUpdate):
             self._on_stream_state(connection, message)
             return
@@ -641,9 +641,9 @@ class StreamSession:
                 return
             is_mixed = True
         if is_mixed or metadata.channelId or not metadata.userName:
-            packets = [self._translator.completed(packet) for packet in packets]
+            packets = [self._translator.with_speaker(packet) for packet in packets]
         if kind is MediaDataType.TRANSCRIPT:
-            packets = [self._pieces.named(packet) for packet in packets]
+            packets = [self._pieces.with_id(packet) for packet in packets]
         inbox.put(packets, size, at_once)  # by position: keywords take a longer way
 
     def _release(self, kind: MediaDataType) -> None:

@@ -26,7 +26,7 @@ from ..runtime.deadline import Deadline
 from ..runtime.fair_scheduling import yield_to_io
 from .happy_eyeballs import History, Race
 
-__all__ = ["Opened", "Proxy", "open_connection", "tls_context"]
+__all__ = ["OpenedSocket", "Proxy", "open_connection", "tls_context"]
 
 _Result = TypeVar("_Result")
 
@@ -82,13 +82,13 @@ class Proxy:
 
 
 @dataclasses.dataclass(slots=True)
-class Opened:
+class OpenedSocket:
     """A socket on which a WebSocket was opened."""
 
     endpoint: Endpoint
     sock: socket.socket
     #: What arrived behind the HTTP response already.
-    early: bytes
+    buffered: bytes
     #: The headers by which the server agreed to it, names in lower case.
     headers: dict[str, str]
 
@@ -133,7 +133,7 @@ def open_connection(
     history: History | None = None,
     on_failed: Callable[[ConnectError], None] = lambda _: None,
     max_header_bytes: int = 16 * 1024,
-) -> Opened:
+) -> OpenedSocket:
     """Open a WebSocket to one of ``endpoints``; waits cooperatively until it is open.
 
     They race for TCP, and those that come first have a head start. The winner gets a fair share of
@@ -177,7 +177,7 @@ def open_connection(
 
 def _open(
     race: Race[_Attempt], deadline: Deadline, context: ssl.SSLContext | None, history: History
-) -> Opened | None:
+) -> OpenedSocket | None:
     """Open one, if possible; the attempts know what was wrong with the others."""
     while (won := race.winner()) is not None:
         attempt, sock, address = won
@@ -237,7 +237,7 @@ class _Attempt:
 
     # -- the steps ---------------------------------------------------------------------------------
 
-    def run(self, sock: socket.socket, context: ssl.SSLContext | None) -> Opened:
+    def run(self, sock: socket.socket, context: ssl.SSLContext | None) -> OpenedSocket:
         """Open a WebSocket on a connected socket, which is closed if that fails.
 
         Raises:
@@ -278,12 +278,12 @@ class _Attempt:
         if more:  # the server cannot have spoken: it waits for our greeting
             raise self._failed("it sent more than an answer when asked for a tunnel", "proxy")
 
-    def _upgrade(self, sock: socket.socket) -> Opened:
-        early = b""
+    def _upgrade(self, sock: socket.socket) -> OpenedSocket:
+        buffered = b""
 
         def read_answer() -> bytes:
-            nonlocal early
-            status, head, early = self._read_head(sock)
+            nonlocal buffered
+            status, head, buffered = self._read_head(sock)
             if status != 101:
                 redirect = ", a redirect (none is followed)," if 300 <= status <= 399 else ""
                 raise self._failed(
@@ -308,7 +308,7 @@ class _Attempt:
         client.sock = None  # it refers to itself, and would keep the socket until it is collected
         if headers.get("sec-websocket-extensions"):  # RFC 6455 section 4.1
             raise self._failed("the server uses an extension, such as compression, unasked")
-        return Opened(self.endpoint, sock, early, headers)
+        return OpenedSocket(self.endpoint, sock, buffered, headers)
 
     def _read_head(self, sock: socket.socket) -> tuple[int, bytes, bytes]:
         """Return an HTTP response's status, its head with the empty line, and what came behind."""

@@ -25,10 +25,10 @@ from websocket import ABNF
 from ..errors import ConnectionLost, FrameError
 from ..runtime.fork import forget_in_child
 from ..runtime.threads import current_hub
-from .connect import Opened
+from .connect import OpenedSocket
 from .frames import CLOSE, PING, CloseFrame, FrameReader, ReceiveBuffer, ReceivedMessage
 
-__all__ = ["Closed", "WebSocket"]
+__all__ = ["CloseInfo", "WebSocket"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ _BUSY = 0.002
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Closed:
+class CloseInfo:
     """How a WebSocket ended."""
 
     code: int | None  #: the peer's close code; None where it sent no close frame, or an empty one
@@ -95,11 +95,11 @@ class WebSocket:
 
     def __init__(
         self,
-        opened: Opened,
+        opened: OpenedSocket,
         *,
         name: str,
         on_messages: Callable[[Iterator[ReceivedMessage]], None],
-        on_closed: Callable[[Closed], None],
+        on_closed: Callable[[CloseInfo], None],
         max_message_size: int,
         check_utf8: bool = False,
     ) -> None:
@@ -131,7 +131,7 @@ class WebSocket:
         self._closing = False  # our close frame was sent
         self._paused = False
         self._resumed_at = float("-inf")  # when it was paused no more; monotonic
-        self._over: Closed | None = None  # once nothing is handed over any more
+        self._over: CloseInfo | None = None  # once nothing is handed over any more
         self._sock.setblocking(False)
         # A TLS socket may hold bytes that the kernel knows nothing of.
         self._tls = self._sock if isinstance(self._sock, ssl.SSLSocket) else None
@@ -143,18 +143,18 @@ class WebSocket:
         self._parting_timer = self._loop.timer(_PARTING)
         forget_in_child(self)
         # The first read happens in the hub too, so that callbacks always come from there.
-        self._loop.run_callback(self._begin, opened.early)
+        self._loop.run_callback(self._begin, opened.buffered)
 
     # -- reading: all of this runs in the hub ------------------------------------------------------
 
-    def _begin(self, early: bytes) -> None:
+    def _begin(self, buffered: bytes) -> None:
         if self._over is not None:
             return
-        while early and self._over is None:
+        while buffered and self._over is None:
             space = self._reader.writable()
-            count = min(len(space), len(early))
-            space[:count] = early[:count]
-            early = early[count:]
+            count = min(len(space), len(buffered))
+            space[:count] = buffered[:count]
+            buffered = buffered[count:]
             self._take(count)
         self._read_on()  # only now: handling messages may switch, and order must be kept
 
@@ -374,7 +374,7 @@ class WebSocket:
     ) -> None:
         """Hand over nothing more, and close the connection; with ``parting`` not at once."""
         if self._over is None:
-            self._over = Closed(code, reason, clean, problem, is_violation)
+            self._over = CloseInfo(code, reason, clean, problem, is_violation)
             self._reader.stop()
             try:
                 self._on_closed(self._over)
@@ -424,7 +424,9 @@ class WebSocket:
         if self.closed.is_set():
             return
         if self._over is None:
-            self._over = Closed(None, "", False, "it belongs to the process that forked this one")
+            self._over = CloseInfo(
+                None, "", False, "it belongs to the process that forked this one"
+            )
         if is_here:
             self._stop_watching()
         self._outbox.clear()

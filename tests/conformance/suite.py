@@ -18,7 +18,7 @@ from rtms_gevent.protocol.urls import parse_server_urls
 from rtms_gevent.runtime.deadline import Deadline
 from rtms_gevent.transport.connect import open_connection, tls_context
 from rtms_gevent.transport.frames import TEXT, ReceivedMessage
-from rtms_gevent.transport.websocket import Closed, WebSocket
+from rtms_gevent.transport.websocket import CloseInfo, WebSocket
 
 AGENT = "rtms_gevent"
 #: Compression, which we never offer.
@@ -37,7 +37,7 @@ class Peer:
     def __init__(self, url: str, context: ssl.SSLContext | None) -> None:
         endpoints = parse_server_urls(url, ["localhost"])
         self.text = ""
-        self.end: Closed | None = None
+        self.end: CloseInfo | None = None
         self.socket = WebSocket(
             open_connection(endpoints, deadline=Deadline(10), context=context),
             name="conformance",
@@ -55,7 +55,7 @@ class Peer:
             with contextlib.suppress(ConnectionLost):  # it may end at any time
                 self.socket.send(message)
 
-    def _ended(self, closed: Closed) -> None:
+    def _ended(self, closed: CloseInfo) -> None:
         self.end = closed
 
     def wait(self) -> str:

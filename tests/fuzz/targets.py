@@ -19,7 +19,7 @@ from rtms_gevent.enums import Product
 from rtms_gevent.errors import FrameError, RemoteProtocolError
 from rtms_gevent.protocol.codec import JsonCodec
 from rtms_gevent.protocol.events import EventTranslator
-from rtms_gevent.protocol.fast_media import missing_accelerators, usual_media
+from rtms_gevent.protocol.fast_media import fast_media_decoder, missing_accelerators
 from rtms_gevent.protocol.media import MediaState
 from rtms_gevent.protocol.messages import EventUpdate, Message, SessionStateUpdate
 from rtms_gevent.protocol.packets import MediaPacket
@@ -124,7 +124,8 @@ def decoder(data: bytes) -> None:
         documents = [source.document(_FIELDS) for _ in range(1 + source.byte() % 4)]
         payloads = [json.dumps(document).encode() for document in documents]
     for payload in payloads:
-        shortly = [usual_media(plainly=plainly)(payload, 0, len(payload)) for plainly in _WAYS]
+        decoders = [fast_media_decoder(plainly=plainly) for plainly in _WAYS]
+        shortly = [decoder.decode(payload, 0, len(payload)) for decoder in decoders]
         try:
             message = codec.decode(payload)
             for packet in shortly:
@@ -143,13 +144,13 @@ def _report(reports: EventTranslator, message: Message | MediaPacket) -> None:
     if isinstance(message, MediaPacket):
         assert isinstance(message.data, bytes)
         assert isinstance(message.timestamp, int)
-        reports.completed(message)
+        reports.with_speaker(message)
     elif isinstance(message, EventUpdate):
-        *_, last = reports.of_event(message)
+        *_, last = reports.from_event_update(message)
         assert last.name == "event_ex"
         assert isinstance(json.loads(last.arguments[0]), dict)
     elif isinstance(message, SessionStateUpdate):
-        assert next(reports.of_session_state(message)).name == "session_state"
+        assert next(reports.from_session_state(message)).name == "session_state"
 
 
 def _field_names() -> tuple[str, ...]:

@@ -56,14 +56,14 @@ class TestReports:
         reports = EventTranslator("s", "m")
         for number in range(1, 30_001):
             people = [{"user_id": number, "user_name": "n" * 100}]
-            for _ in reports.of_event(event(3, participants=people)):
+            for _ in reports.from_event_update(event(3, participants=people)):
                 pass
         assert len(reports._names) == 10_000
         assert reports.forgotten == 20_000
         # The newest are known.
         (*_, told) = [
             event
-            for event in reports.of_event(event(2, user_id=30_000))
+            for event in reports.from_event_update(event(2, user_id=30_000))
             if event.name == "active_speaker_event"
         ]
         assert told.arguments[2] == "n" * 100
@@ -72,14 +72,14 @@ class TestReports:
         reports = EventTranslator("s", "m")
         for number in range(1, 2001):
             people = [{"user_id": number, "user_name": "n" * 10_000}]
-            for _ in reports.of_event(event(3, participants=people)):
+            for _ in reports.from_event_update(event(3, participants=people)):
                 pass
         assert sum(map(len, reports._names.values())) <= 4 * 1024 * 1024
 
     def test_channels_without_end(self):
         reports = EventTranslator("s", "m")
         for number in range(30_000):
-            for _ in reports.of_event(
+            for _ in reports.from_event_update(
                 EventUpdate.from_wire(
                     {
                         "msg_type": 6,
@@ -102,7 +102,7 @@ class TestReports:
         reports = EventTranslator("s", "m")
         for number in range(30_000):
             message = {"msg_type": 9, "state": 2, "rtms_session_id": str(number), "timestamp": 1}
-            for _ in reports.of_session_state(
+            for _ in reports.from_session_state(
                 SessionStateUpdate.from_wire(message, Product.MEETING)
             ):
                 pass

@@ -35,7 +35,7 @@ def decode(document, product=Product.MEETING):
 def client_events(reports, event, product=Product.MEETING):
     """Return what an event object means, without the ``event_ex`` that always comes last."""
     update = decode({"msg_type": 6, "event": event}, product)
-    *found, last = reports.of_event(update)
+    *found, last = reports.from_event_update(update)
     assert last.name == "event_ex"
     assert json.loads(last.arguments[0]) == event
     assert last.arguments[1] is update
@@ -128,7 +128,7 @@ def test_events_of_meetings(reports, event, expected):
 
 def test_event_ex_is_written_as_the_official_sdk_does(reports):
     event = {"user_name": "Jörg", "user_id": 7, "timestamp": T, "event_type": 2, "newer": {"b": 1}}
-    *_, last = reports.of_event(decode({"msg_type": 6, "event": event}))
+    *_, last = reports.from_event_update(decode({"msg_type": 6, "event": event}))
     assert last.arguments[0] == (
         '{"event_type":2,"newer":{"b":1},"timestamp":1738392033699,"user_id":7,'
         '"user_name":"J\\u00f6rg"}'
@@ -185,7 +185,7 @@ def session_update(reports, state, session_id="x", **more):
     update = decode(
         {"msg_type": 9, "rtms_session_id": session_id, "state": state, "timestamp": T, **more}
     )
-    first, *rest = reports.of_session_state(update)
+    first, *rest = reports.from_session_state(update)
     assert first.name == "session_state"
     assert first.arguments == (update.state, session_id, update.reason, T)
     assert len(rest) <= 1
@@ -232,7 +232,7 @@ def test_what_was_not_added_does_not_change(reports, state):
 
 def test_session_state_tells_the_reason(reports):
     update = decode({"msg_type": 9, "state": 5, "stop_reason": 6})
-    (event,) = reports.of_session_state(update)
+    (event,) = reports.from_session_state(update)
     assert event.arguments == (SessionState.STOPPED, "", StopReason.MEETING_ENDED, None)
 
 
@@ -246,29 +246,29 @@ def answered(reports, number=8, info=INFO, product=Product.CONTACT_CENTER):
     assert client_events(reports, event, product) == []
 
 
-def completed(reports, **content):
-    """Return the metadata of an audio packet that the reports have completed."""
+def metadata_of(reports, **content):
+    """Return the metadata of an audio packet that says who speaks."""
     packet = decode({"msg_type": 14, "content": {"timestamp": T, "data": "AAAA", **content}})
-    packet = reports.completed(packet)
+    packet = reports.with_speaker(packet)
     return packet.metadata
 
 
 def test_packets_are_told_who_is_on_their_channel(reports):
     answered(reports)
-    metadata = completed(reports, channel_id="ch1")
+    metadata = metadata_of(reports, channel_id="ch1")
     assert metadata.channel.display_name == metadata.userName == "Ann"
     assert metadata.channel.user_id == "u1"
 
 
 def test_a_name_in_the_packet_is_kept(reports):
     answered(reports)
-    assert completed(reports, channel_id="ch1", user_name="Annie").userName == "Annie"
+    assert metadata_of(reports, channel_id="ch1", user_name="Annie").userName == "Annie"
 
 
 @pytest.mark.parametrize("content", [{"channel_id": "other"}, {"user_id": 7}, {}])
 def test_other_packets_are_left_alone(reports, content):
     answered(reports)
-    metadata = completed(reports, **content)
+    metadata = metadata_of(reports, **content)
     assert (metadata.channel, metadata.userName) == (None, "")
 
 
@@ -276,32 +276,32 @@ def test_other_packets_are_left_alone(reports, content):
 def test_a_channel_is_forgotten_at_its_end(reports, number):
     answered(reports)
     answered(reports, number)
-    assert completed(reports, channel_id="ch1").channel is None
+    assert metadata_of(reports, channel_id="ch1").channel is None
 
 
 @pytest.mark.parametrize("number", [12, 13, 14, 29, 77])
 def test_other_events_update_a_channel(reports, number):
     answered(reports)
     answered(reports, number, {**INFO, "display_name": "Bob"})
-    assert completed(reports, channel_id="ch1").userName == "Bob"
+    assert metadata_of(reports, channel_id="ch1").userName == "Bob"
 
 
 def test_an_event_that_names_nobody_does_not_make_a_channel_nameless(reports):
     answered(reports)
     answered(reports, 12, {"channel_id": "ch1"})
-    assert completed(reports, channel_id="ch1").userName == "Ann"
+    assert metadata_of(reports, channel_id="ch1").userName == "Ann"
 
 
 def test_a_channel_is_known_without_a_name(reports):
     answered(reports, info={"channel_id": "ch1", "phone_number": "+15550100"})
-    metadata = completed(reports, channel_id="ch1")
+    metadata = metadata_of(reports, channel_id="ch1")
     assert (metadata.channel.phone_number, metadata.userName) == ("+15550100", "")
 
 
 def test_an_end_without_a_channel_ends_nothing(reports):
     answered(reports)
     assert client_events(reports, {"event_type": 9}, Product.CONTACT_CENTER) == []
-    assert completed(reports, channel_id="ch1").userName == "Ann"
+    assert metadata_of(reports, channel_id="ch1").userName == "Ann"
 
 
 def test_contact_centers_8_is_no_video(reports):
@@ -314,9 +314,9 @@ def test_contact_centers_8_is_no_video(reports):
 def test_phone_events_name_channels_too(reports):
     event = {"event_code": 1, "paticipant_info": {"channel_id": 5, "display_name": "Ann"}}
     assert client_events(reports, event, Product.PHONE) == []
-    assert completed(reports, channel_id="5").userName == "Ann"
+    assert metadata_of(reports, channel_id="5").userName == "Ann"
 
 
 def test_an_event_without_channel_id_is_harmless(reports):
     answered(reports, info={"display_name": "Ann"})
-    assert completed(reports, channel_id="").channel is None
+    assert metadata_of(reports, channel_id="").channel is None

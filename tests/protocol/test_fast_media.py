@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rtms_gevent.enums import MediaDataType, Product
 from rtms_gevent.errors import RemoteProtocolError
 from rtms_gevent.protocol.codec import JsonCodec
-from rtms_gevent.protocol.fast_media import missing_accelerators, usual_media
+from rtms_gevent.protocol.fast_media import fast_media_decoder, missing_accelerators
 from rtms_gevent.protocol.fields import EARLIEST_MS, LARGEST, LATEST_MS, SMALLEST
 
 T = 1_738_392_033_699
@@ -30,7 +30,7 @@ def both(payload, plainly):
     # In the middle of a buffer, as it is received.
     before, behind = b'"data":"xx', b'","timestamp":7}}'
     buffer = bytearray(before + payload + behind)
-    decode = usual_media(plainly=plainly)
+    decode = fast_media_decoder(plainly=plainly).decode
     short = decode(buffer, len(before), len(before) + len(payload))
     try:
         long = codec.decode(payload)
@@ -207,7 +207,7 @@ def test_spoilt_bytes(plainly, payload, data):
 
 @both_ways
 def test_participants_share_what_says_who_they_are_and_are_not_remembered_for_ever(plainly):
-    decode = usual_media(plainly=plainly)
+    decode = fast_media_decoder(plainly=plainly).decode
 
     def who(number, kind=14):
         payload = message(number=kind, user_id=number)

@@ -31,7 +31,7 @@ def piece(attribute=None, start=1000, *, timestamp=None, **fields):
 def ids(*packets, limit=1000):
     """Return what each packet's piece is called, without what all times begin with."""
     pieces = Pieces(limit)
-    return [pieces.named(packet).metadata.pieceId.replace("100000000", "") for packet in packets]
+    return [pieces.with_id(packet).metadata.pieceId.replace("100000000", "") for packet in packets]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_ids(packets, expected):
 
 def test_the_rest_of_the_packet_stays():
     packet = piece(UPDATE, user_name="Ada", language=9)
-    named = Pieces().named(packet)
+    named = Pieces().with_id(packet)
     assert named.metadata.pieceId
     assert packet.metadata.pieceId == ""
     assert named._replace(metadata=packet.metadata) == packet
@@ -114,7 +114,7 @@ def test_one_who_joins_again_gives_the_same_ids():
 def test_memory_is_bounded():
     pieces = Pieces(limit=10)
     for start in range(1000):
-        pieces.named(piece(NEW, 1000 + start, channel_id="x" * 100_000))
+        pieces.with_id(piece(NEW, 1000 + start, channel_id="x" * 100_000))
     assert len(pieces._counts) == 10
     assert max(map(len, pieces._counts)) < 100
 

@@ -94,7 +94,7 @@ def test_lost_media_is_rebuilt_alone_and_at_once():
     assert attempt.media == {AUDIO, VIDEO}
     assert not it.is_signaling_broken
     it.began(attempt)
-    assert it.restored(attempt, 8.0) == 3.0
+    assert it.succeeded(attempt, 8.0) == 3.0
     assert not it.is_broken
 
 
@@ -108,7 +108,7 @@ def test_lost_signaling_costs_everything():
     assert attempt.media is None
     assert attempt.left == 59.0
     it.began(attempt)
-    assert it.restored(attempt, 4.0) == 3.0
+    assert it.succeeded(attempt, 4.0) == 3.0
 
 
 def test_attempts_are_counted_and_delayed_until_the_window_has_passed():
@@ -139,11 +139,11 @@ def test_what_breaks_during_a_repair_is_not_hidden_by_its_success():
     first = it.next(0.0)
     it.began(first)
     assert it.lost_media([AUDIO], 1.0)
-    assert it.restored(first, 2.0) is None
+    assert it.succeeded(first, 2.0) is None
     second = it.next(2.0)
     assert second.media == {AUDIO}
     it.began(second)
-    assert it.restored(second, 3.0) == 3.0
+    assert it.succeeded(second, 3.0) == 3.0
 
 
 def test_signaling_that_breaks_during_its_repair():
@@ -152,7 +152,7 @@ def test_signaling_that_breaks_during_its_repair():
     first = it.next(0.0)
     it.began(first)
     assert it.lost_signaling(1.0)
-    assert it.restored(first, 2.0) is None
+    assert it.succeeded(first, 2.0) is None
     assert it.is_signaling_broken
     assert it.next(2.0).media is None
 
@@ -162,7 +162,7 @@ def test_a_move_has_a_window_of_its_own():
     it.lost_signaling(0.0)
     it.began(it.next(0.0))
     it.failed(ReconnectAttempt(1, 0.0, None, 60.0), 1.0)
-    it.moved(50.0)
+    it.relocated(50.0)
     assert it.next(50.0) == ReconnectAttempt(1, 0.0, None, 60.0)
 
 
@@ -188,7 +188,7 @@ def delays_of(lives):
         assert attempt.number == 1  # of this outage
         delays.append(attempt.delay)
         it.began(attempt)
-        it.restored(attempt, now + attempt.delay)
+        it.succeeded(attempt, now + attempt.delay)
         now += attempt.delay + life
     return delays
 
@@ -216,7 +216,7 @@ def test_attempts_that_failed_are_forgotten_with_their_outage():
         it.failed(attempt, now)
     last = it.next(15.0)
     it.began(last)
-    assert (last.number, it.restored(last, 15.0)) == (5, 15.0)
+    assert (last.number, it.succeeded(last, 15.0)) == (5, 15.0)
     it.lost_media([AUDIO], 18.0)
     assert it.next(18.0) == ReconnectAttempt(1, 0.0, frozenset({AUDIO}), 65.0)
 
@@ -251,7 +251,7 @@ class StreamManager(RuleBasedStateMachine):
 
     @rule()
     def moves(self):
-        self.it.moved(self.now)
+        self.it.relocated(self.now)
         self.down.add("signaling")
         self.began_at, self.due = -math.inf, math.inf  # other servers, where we are new
 
@@ -280,7 +280,7 @@ class StreamManager(RuleBasedStateMachine):
     @rule()
     def it_succeeds(self):
         step, self.under_way = self.under_way, None
-        outage = self.it.restored(step, self.now)
+        outage = self.it.succeeded(step, self.now)
         self.due = math.inf
         assert (outage is None) == bool(self.down)
         assert outage is None or outage >= 0

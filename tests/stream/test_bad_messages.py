@@ -15,7 +15,7 @@ from rtms_gevent.enums import MediaDataType, MessageType, Product
 from rtms_gevent.errors import FrameError, RemoteProtocolError
 from rtms_gevent.protocol.codec import JsonCodec
 from rtms_gevent.protocol.events import EventTranslator
-from rtms_gevent.protocol.fast_media import missing_accelerators, usual_media
+from rtms_gevent.protocol.fast_media import fast_media_decoder, missing_accelerators
 from rtms_gevent.protocol.media import MediaState
 from rtms_gevent.protocol.messages import EventUpdate, SessionStateUpdate
 from rtms_gevent.protocol.state import State
@@ -36,7 +36,7 @@ class Stream:
 
     def __init__(self, plainly=False, spoilt_by=lambda item: False, state=State.READY):
         codec = JsonCodec(Product.MEETING, max_document=100_000)
-        codec.usual_media = usual_media(plainly=plainly)
+        codec.fast_media = fast_media_decoder(plainly=plainly)
         conversation = MediaState("unified")
         conversation.state, conversation.accepts_media = state, state is State.READY
         self.connection = Connection(
@@ -64,15 +64,15 @@ class Stream:
             tracker.count(packets, is_mixed, T)
         else:
             tracker.reconcile(packets, T)
-        self.packets += [self._reports.completed(packet) for packet in packets]
+        self.packets += [self._reports.with_speaker(packet) for packet in packets]
 
     def _message(self, connection, message):
         if self._spoilt_by(message):
             raise LookupError
         if isinstance(message, EventUpdate):
-            list(self._reports.of_event(message))
+            list(self._reports.from_event_update(message))
         elif isinstance(message, SessionStateUpdate):
-            list(self._reports.of_session_state(message))
+            list(self._reports.from_session_state(message))
         self.messages.append(message)
 
     def send(self, message):
@@ -233,7 +233,7 @@ def test_a_short_way_that_fails_is_not_the_only_one():
     def fail(buffer, start, stop):
         raise MemoryError
 
-    stream.connection._usual_media = fail
+    stream.connection._decode_fast = fail
     stream.receive(*GOOD)
     assert [packet.data for packet in stream.packets] == ARRIVED
     assert stream.skipped == []

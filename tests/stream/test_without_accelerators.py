@@ -13,7 +13,7 @@ from support.recorder import Recorder
 
 from rtms_gevent import cli
 from rtms_gevent.protocol import codec
-from rtms_gevent.protocol.fast_media import missing_accelerators, usual_media
+from rtms_gevent.protocol.fast_media import fast_media_decoder, missing_accelerators
 from rtms_gevent.stream import decoding
 
 
@@ -22,7 +22,7 @@ def accelerators(request, monkeypatch):
     plainly = request.param == "without"
     if not plainly and missing_accelerators():
         pytest.skip("they are not installed")
-    monkeypatch.setattr(codec, "usual_media", lambda: usual_media(plainly=plainly))
+    monkeypatch.setattr(codec, "fast_media_decoder", lambda: fast_media_decoder(plainly=plainly))
 
 
 @pytest.mark.parametrize("unified", [False, True], ids=["split", "unified"])

@@ -59,7 +59,7 @@ def welcome(peer):
 def test_opens_and_passes_path_and_early_bytes_on():
     with RawServer(lambda peer: peer.upgrade(early=b"\x81\x02hi") and hang(peer)) as server:
         opened = dial(server.url("/sig/path?x=1"))
-    assert opened.early == b"\x81\x02hi"
+    assert opened.buffered == b"\x81\x02hi"
     assert opened.headers["upgrade"] == "websocket"
     assert server.peers[0].path == "/sig/path?x=1"
     assert b"Origin" not in server.peers[0].request
