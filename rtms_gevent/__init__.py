@@ -125,7 +125,7 @@ from .protocol.events import (
     Session,
 )
 from .protocol.identity import StartPayload
-from .protocol.packets import AiInterpreter, AiTargetLanguage, ChatDetails, Metadata
+from .protocol.metadata import AiInterpreter, AiTargetLanguage, ChatDetails, Metadata
 from .protocol.params import AudioParams, ChatParams, DeskshareParams, TranscriptParams, VideoParams
 from .protocol.people import ChannelParticipant, Participant
 from .stream.leave_reason import LeaveReason

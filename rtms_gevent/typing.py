@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from .errors import ConnectionLost, GaveUp
 from .protocol.events import Session
-from .protocol.packets import Metadata
+from .protocol.metadata import Metadata
 from .protocol.people import Participant
 from .stream.leave_reason import LeaveReason
 from .stream.stats import Gap

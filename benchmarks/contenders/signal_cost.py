@@ -6,7 +6,7 @@ import json
 import time
 
 from rtms_gevent import signals
-from rtms_gevent.protocol.packets import Metadata
+from rtms_gevent.protocol.metadata import Metadata
 
 _TIMES = 1_000_000
 

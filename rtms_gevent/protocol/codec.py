@@ -41,7 +41,7 @@ class JsonCodec:
         self._max_nesting = max_nesting
         self._max_document = max_document
 
-    def encode(self, message: Message | MediaPacket) -> str:
+    def encode(self, message: Message) -> str:
         """Return the message as JSON text."""
         return json.dumps(message.to_wire(), separators=(",", ":"))
 

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from ..enums import ContactCenterEventType, EventType, MediaDataType, SessionState
 from .bounded import BoundedTable, footprint
 from .messages import EventUpdate, SessionStateUpdate
-from .packets import MediaPacket, Metadata
+from .metadata import Metadata
+from .packets import MediaPacket
 from .people import ChannelParticipant, Participant
 
 __all__ = [

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from ..enums import MediaDataType
 from .fields import EARLIEST_MS, LARGEST, LATEST_MS, SMALLEST
-from .packets import MEDIA_TYPES, TEXTUAL, MediaPacket, Metadata
+from .metadata import Metadata
+from .packets import MEDIA_TYPES, TEXTUAL, MediaPacket
 from .strict_base64 import PYBASE64_IS_MISSING, b64decode, b64decode_with_binascii
 
 _missing = {"pybase64": PYBASE64_IS_MISSING} if PYBASE64_IS_MISSING else {}

@@ -465,11 +465,7 @@ def _participants(event: Document) -> tuple[Participant, ...]:
     found = event.get("participants", event.get("users"))
     if not isinstance(found, list):
         return ()
-    return tuple(
-        Participant(integer(item, "user_id") or 0, text(item, "user_name"))
-        for item in found
-        if isinstance(item, Mapping)
-    )
+    return tuple(Participant.from_wire(item) for item in found if isinstance(item, Mapping))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

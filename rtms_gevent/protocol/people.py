@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from .fields import Document, code, string, text
+from .fields import Document, code, integer, string, text
 
 __all__ = ["ChannelParticipant", "Participant"]
 
@@ -15,6 +15,11 @@ class Participant:
 
     id: int  #: user_id; 0 where the server sent none that is a number
     name: str = ""  #: empty where the server did not say
+
+    @classmethod
+    def from_wire(cls, person: Document) -> Participant:
+        """Read ``user_id`` and ``user_name``."""
+        return cls(integer(person, "user_id") or 0, text(person, "user_name"))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

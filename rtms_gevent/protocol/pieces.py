@@ -12,7 +12,8 @@ import dataclasses
 
 from ..enums import MessageAttribute
 from .fields import string
-from .packets import MediaPacket, Metadata
+from .metadata import Metadata
+from .packets import MediaPacket
 
 __all__ = ["Pieces"]
 

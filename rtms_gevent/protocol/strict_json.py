@@ -8,7 +8,10 @@ from typing import Any, NoReturn
 
 from ..errors import RemoteProtocolError
 
-__all__ = ["parse_object"]
+__all__ = ["embedded_object", "parse_object"]
+
+#: Depth to accept of JSON that lies in a string within a message.
+_EMBEDDED_NESTING = 32
 
 
 def parse_object(text: str, max_nesting: int) -> dict[str, Any]:
@@ -34,6 +37,16 @@ def parse_object(text: str, max_nesting: int) -> dict[str, Any]:
     if text.count("{") + text.count("[") > max_nesting and _too_deep(document, max_nesting):
         raise RemoteProtocolError("a message that is nested too deeply")
     return document
+
+
+def embedded_object(text: str) -> dict[str, Any] | None:
+    """Return the JSON object that a field of a document has as text; ``None`` where it is none."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        return parse_object(text, _EMBEDDED_NESTING)
+    except RemoteProtocolError:
+        return None
 
 
 def _too_deep(document: dict[str, Any], max_nesting: int) -> bool:

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..enums import MediaDataType
-from ..protocol.packets import TEXTUAL, MediaPacket, Metadata
+from ..protocol.metadata import Metadata
+from ..protocol.packets import TEXTUAL, MediaPacket
 from .replay import Replay, speaker_of
 
 __all__ = ["ClientStats", "Gap", "MediaStats", "MediaTracker", "Reconciled"]

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from rtms_gevent.demo.latency import Probe
-from rtms_gevent.protocol.packets import Metadata
+from rtms_gevent.protocol.metadata import Metadata
 
 PROGRAM = [sys.executable, "-m", "rtms_gevent.cli", "demo"]
 WAIT = 30

@@ -16,7 +16,7 @@ from flask import Flask, request
 from rtms_gevent import signals
 from rtms_gevent.enums import Codec, Product
 from rtms_gevent.live import LivePage, feed
-from rtms_gevent.protocol.packets import ChatDetails, Metadata
+from rtms_gevent.protocol.metadata import ChatDetails, Metadata
 from rtms_gevent.stream.leave_reason import LeaveReason
 
 TOKEN = "a-token-for-the-stage"

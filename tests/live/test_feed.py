@@ -16,7 +16,7 @@ from rtms_gevent.errors import HandshakeRejected, InboxOverflow
 from rtms_gevent.live import feed as feed_module
 from rtms_gevent.live import streams
 from rtms_gevent.live.feed import Feed
-from rtms_gevent.protocol.packets import ChatDetails, Metadata
+from rtms_gevent.protocol.metadata import ChatDetails, Metadata
 from rtms_gevent.protocol.people import ChannelParticipant
 from rtms_gevent.stream.leave_reason import LeaveReason
 

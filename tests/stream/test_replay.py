@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtms_gevent.enums import MediaDataType
-from rtms_gevent.protocol.packets import MediaPacket, Metadata
+from rtms_gevent.protocol.metadata import Metadata
+from rtms_gevent.protocol.packets import MediaPacket
 from rtms_gevent.stream.replay import Replay
 
 #: What was delivered before the outage: a minute of two speakers.
