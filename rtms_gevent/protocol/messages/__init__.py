@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ..enums import (
+from ...enums import (
     ContactCenterEventType,
     EventType,
     MediaDataType,
@@ -25,11 +25,11 @@ from ..enums import (
     StreamState,
     known,
 )
-from ..errors import ConfigurationError, RemoteProtocolError
-from .fields import Document, code, integer, mapping, milliseconds, text
-from .identity import StreamIdentity
-from .packets import MEDIA_TYPES, MediaPacket
-from .people import ChannelParticipant, Participant
+from ...errors import ConfigurationError, RemoteProtocolError
+from ..fields import Document, code, integer, mapping, milliseconds, text
+from ..identity import StreamIdentity
+from ..packets import MEDIA_TYPES, MediaPacket
+from ..people import ChannelParticipant, Participant
 
 __all__ = [
     "MESSAGES",
