@@ -10,7 +10,7 @@ from ..enums import Product
 from ..errors import RemoteProtocolError
 from .fast_media import fast_media_decoder
 from .fields import integer
-from .messages import MESSAGES, META_DATA, Message, MetaData, UnknownMessage
+from .messages import RECEIVED, Message, OutgoingMessage, UnknownMessage
 from .packets import TEXTUAL, MediaPacket
 from .strict_base64 import b64decode
 from .strict_json import parse_object
@@ -41,7 +41,7 @@ class JsonCodec:
         self._max_nesting = max_nesting
         self._max_document = max_document
 
-    def encode(self, message: Message) -> str:
+    def encode(self, message: OutgoingMessage) -> str:
         """Return the message as JSON text."""
         return json.dumps(message.to_wire(), separators=(",", ":"))
 
@@ -56,12 +56,10 @@ class JsonCodec:
             return self._decode_large(payload)
         document = self._parse(payload)
         number = integer(document, "msg_type")
-        kind = MESSAGES.get(number) if number is not None else None
-        if kind is not None:
-            return kind.from_wire(document, self._product)
-        if number in META_DATA:
-            return MetaData(type_sent=number, raw=document)
-        return UnknownMessage(type_sent=number, raw=document)
+        kind = RECEIVED.get(number) if number is not None else None
+        if kind is None:
+            return UnknownMessage(type_sent=number, raw=document)
+        return kind.from_wire(document, self._product)
 
     def _decode_large(self, message: bytes | memoryview) -> MediaPacket:
         """Return the audio or picture in ``message``.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ..enums import MessageType
-from .state import ConnectionState, State, Table, received, sent
+from .state import ConnectionState, State, Transitions, received, sent
 
-__all__ = ["MEDIA", "MediaState"]
+__all__ = ["MEDIA_TRANSITIONS", "MediaState"]
 
 _M, _S = MessageType, State
 
-MEDIA: Table = {
+MEDIA_TRANSITIONS: Transitions = {
     _S.IDLE: sent(_M.DATA_HAND_SHAKE_REQ, to=_S.HANDSHAKING),
     _S.HANDSHAKING: received(_M.DATA_HAND_SHAKE_RESP, to=_S.READY),
     # The number of a message says what it is, not the socket that it came on.
@@ -32,4 +32,4 @@ class MediaState(ConnectionState):
 
     def __init__(self, name: str) -> None:
         """Begin idle; ``name`` is the media type, or "unified"."""
-        super().__init__(MEDIA, name)
+        super().__init__(MEDIA_TRANSITIONS, name)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ..enums import MessageType
-from .state import ConnectionState, State, Table, received, sent
+from .state import ConnectionState, State, Transitions, received, sent
 
-__all__ = ["SIGNALING", "SignalingState"]
+__all__ = ["SIGNALING_TRANSITIONS", "SignalingState"]
 
 _M, _S = MessageType, State
 
+# What it may tell at any time. Nobody asks for states here, but answers would do no harm.
 _REPORTS = (
     _M.EVENT_UPDATE,
     _M.STREAM_STATE_UPDATE,
@@ -18,7 +19,7 @@ _REPORTS = (
     _M.VIDEO_SUBSCRIPTION_RESP,
 )
 
-SIGNALING: Table = {
+SIGNALING_TRANSITIONS: Transitions = {
     _S.IDLE: sent(_M.SIGNALING_HAND_SHAKE_REQ, to=_S.HANDSHAKING),
     _S.HANDSHAKING: received(_M.SIGNALING_HAND_SHAKE_RESP, to=_S.READY),
     _S.READY: {
@@ -27,8 +28,6 @@ SIGNALING: Table = {
             _M.CLIENT_READY_ACK,
             _M.EVENT_SUBSCRIPTION,
             _M.VIDEO_SUBSCRIPTION_REQ,
-            _M.STREAM_STATE_REQ,
-            _M.SESSION_STATE_REQ,
             to=_S.READY,
         ),
         **sent(_M.STREAM_CLOSE_REQ, to=_S.CLOSING),
@@ -47,4 +46,4 @@ class SignalingState(ConnectionState):
     """What may be said on the signaling socket."""
 
     def __init__(self) -> None:
-        super().__init__(SIGNALING, "signaling")
+        super().__init__(SIGNALING_TRANSITIONS, "signaling")

@@ -27,6 +27,7 @@ from ..protocol.liveness import Liveness
 from ..protocol.messages import (
     MediaHandshakeResponse,
     Message,
+    OutgoingMessage,
     SignalingHandshakeResponse,
     StreamCloseResponse,
 )
@@ -201,7 +202,7 @@ class Connection:
 
     def handshake(
         self,
-        request: Message,
+        request: OutgoingMessage,
         answer_type: type[_Answer],
         options: ConnectOptions,
         deadline: Deadline,
@@ -253,7 +254,9 @@ class Connection:
         options.history.worked(self._remembered(self._endpoint))
         return answer
 
-    def ask_to_close_stream(self, request: Message, timeout: float) -> StreamCloseResponse | None:
+    def ask_to_close_stream(
+        self, request: OutgoingMessage, timeout: float
+    ) -> StreamCloseResponse | None:
         """Ask Zoom to end the stream; ``None`` where it did not answer within ``timeout`` seconds.
 
         Raises:
@@ -270,7 +273,7 @@ class Connection:
         assert isinstance(answer, StreamCloseResponse)
         return answer
 
-    def send(self, message: Message) -> None:
+    def send(self, message: OutgoingMessage) -> None:
         """Send a message; never waits.
 
         Raises:
@@ -397,7 +400,7 @@ class Connection:
         except Exception as problem:  # noqa: BLE001 - told there
             self._on_skipped(self, problem)
 
-    def _hand_on(self, message: Message | MediaPacket, reply: Message | None) -> None:
+    def _hand_on(self, message: Message | MediaPacket, reply: OutgoingMessage | None) -> None:
         if isinstance(message, MediaPacket):
             self._on_packets([message], False, False)
             return
@@ -412,7 +415,7 @@ class Connection:
         else:
             self._on_message(self, message)
 
-    def _reply(self, reply: Message) -> None:
+    def _reply(self, reply: OutgoingMessage) -> None:
         assert self._socket is not None
         try:
             self._socket.send(self._codec.encode(reply))

@@ -33,6 +33,7 @@ from ..protocol.messages import (
     MediaHandshakeRequest,
     MediaHandshakeResponse,
     Message,
+    OutgoingMessage,
     SignalingHandshakeRequest,
     SignalingHandshakeResponse,
     StreamCloseRequest,
@@ -354,7 +355,7 @@ class StreamConnections:
 
     # -- talking -----------------------------------------------------------------------------------
 
-    def send(self, message: Message) -> None:
+    def send(self, message: OutgoingMessage) -> None:
         """Send a message on the signaling socket; never waits.
 
         Raises:

@@ -171,7 +171,7 @@ STATES = [
         reason=StopReason.MEETING_ENDED,
     ),
     says(
-        '{"msg_type":20,"state":1,"rtms_stream_id":"s","timestamp":1694204592}',
+        '{"msg_type":8,"state":1,"rtms_stream_id":"s","timestamp":1694204592}',
         id="seconds",
         timestamp=1694204592000,
     ),

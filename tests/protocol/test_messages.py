@@ -1,4 +1,4 @@
-"""Every message of the protocol, there and back."""
+"""Every message of the protocol: what we send, and what we make of what comes."""
 
 import pytest
 
@@ -28,16 +28,11 @@ from rtms_gevent.protocol.messages import (
     KeepAliveResponse,
     MediaHandshakeRequest,
     MediaHandshakeResponse,
-    MetaData,
-    SessionStateRequest,
-    SessionStateResponse,
     SessionStateUpdate,
     SignalingHandshakeRequest,
     SignalingHandshakeResponse,
     StreamCloseRequest,
     StreamCloseResponse,
-    StreamStateRequest,
-    StreamStateResponse,
     StreamStateUpdate,
     UnknownMessage,
     VideoSubscriptionRequest,
@@ -61,8 +56,8 @@ AUDIO = {
     "send_rate": 20,
 }
 
-#: A document as Zoom's pages have it, and what it means.
-MESSAGES = [
+#: What we send, and the document that Zoom's pages show for it.
+SENT = [
     (
         {
             "msg_type": 1,
@@ -80,35 +75,6 @@ MESSAGES = [
     (
         {"msg_type": 1, "protocol_version": 1, "sequence": 1, **IDS, "signature": "abc"},
         SignalingHandshakeRequest(identity=IDENTITY, signature="abc"),
-    ),
-    (
-        {
-            "msg_type": 2,
-            "protocol_version": 1,
-            "status_code": 0,
-            "reason": "",
-            "media_server": {
-                "server_urls": {
-                    "audio": "wss://a",
-                    "video": "wss://v",
-                    "deskshare": "wss://d",
-                    "transcript": "wss://t",
-                    "chat": "wss://c",
-                    "all": "wss://x",
-                }
-            },
-        },
-        SignalingHandshakeResponse(
-            status=StatusCode.OK,
-            media_urls={
-                MediaDataType.AUDIO: "wss://a",
-                MediaDataType.VIDEO: "wss://v",
-                MediaDataType.DESKSHARE: "wss://d",
-                MediaDataType.TRANSCRIPT: "wss://t",
-                MediaDataType.CHAT: "wss://c",
-                MediaDataType.ALL: "wss://x",
-            },
-        ),
     ),
     (
         {
@@ -144,6 +110,63 @@ MESSAGES = [
     ),
     (
         {
+            "msg_type": 5,
+            "events": [
+                {"event_type": 2, "subscribe": True},
+                {"event_type": 99, "subscribe": True},
+            ],
+        },
+        EventSubscription(events=(EventType.ACTIVE_SPEAKER_CHANGE, 99)),
+    ),
+    (
+        {"msg_type": 5, "events": [{"event_type": 5, "subscribe": False}]},
+        EventSubscription(events=(EventType.SHARING_START,), subscribe=False),
+    ),
+    ({"msg_type": 7, "rtms_stream_id": "s"}, ClientReady(stream_id="s")),
+    (
+        {"msg_type": 13, "timestamp": T, "sequence": 3},
+        KeepAliveResponse(echo={"timestamp": T, "sequence": 3}),
+    ),
+    ({"msg_type": 21, "rtms_stream_id": "s"}, StreamCloseRequest(stream_id="s")),
+    (
+        {"msg_type": 28, "user_id": 7, "subscribe": True, "timestamp": T},
+        VideoSubscriptionRequest(user_id=7, subscribe=True, timestamp=T),
+    ),
+]
+
+#: Documents as Zoom's pages have them, and what they mean.
+RECEIVED = [
+    (
+        {
+            "msg_type": 2,
+            "protocol_version": 1,
+            "status_code": 0,
+            "reason": "",
+            "media_server": {
+                "server_urls": {
+                    "audio": "wss://a",
+                    "video": "wss://v",
+                    "deskshare": "wss://d",
+                    "transcript": "wss://t",
+                    "chat": "wss://c",
+                    "all": "wss://x",
+                }
+            },
+        },
+        SignalingHandshakeResponse(
+            status=StatusCode.OK,
+            media_urls={
+                MediaDataType.AUDIO: "wss://a",
+                MediaDataType.VIDEO: "wss://v",
+                MediaDataType.DESKSHARE: "wss://d",
+                MediaDataType.TRANSCRIPT: "wss://t",
+                MediaDataType.CHAT: "wss://c",
+                MediaDataType.ALL: "wss://x",
+            },
+        ),
+    ),
+    (
+        {
             "msg_type": 4,
             "protocol_version": 1,
             "status_code": 0,
@@ -160,20 +183,6 @@ MESSAGES = [
     ),
     (
         {
-            "msg_type": 5,
-            "events": [
-                {"event_type": 2, "subscribe": True},
-                {"event_type": 99, "subscribe": True},
-            ],
-        },
-        EventSubscription(events=(EventType.ACTIVE_SPEAKER_CHANGE, 99)),
-    ),
-    (
-        {"msg_type": 5, "events": [{"event_type": 5, "subscribe": False}]},
-        EventSubscription(events=(EventType.SHARING_START,), subscribe=False),
-    ),
-    (
-        {
             "msg_type": 6,
             "event": {"event_type": 2, "timestamp": T, "user_id": 7, "user_name": "Ann"},
         },
@@ -185,7 +194,6 @@ MESSAGES = [
             event={"event_type": 2, "timestamp": T, "user_id": 7, "user_name": "Ann"},
         ),
     ),
-    ({"msg_type": 7, "rtms_stream_id": "s"}, ClientReady(stream_id="s")),
     (
         {"msg_type": 8, "state": 4, "reason": 6, "timestamp": T, "rtms_stream_id": "s"},
         StreamStateUpdate(
@@ -214,18 +222,9 @@ MESSAGES = [
             timestamp=T,
         ),
     ),
-    ({"msg_type": 10, "rtms_session_id": "x"}, SessionStateRequest(session_id="x")),
-    (
-        {"msg_type": 11, "state": 1, "timestamp": T, "rtms_session_id": "x"},
-        SessionStateResponse(state=SessionState.INITIALIZE, session_id="x", timestamp=T),
-    ),
     (
         {"msg_type": 12, "timestamp": T, "sequence": 3},
         KeepAliveRequest(fields={"timestamp": T, "sequence": 3}),
-    ),
-    (
-        {"msg_type": 13, "timestamp": T, "sequence": 3},
-        KeepAliveResponse(echo={"timestamp": T, "sequence": 3}),
     ),
     (
         {
@@ -371,17 +370,6 @@ MESSAGES = [
             ),
         ),
     ),
-    ({"msg_type": 19, "rtms_stream_id": "s"}, StreamStateRequest(stream_id="s")),
-    (
-        {"msg_type": 20, "state": 2, "reason": 14, "timestamp": T, "rtms_stream_id": "s"},
-        StreamStateResponse(
-            state=StreamState.INTERRUPTED,
-            reason=StopReason.DATA_CONNECTION_INTERRUPTED,
-            timestamp=T,
-            stream_id="s",
-        ),
-    ),
-    ({"msg_type": 21, "rtms_stream_id": "s"}, StreamCloseRequest(stream_id="s")),
     (
         {
             "msg_type": 22,
@@ -394,14 +382,6 @@ MESSAGES = [
             status=StatusCode.INVALID_RTMS_STREAM_ID, reason="no", stream_id="s", timestamp=T
         ),
     ),
-    *(
-        ({"msg_type": number, "anything": [1]}, MetaData(type_sent=number))
-        for number in range(23, 28)
-    ),
-    (
-        {"msg_type": 28, "user_id": 7, "subscribe": True, "timestamp": T},
-        VideoSubscriptionRequest(user_id=7, subscribe=True, timestamp=T),
-    ),
     (
         {"msg_type": 29, "user_id": 7, "status_code": 44, "reason": "", "timestamp": T},
         VideoSubscriptionResponse(
@@ -409,42 +389,56 @@ MESSAGES = [
         ),
     ),
 ]
-IDS_OF_ROWS = [f"{row[0]['msg_type']}-{type(row[1]).__name__}" for row in MESSAGES]
+#: Named by Zoom, but nobody sends them to us, or their shape is published nowhere.
+PASSED_ON = (10, 11, 19, 20, 23, 24, 25, 26, 27)
 
 
-@pytest.mark.parametrize(("document", "message"), MESSAGES, ids=IDS_OF_ROWS)
+def names(rows):
+    return [f"{document['msg_type']}-{type(message).__name__}" for document, message in rows]
+
+
+@pytest.mark.parametrize(("document", "message"), RECEIVED, ids=names(RECEIVED))
 def test_decodes_to_its_class(document, message):
     decoded = decode(document)
     assert decoded == message
     assert decoded.msg_type == document["msg_type"]
 
 
-@pytest.mark.parametrize(("document", "message"), MESSAGES, ids=IDS_OF_ROWS)
-def test_encodes_to_an_equal_document(document, message):
-    if isinstance(message, MediaPacket):
-        return
-    assert encode(decode(document)) == document
-    if not isinstance(message, MetaData):  # has nothing but the document that arrived
-        assert encode(message) == document
+@pytest.mark.parametrize(("document", "message"), SENT, ids=names(SENT))
+def test_encodes_to_its_document(document, message):
+    assert encode(message) == document
+
+
+@pytest.mark.parametrize("document", [document for document, _ in SENT])
+def test_what_only_we_send_is_passed_on_as_it_is(document):
+    """The tables of the conversations refuse it."""
+    message = decode(document)
+    assert type(message) is UnknownMessage
+    assert (message.msg_type, message.raw) == (document["msg_type"], document)
 
 
 def test_every_number_and_every_class_has_a_row():
-    numbers = {document["msg_type"] for document, _ in MESSAGES}
-    assert numbers == {int(number) for number in MessageType} - {MessageType.UNDEFINED}
-    public = {getattr(messages, name) for name in messages.__all__ if name != "MESSAGES"}
-    base_and_unknown = {messages.Message, UnknownMessage}
-    assert {type(message) for _, message in MESSAGES} == public - base_and_unknown | {MediaPacket}
+    numbers = [{document["msg_type"] for document, _ in rows} for rows in (SENT, RECEIVED)]
+    assert numbers[0].isdisjoint(numbers[1])
+    known = numbers[0] | numbers[1] | set(PASSED_ON)
+    assert known == {int(number) for number in MessageType} - {MessageType.UNDEFINED}
+    assert set(messages.RECEIVED) == numbers[1]
+    public = {getattr(messages, name) for name in messages.__all__ if name != "RECEIVED"}
+    others = {messages.Message, messages.OutgoingMessage, UnknownMessage}
+    assert {type(message) for _, message in SENT + RECEIVED} == public - others | {MediaPacket}
 
 
 @pytest.mark.parametrize(
-    "document", [row[0] for row in MESSAGES if not isinstance(row[1], MediaPacket)]
+    "document", [row[0] for row in RECEIVED if not isinstance(row[1], MediaPacket)]
 )
 def test_the_document_stays_visible(document):
     with_more = {**document, "newer": {"than": "us"}}
     assert decode(with_more).raw == with_more
 
 
-@pytest.mark.parametrize("message", [row[1] for row in MESSAGES[:2]] + [MESSAGES[3][1]])
+@pytest.mark.parametrize(
+    "message", [message for _, message in SENT if hasattr(message, "signature")]
+)
 def test_signatures_have_no_repr(message):
     assert message.signature == "abc"
     assert "abc" not in repr(message)
@@ -465,6 +459,7 @@ def test_signatures_have_no_repr(message):
         ({"msg_type": [14]}, None),
         ({"a": 1}, None),
         ({}, None),
+        *(({"msg_type": number, "anything": [1]}, number) for number in PASSED_ON),
     ],
 )
 def test_unknown_numbers_survive(document, number):
@@ -472,7 +467,6 @@ def test_unknown_numbers_survive(document, number):
     assert type(message) is UnknownMessage
     assert message.msg_type == number
     assert message.raw == document
-    assert encode(message) == document
 
 
 @pytest.mark.parametrize("number", ["12", " 12 ", 12.0])
@@ -487,13 +481,10 @@ def test_numbers_may_be_text_or_whole_floats(number):
         ({"msg_type": 4, "status_code": 777}, "status"),
         ({"msg_type": 22, "status_code": 777}, "status"),
         ({"msg_type": 29, "status_code": 777}, "status"),
-        ({"msg_type": 3, **IDS, "media_type": 777}, "media_type"),
         ({"msg_type": 6, "event": {"event_type": 777}}, "event_type"),
         ({"msg_type": 8, "state": 777}, "state"),
-        ({"msg_type": 20, "state": 777}, "state"),
         ({"msg_type": 8, "state": 1, "reason": 777}, "reason"),
         ({"msg_type": 9, "state": 777}, "state"),
-        ({"msg_type": 11, "state": 777}, "state"),
         ({"msg_type": 9, "state": 5, "stop_reason": 777}, "reason"),
     ],
 )
@@ -521,14 +512,6 @@ def test_a_payload_is_not_decoded_twice():
     content = {"user_id": 1, "user_name": "A", "timestamp": T, "data": "SGVsbG8="}
     assert decode({"msg_type": 17, "content": content}).data == b"SGVsbG8="
     assert decode({"msg_type": 14, "content": content}).data == b"Hello"
-
-
-def test_a_message_without_fields_needs_nothing_but_a_number():
-    class Bare(messages.Message):
-        number = MessageType.UNDEFINED
-
-    assert encode(Bare()) == {"msg_type": 0}
-    assert Bare.from_wire({"msg_type": 0, "a": 1}, Product.MEETING).raw == {"msg_type": 0, "a": 1}
 
 
 # -- fields that are newer than this package -------------------------------------------------------
@@ -662,22 +645,16 @@ def test_participants_without_usable_ids_are_kept():
 @pytest.mark.parametrize(
     ("document", "problem"),
     [
-        ({"msg_type": 1}, "without its ids"),
-        ({"msg_type": 1, "meeting_uuid": "m"}, "without its ids"),
-        ({"msg_type": 1, "meeting_uuid": 5, "rtms_stream_id": "s"}, "without its ids"),
-        ({"msg_type": 3}, "without its ids"),
         ({"msg_type": 22, "status_code": None}, "without status_code"),
         ({"msg_type": 29, "user_id": 1}, "without status_code"),
-        ({"msg_type": 5}, "without a list of events"),
-        ({"msg_type": 5, "events": 3}, "without a list of events"),
         ({"msg_type": 6}, "without an event object"),
         ({"msg_type": 6, "event": []}, "without an event object"),
         ({"msg_type": 6, "event": {}}, "neither event_type nor event_code"),
         ({"msg_type": 6, "event": {"event_code": [1]}}, "neither event_type nor event_code"),
         ({"msg_type": 8}, "without state"),
-        ({"msg_type": 20, "state": "?"}, "without state"),
+        ({"msg_type": 8, "state": "?"}, "without state"),
         ({"msg_type": 9}, "without state"),
-        ({"msg_type": 11, "state": {}}, "without state"),
+        ({"msg_type": 9, "state": {}}, "without state"),
         ({"msg_type": 14}, "audio message without data"),
         ({"msg_type": 15, "content": {"timestamp": T}}, "video message without data"),
         ({"msg_type": 16, "content": {"timestamp": T, "data": 5}}, "deskshare message without"),
