@@ -1,4 +1,4 @@
-"""What to rebuild after which loss: as tables, and against every order of events."""
+"""What to reconnect after which loss: as tables, and against every order of events."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from rtms_gevent.protocol.reconnect import (
 AUDIO, VIDEO, ALL = MediaDataType.AUDIO, MediaDataType.VIDEO, MediaDataType.ALL
 
 
-def recovery(jitter=0.0):
+def policy(jitter=0.0):
     return ReconnectPolicy(
         signaling_window=60.0,
         media_window=65.0,
@@ -81,11 +81,11 @@ def test_delays(jitter):
 
 
 def test_nothing_is_broken():
-    assert recovery().next(0.0) is None
+    assert policy().next(0.0) is None
 
 
-def test_lost_media_is_rebuilt_alone_and_at_once():
-    it = recovery()
+def test_lost_media_is_reconnected_alone_and_at_once():
+    it = policy()
     assert it.lost_media([AUDIO], 5.0)
     assert not it.lost_media([AUDIO], 6.0)
     assert it.next(6.0) == ReconnectAttempt(1, 0.0, frozenset({AUDIO}), 64.0)
@@ -99,7 +99,7 @@ def test_lost_media_is_rebuilt_alone_and_at_once():
 
 
 def test_lost_signaling_costs_everything():
-    it = recovery()
+    it = policy()
     assert it.lost_media([AUDIO], 1.0)
     assert it.lost_signaling(2.0)
     assert not it.lost_signaling(3.0)
@@ -112,7 +112,7 @@ def test_lost_signaling_costs_everything():
 
 
 def test_attempts_are_counted_and_delayed_until_the_window_has_passed():
-    it, now, delays = recovery(), 0.0, []
+    it, now, delays = policy(), 0.0, []
     it.lost_signaling(now)
     while isinstance(step := it.next(now), ReconnectAttempt):
         delays.append(step.delay)
@@ -124,8 +124,8 @@ def test_attempts_are_counted_and_delayed_until_the_window_has_passed():
     assert 60 <= now < 75
 
 
-def test_what_a_failed_attempt_has_mended_is_not_touched_again():
-    it = recovery()
+def test_what_a_failed_attempt_has_connected_is_not_touched_again():
+    it = policy()
     it.lost_media([AUDIO, VIDEO], 0.0)
     first = it.next(0.0)
     it.began(first)
@@ -134,7 +134,7 @@ def test_what_a_failed_attempt_has_mended_is_not_touched_again():
 
 
 def test_what_breaks_during_a_repair_is_not_hidden_by_its_success():
-    it = recovery()
+    it = policy()
     it.lost_signaling(0.0)
     first = it.next(0.0)
     it.began(first)
@@ -147,7 +147,7 @@ def test_what_breaks_during_a_repair_is_not_hidden_by_its_success():
 
 
 def test_signaling_that_breaks_during_its_repair():
-    it = recovery()
+    it = policy()
     it.lost_signaling(0.0)
     first = it.next(0.0)
     it.began(first)
@@ -158,7 +158,7 @@ def test_signaling_that_breaks_during_its_repair():
 
 
 def test_a_move_has_a_window_of_its_own():
-    it = recovery()
+    it = policy()
     it.lost_signaling(0.0)
     it.began(it.next(0.0))
     it.failed(ReconnectAttempt(1, 0.0, None, 60.0), 1.0)
@@ -167,7 +167,7 @@ def test_a_move_has_a_window_of_its_own():
 
 
 def test_what_breaks_while_we_wait_postpones_nothing():
-    it = recovery()
+    it = policy()
     it.lost_media([AUDIO], 0.0)
     first = it.next(0.0)
     it.began(first)
@@ -180,8 +180,8 @@ def test_what_breaks_while_we_wait_postpones_nothing():
 
 
 def delays_of(lives):
-    """Return how long each repair of one socket is waited for, where they last for so long."""
-    it, now, delays = recovery(), 0.0, []
+    """Return how long each attempt is waited for, where connections last for so long."""
+    it, now, delays = policy(), 0.0, []
     for life in lives:
         it.lost_media([AUDIO], now)
         attempt = it.next(now)
@@ -208,7 +208,7 @@ def test_only_a_repair_that_did_not_hold_makes_the_next_slower(lives, delays):
 
 
 def test_attempts_that_failed_are_forgotten_with_their_outage():
-    it = recovery()
+    it = policy()
     it.lost_media([AUDIO], 0.0)
     for now in (0.0, 1.0, 3.0, 7.0):
         attempt = it.next(now)
@@ -221,13 +221,13 @@ def test_attempts_that_failed_are_forgotten_with_their_outage():
     assert it.next(18.0) == ReconnectAttempt(1, 0.0, frozenset({AUDIO}), 65.0)
 
 
-class StreamManager(RuleBasedStateMachine):
+class AnyOrder(RuleBasedStateMachine):
     """Time passes, sockets break, attempts succeed and fail, in any order."""
 
     @initialize(jitter=st.floats(0, 1, allow_subnormal=False))
     def start(self, jitter):
         self.now = 0.0
-        self.it = recovery(jitter)
+        self.policy = policy(jitter)
         self.under_way = None
         self.began_at = -math.inf  # the attempt before
         self.due = math.inf  # the next
@@ -240,31 +240,31 @@ class StreamManager(RuleBasedStateMachine):
 
     @rule(kinds=st.sets(st.sampled_from([AUDIO, VIDEO, ALL]), min_size=1))
     def media_breaks(self, kinds):
-        self.it.lost_media(kinds, self.now)
+        self.policy.lost_media(kinds, self.now)
         if "signaling" not in self.down:
             self.down |= kinds
 
     @rule()
     def signaling_breaks(self):
-        self.it.lost_signaling(self.now)
+        self.policy.lost_signaling(self.now)
         self.down.add("signaling")
 
     @rule()
     def moves(self):
-        self.it.relocated(self.now)
+        self.policy.relocated(self.now)
         self.down.add("signaling")
         self.began_at, self.due = -math.inf, math.inf  # other servers, where we are new
 
     @precondition(lambda self: self.under_way is None)
     @rule()
     def an_attempt_begins(self):
-        step = self.it.next(self.now)
+        step = self.policy.next(self.now)
         if isinstance(step, ReconnectAttempt):
             self.now += step.delay
             # Zoom is asked at most once in a second, but for the last moment of its window.
             assert self.now - self.began_at >= 0.75 - 1e-6 or step.delay == step.left
             self.began_at, self.due = self.now, math.inf
-            self.it.began(step)
+            self.policy.began(step)
             self.under_way = step
             self.down -= set(self.down) if step.media is None else step.media
 
@@ -272,7 +272,7 @@ class StreamManager(RuleBasedStateMachine):
     @rule()
     def it_fails(self):
         step, self.under_way = self.under_way, None
-        self.it.failed(step, self.now)
+        self.policy.failed(step, self.now)
         self.due = math.inf
         self.down |= {"signaling"} if step.media is None else step.media
 
@@ -280,7 +280,7 @@ class StreamManager(RuleBasedStateMachine):
     @rule()
     def it_succeeds(self):
         step, self.under_way = self.under_way, None
-        outage = self.it.succeeded(step, self.now)
+        outage = self.policy.succeeded(step, self.now)
         self.due = math.inf
         assert (outage is None) == bool(self.down)
         assert outage is None or outage >= 0
@@ -288,32 +288,32 @@ class StreamManager(RuleBasedStateMachine):
     @invariant()
     def nothing_that_is_down_is_forgotten(self):
         if self.down:
-            assert self.it.is_broken
-            step = self.it.next(self.now)
+            assert self.policy.is_broken
+            step = self.policy.next(self.now)
             assert step is not None
             if isinstance(step, ReconnectAttempt) and "signaling" in self.down:
                 assert step.media is None
             elif isinstance(step, ReconnectAttempt) and step.media is not None:
                 assert step.media >= self.down
         elif self.under_way is None:
-            assert not self.it.is_broken
-            assert self.it.next(self.now) is None
+            assert not self.policy.is_broken
+            assert self.policy.next(self.now) is None
 
     @invariant()
     def delays_stay_inside_the_window(self):
-        step = self.it.next(self.now)
+        step = self.policy.next(self.now)
         if isinstance(step, ReconnectAttempt):
             assert 0 <= step.delay <= min(10.0, step.left)
             assert step.left < 65.0 or step.left == pytest.approx(65.0)
 
     @invariant()
     def nothing_postpones_an_attempt(self):
-        step = self.it.next(self.now)
+        step = self.policy.next(self.now)
         if isinstance(step, ReconnectAttempt):
             due = self.now + step.delay
             assert step.delay == 0 or due <= self.due + 1e-6
             self.due = min(self.due, due)
 
 
-TestStreams = StreamManager.TestCase
-TestStreams.settings = settings(max_examples=200, stateful_step_count=30)
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(max_examples=200, stateful_step_count=30)
