@@ -11,8 +11,8 @@ __all__ = ["BoundedTable", "footprint"]
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
-#: Entries and bytes of a table: ten times what a large webinar has.
-_MOST, _MOST_BYTES = 10_000, 4 * 1024 * 1024
+#: Ten times what a large webinar has.
+_MAX_ENTRIES, _MAX_BYTES = 10_000, 4 * 1024 * 1024
 
 
 class BoundedTable(dict[_Key, _Value]):
@@ -21,16 +21,16 @@ class BoundedTable(dict[_Key, _Value]):
     Entries are made by :meth:`remember` only.
     """
 
-    def __init__(self, most: int = _MOST, most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(self, max_entries: int = _MAX_ENTRIES, max_bytes: int = _MAX_BYTES) -> None:
         """Begin empty.
 
         Args:
-            most: Entries to keep.
-            most_bytes: Bytes that they may take together.
+            max_entries: Entries to keep.
+            max_bytes: Bytes that they may take together.
         """
         super().__init__()
         self.forgotten = 0  #: entries that had to go
-        self._most, self._most_bytes = most, most_bytes
+        self._max_entries, self._max_bytes = max_entries, max_bytes
         self._bytes = 0
         self._sizes: dict[_Key, int] = {}
 
@@ -40,7 +40,7 @@ class BoundedTable(dict[_Key, _Value]):
         self[key] = value
         self._sizes[key] = size
         self._bytes += size
-        while len(self) > 1 and (len(self) > self._most or self._bytes > self._most_bytes):
+        while len(self) > 1 and (len(self) > self._max_entries or self._bytes > self._max_bytes):
             self.forget(next(iter(self)))
             self.forgotten += 1
 

@@ -1,7 +1,4 @@
-"""What Zoom's reports mean to the user: messages on the signaling socket become notices.
-
-A notice is the name of a signal (and, with ``on_`` before it, of a callback) and the arguments.
-"""
+"""What messages on the signaling socket mean to the user, and who speaks in a packet."""
 
 from __future__ import annotations
 
@@ -48,7 +45,7 @@ _SESSION_OPS = {
 class ClientEvent(NamedTuple):
     """Something to tell the user."""
 
-    name: str
+    name: str  #: of a signal and, with ``on_`` before it, of a callback
     arguments: tuple[Any, ...]
 
 
@@ -66,7 +63,7 @@ class Session:
 
 
 class EventTranslator:
-    """Remembers who is there, and turns reports into notices. Pure."""
+    """Turns messages into events for the user, and remembers who is there. Pure."""
 
     def __init__(self, stream_id: str, uuid: str) -> None:
         self._stream_id = stream_id
@@ -75,7 +72,8 @@ class EventTranslator:
         self._channels: BoundedTable[str, ChannelParticipant] = BoundedTable()
         self._sessions: BoundedTable[str, None] = BoundedTable()
         self._speaker = ""
-        self._completed: tuple[Metadata, Metadata] | None = None
+        #: Metadata of mixed audio, and the same with the speaker's name.
+        self._named: tuple[Metadata, Metadata] | None = None
 
     @property
     def forgotten(self) -> int:
@@ -83,7 +81,7 @@ class EventTranslator:
         return self._names.forgotten + self._channels.forgotten + self._sessions.forgotten
 
     def from_event_update(self, update: EventUpdate) -> Iterator[ClientEvent]:
-        """Yield what an event means; ``event_ex`` always comes, known event or not."""
+        """Yield what an event update means; ``event_ex`` comes last, and always."""
         if update.channel is not None:
             self._remember_channel(update.channel)
         # The two enums overlap in value, so the kind has to be looked at before the number.
@@ -101,7 +99,7 @@ class EventTranslator:
         elif kind is EventType.ACTIVE_SPEAKER_CHANGE:
             user_id = update.user_id or 0
             name = update.user_name or self._names.get(user_id, "")
-            self._speaker, self._completed = name, None
+            self._speaker, self._named = name, None
             yield ClientEvent("active_speaker_event", (timestamp, user_id, name))
         elif kind is EventType.SHARING_START:
             yield ClientEvent(
@@ -156,7 +154,7 @@ class EventTranslator:
         yield ClientEvent("session_update", (op, session))
 
     def with_speaker(self, packet: MediaPacket) -> MediaPacket:
-        """Return the packet with who it is, where it does not say so itself.
+        """Return the packet with who it is from, where it does not say so itself.
 
         That is who is on the channel that a Contact Center or phone packet came from, and the
         active speaker for mixed audio, marked as such.
@@ -174,18 +172,18 @@ class EventTranslator:
             and metadata.userId <= 0
             and self._speaker
         ):
-            metadata = self._of_speaker(metadata)
+            metadata = self._with_active_speaker(metadata)
         else:
             return packet
         return packet._replace(metadata=metadata)
 
-    def _of_speaker(self, metadata: Metadata) -> Metadata:
+    def _with_active_speaker(self, metadata: Metadata) -> Metadata:
         """Return ``metadata`` of mixed audio with the active speaker's name."""
         # Packets share theirs, so that one is nearly always the same as before.
-        if self._completed is None or self._completed[0] is not metadata:
+        if self._named is None or self._named[0] is not metadata:
             named = dataclasses.replace(metadata, userName=self._speaker, isActiveSpeaker=True)
-            self._completed = metadata, named
-        return self._completed[1]
+            self._named = metadata, named
+        return self._named[1]
 
     def _remember_channel(self, who: ChannelParticipant) -> None:
         known = self._channels.get(who.channel_id)

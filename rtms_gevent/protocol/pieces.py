@@ -20,7 +20,7 @@ __all__ = ["Pieces"]
 _REVISIONS = (MessageAttribute.UPDATE, MessageAttribute.DELETE)
 
 #: Pieces to remember: what is revised was said within the last seconds.
-_MANY = 1000
+_MAX_PIECES = 1000
 #: Characters of a speaker's id to go by; real ones have 36 at most.
 _ID_LENGTH = 64
 
@@ -34,7 +34,7 @@ class Pieces:
 
     __slots__ = ("_counts", "_limit")
 
-    def __init__(self, limit: int = _MANY) -> None:
+    def __init__(self, limit: int = _MAX_PIECES) -> None:
         """Know of no piece yet; remember the latest ``limit``."""
         self._limit = limit
         self._counts: dict[str, int] = {}  # how many had this speaker and beginning; latest last

@@ -9,8 +9,8 @@ __all__ = ["SIGNALING_TRANSITIONS", "SignalingState"]
 
 _M, _S = MessageType, State
 
-# What it may tell at any time. Nobody asks for states here, but answers would do no harm.
-_REPORTS = (
+# What may come at any time. Nobody asks for states here, but answers would do no harm.
+_UPDATES = (
     _M.EVENT_UPDATE,
     _M.STREAM_STATE_UPDATE,
     _M.SESSION_STATE_UPDATE,
@@ -31,14 +31,14 @@ SIGNALING_TRANSITIONS: Transitions = {
             to=_S.READY,
         ),
         **sent(_M.STREAM_CLOSE_REQ, to=_S.CLOSING),
-        **received(*_REPORTS, to=_S.READY),
+        **received(*_UPDATES, to=_S.READY),
     },
     _S.CLOSING: {
-        **received(*_REPORTS, to=_S.CLOSING),
+        **received(*_UPDATES, to=_S.CLOSING),
         **received(_M.STREAM_CLOSE_RESP, to=_S.CLOSED),
     },
     # Zoom reports the end of the stream after it has agreed to close it.
-    _S.CLOSED: received(*_REPORTS, to=_S.CLOSED),
+    _S.CLOSED: received(*_UPDATES, to=_S.CLOSED),
 }
 
 

@@ -72,15 +72,6 @@ class Subscription:
         chosen = self.params.get(kind)
         return PARAMS[kind]() if chosen is None and kind in _ALWAYS_SENT else chosen
 
-    @property
-    def wants_individual_video(self) -> bool:
-        """Whether video comes from one chosen participant."""
-        params = self.params.get(MediaDataType.VIDEO)
-        return (
-            isinstance(params, VideoParams)
-            and params.data_opt == DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM
-        )
-
     def check(self) -> None:
         """Check the parameters of all wanted media.
 

@@ -117,7 +117,7 @@ def decoder(data: bytes) -> None:
     codec = JsonCodec(source.choose(tuple(Product)), max_nesting=8)
     conversation = source.choose(_CONVERSATIONS)()
     conversation.state = source.choose(tuple(State))
-    reports = EventTranslator("stream", "uuid")
+    translator = EventTranslator("stream", "uuid")
     if source.flag():
         payloads = source.rest().split(b"\n")
     else:
@@ -136,21 +136,21 @@ def decoder(data: bytes) -> None:
             continue
         if reply is not None:
             json.loads(codec.encode(reply).encode())
-        _report(reports, message)
+        _report(translator, message)
 
 
-def _report(reports: EventTranslator, message: Message | MediaPacket) -> None:
+def _report(translator: EventTranslator, message: Message | MediaPacket) -> None:
     """Do what a session does with a message that arrived."""
     if isinstance(message, MediaPacket):
         assert isinstance(message.data, bytes)
         assert isinstance(message.timestamp, int)
-        reports.with_speaker(message)
+        translator.with_speaker(message)
     elif isinstance(message, EventUpdate):
-        *_, last = reports.from_event_update(message)
+        *_, last = translator.from_event_update(message)
         assert last.name == "event_ex"
         assert isinstance(json.loads(last.arguments[0]), dict)
     elif isinstance(message, SessionStateUpdate):
-        assert next(reports.from_session_state(message)).name == "session_state"
+        assert next(translator.from_session_state(message)).name == "session_state"
 
 
 def _field_names() -> tuple[str, ...]:

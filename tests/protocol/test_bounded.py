@@ -53,33 +53,33 @@ def event(number, **more):
 
 class TestReports:
     def test_participants_without_end(self):
-        reports = EventTranslator("s", "m")
+        translator = EventTranslator("s", "m")
         for number in range(1, 30_001):
             people = [{"user_id": number, "user_name": "n" * 100}]
-            for _ in reports.from_event_update(event(3, participants=people)):
+            for _ in translator.from_event_update(event(3, participants=people)):
                 pass
-        assert len(reports._names) == 10_000
-        assert reports.forgotten == 20_000
+        assert len(translator._names) == 10_000
+        assert translator.forgotten == 20_000
         # The newest are known.
         (*_, told) = [
             event
-            for event in reports.from_event_update(event(2, user_id=30_000))
+            for event in translator.from_event_update(event(2, user_id=30_000))
             if event.name == "active_speaker_event"
         ]
         assert told.arguments[2] == "n" * 100
 
     def test_large_names(self):
-        reports = EventTranslator("s", "m")
+        translator = EventTranslator("s", "m")
         for number in range(1, 2001):
             people = [{"user_id": number, "user_name": "n" * 10_000}]
-            for _ in reports.from_event_update(event(3, participants=people)):
+            for _ in translator.from_event_update(event(3, participants=people)):
                 pass
-        assert sum(map(len, reports._names.values())) <= 4 * 1024 * 1024
+        assert sum(map(len, translator._names.values())) <= 4 * 1024 * 1024
 
     def test_channels_without_end(self):
-        reports = EventTranslator("s", "m")
+        translator = EventTranslator("s", "m")
         for number in range(30_000):
-            for _ in reports.from_event_update(
+            for _ in translator.from_event_update(
                 EventUpdate.from_wire(
                     {
                         "msg_type": 6,
@@ -96,17 +96,17 @@ class TestReports:
                 )
             ):
                 pass
-        assert 0 < len(reports._channels) <= 10_000
+        assert 0 < len(translator._channels) <= 10_000
 
     def test_sessions_without_end(self):
-        reports = EventTranslator("s", "m")
+        translator = EventTranslator("s", "m")
         for number in range(30_000):
             message = {"msg_type": 9, "state": 2, "rtms_session_id": str(number), "timestamp": 1}
-            for _ in reports.from_session_state(
+            for _ in translator.from_session_state(
                 SessionStateUpdate.from_wire(message, Product.MEETING)
             ):
                 pass
-        assert 0 < len(reports._sessions) <= 10_000
+        assert 0 < len(translator._sessions) <= 10_000
 
 
 def test_sources_that_must_begin_anew():

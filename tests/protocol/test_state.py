@@ -33,7 +33,7 @@ SAMPLES = {
     },
 }
 
-REPORTS = {6, 8, 9, 11, 20, 29}
+UPDATES = {6, 8, 9, 11, 20, 29}
 MEDIA = {14, 15, 16, 17, 18}
 
 # What PROTOCOL's pages allow, written once more: (state, we send?, numbers) -> next state.
@@ -42,9 +42,9 @@ LEGAL = {
         (IDLE, True): {1: HANDSHAKING},
         (HANDSHAKING, False): {2: READY},
         (READY, True): {**dict.fromkeys((5, 7, 28), READY), 21: CLOSING},
-        (READY, False): dict.fromkeys(REPORTS, READY),
-        (CLOSING, False): {**dict.fromkeys(REPORTS, CLOSING), 22: CLOSED},
-        (CLOSED, False): dict.fromkeys(REPORTS, CLOSED),
+        (READY, False): dict.fromkeys(UPDATES, READY),
+        (CLOSING, False): {**dict.fromkeys(UPDATES, CLOSING), 22: CLOSED},
+        (CLOSED, False): dict.fromkeys(UPDATES, CLOSED),
     },
     MediaState: {
         (IDLE, True): {3: HANDSHAKING},

@@ -1,6 +1,6 @@
 import pytest
 
-from rtms_gevent.enums import Codec, DataOption, EventType, MediaDataType
+from rtms_gevent.enums import Codec, EventType, MediaDataType
 from rtms_gevent.errors import ConfigurationError
 from rtms_gevent.protocol.params import AudioParams, DeskshareParams, TranscriptParams, VideoParams
 from rtms_gevent.protocol.subscription import PARAMS, Subscription
@@ -18,7 +18,6 @@ def test_nothing_is_wanted_at_first(subscription):
     assert subscription.media == ()
     assert subscription.events_to_subscribe == ()
     assert subscription.video_user_id is None
-    assert subscription.wants_individual_video is False
     subscription.check()
 
 
@@ -67,19 +66,6 @@ def test_defaults_are_sent_where_zooms_differ(subscription, kind, sent):
 def test_what_was_chosen_is_sent(subscription, kind):
     subscription.params[kind] = chosen = PARAMS[kind]()
     assert subscription.params_for(kind) is chosen
-
-
-@pytest.mark.parametrize(
-    ("option", "individual"),
-    [
-        (DataOption.VIDEO_SINGLE_ACTIVE_STREAM, False),
-        (DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM, True),
-        (DataOption.VIDEO_MIXED_GALLERY_VIEW, False),
-    ],
-)
-def test_individual_video(subscription, option, individual):
-    subscription.params[VIDEO] = VideoParams(data_opt=option)
-    assert subscription.wants_individual_video is individual
 
 
 def test_only_wanted_media_are_checked(subscription):
