@@ -159,11 +159,11 @@ def _cost(packet: bytes, handle: Callable[[bytearray | bytes, int, int], object]
     taken, packets = 0, 0
     begin = time.process_time()
     while time.process_time() - begin < _SECONDS:
-        space = reader.writable()
+        space = reader.get_buffer()
         count = min(len(space), len(pending) - taken)
         space[:count] = pending[taken : taken + count]
         taken = (taken + count) % len(pending)
-        for _, buffer, start, stop in reader.received(count):
+        for _, buffer, start, stop in reader.buffer_updated(count):
             handle(buffer, start, stop)
             packets += 1
     return 1e6 * (time.process_time() - begin) / packets

@@ -32,13 +32,13 @@ class Stream:
         self,
         descriptor: int,
         callback: Callable[..., object],
-        scratch: ReceiveBuffer,
+        receive_buffer: ReceiveBuffer,
         *,
         greenlets: bool,
     ) -> None:
         self._descriptor = descriptor
         self._callback = callback
-        self._reader = FrameReader(_LIMIT, scratch=scratch)
+        self._reader = FrameReader(_LIMIT, buffer=receive_buffer)
         self._decode = fast_media_decoder().decode
         self._waiting = deque()
         self._hub = gevent.get_hub()
@@ -61,8 +61,10 @@ class Stream:
 
     def _read(self):
         reader, decode = self._reader, self._decode
-        count = os.readv(self._descriptor, (reader.writable(),))
-        return [decode(buffer, start, stop) for _, buffer, start, stop in reader.received(count)]
+        count = os.readv(self._descriptor, (reader.get_buffer(),))
+        return [
+            decode(buffer, start, stop) for _, buffer, start, stop in reader.buffer_updated(count)
+        ]
 
     def _deliver(self) -> None:
         waiting, callback = self._waiting, self._callback
@@ -80,7 +82,7 @@ def main() -> None:
     task = Task.from_command_line()
     done = Event()
     meter = Meter(task, on_done=done.set)
-    streams, scratch = [], ReceiveBuffer()
+    streams, receive_buffer = [], ReceiveBuffer()
     meter.joining()
     for stream in task.ids():
         signaling, media = connect(task), connect(task)
@@ -88,7 +90,7 @@ def main() -> None:
         ask(media, media_request(stream, task.workload.media))
         media.setblocking(False)
         greenlets = bool(task.options.get("greenlets"))
-        reader = Stream(media.fileno(), meter.packet, scratch, greenlets=greenlets)
+        reader = Stream(media.fileno(), meter.packet, receive_buffer, greenlets=greenlets)
         streams.append((signaling, media, reader))
         send(signaling, client_ready(stream))
         meter.joined()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import struct
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -27,17 +26,16 @@ ReceivedMessage = tuple[int, "bytearray | bytes", int, int]
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
 #: Bytes that are received at once, at most: few big reads cost less than many small ones.
-_MOST = 256 * 1024
+_RECEIVE_SIZE = 256 * 1024
 #: Bytes of an unfinished frame from which on it gets a buffer of its own. Less is copied out of the
-#: scratch, and into it before the next read.
-_MUCH = 64 * 1024
+#: shared one, and into it before the next read.
+_OWN_BUFFER_SIZE = 64 * 1024
 #: A limit that no message keeps.
-_NONE = -1
+NO_FAST_PATH = -1
 
 _HEADER = struct.Struct("!BBH").unpack_from
 _HEADER_SIZE = 4
 _LONG = struct.Struct("!Q").unpack_from
-_Utf8Decoder = codecs.getincrementaldecoder("utf-8")
 
 #: Close codes that may travel; 3000 to 4999 may too (RFC 6455 section 7.4).
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
@@ -77,7 +75,7 @@ class ReceiveBuffer:
 
     __slots__ = ("buffer", "view")
 
-    def __init__(self, size: int = _MOST) -> None:
+    def __init__(self, size: int = _RECEIVE_SIZE) -> None:
         """Make one of ``size`` bytes."""
         self.buffer = bytearray(max(size, _HEADER_SIZE))
         self.view = memoryview(self.buffer)
@@ -86,27 +84,29 @@ class ReceiveBuffer:
 class FrameReader:
     """Joins frames to messages.
 
-    The transport receives into :meth:`writable`, then lets somebody iterate over :meth:`received`
-    to its end: ``TEXT`` or ``BINARY`` and where the message lies, which is there until the next one
-    is taken. (A memoryview of it would cost more than all the rest of the parsing.) Between the two
-    nobody else may use the scratch; afterwards whoever likes.
+    It is used in two steps, as :class:`asyncio.BufferedProtocol` is: receive into what
+    :meth:`get_buffer` returns, then iterate over :meth:`buffer_updated` to its end. That gives
+    ``TEXT`` or ``BINARY``, and where the message lies: a memoryview of it would cost more than all
+    the rest of the parsing.
+
+    The memory is shared with other readers of the same thread. So from :meth:`get_buffer` to the
+    end of the iteration nobody may switch to another greenlet; and what a message lies in may be
+    used until the next one is taken. To call :meth:`get_buffer` again, since nothing was received,
+    does no harm.
 
     Greenlet-safety: one owner; it never switches.
     """
 
     __slots__ = (
         "_buffer",
-        "_check_utf8",
-        "_checked",
         "_end",
+        "_fast_limit",
         "_fragmented",
         "_joined",
         "_limit",
-        "_most_plain",
         "_rest",
-        "_scratch",
+        "_shared",
         "_stopped",
-        "_utf8",
         "_view",
         "on_control",
     )
@@ -116,8 +116,7 @@ class FrameReader:
         max_message_size: int,
         *,
         on_control: Callable[[int, bytes], None] = lambda opcode, payload: None,
-        check_utf8: bool = False,
-        scratch: ReceiveBuffer | None = None,
+        buffer: ReceiveBuffer | None = None,
     ) -> None:
         """Make a reader.
 
@@ -126,31 +125,26 @@ class FrameReader:
                 soon as their length is known.
             on_control: Gets opcode and payload of each ``PING``, ``PONG`` and ``CLOSE``, when its
                 turn among the messages has come. May :meth:`stop`, or raise.
-            check_utf8: Whether text must be UTF-8, as RFC 6455 wants; it is refused at the first
-                byte that is not. Off where a decoder checks it anyway.
-            scratch: Shared with other readers; one of its own by default.
+            buffer: Shared with other readers; one of its own by default.
         """
         self._limit = max_message_size
         self.on_control = on_control
-        self._check_utf8 = check_utf8
         self._stopped = False
-        #: Bytes of the largest message that can be handed on as it is: _NONE while fragments are
-        #: being joined, where all text is checked, and after the end.
-        self._most_plain = _NONE if check_utf8 else max_message_size
-        self._scratch = scratch or ReceiveBuffer()
+        #: Bytes of the largest message that can be handed on as it is: NO_FAST_PATH while fragments
+        #: are being joined, and after the end.
+        self._fast_limit = max_message_size
+        self._shared = buffer or ReceiveBuffer()
         self._fragmented = 0  # opcode of the message that is being joined, or 0
         self._joined = bytearray()  # its fragments: one buffer, however small they are
-        self._utf8 = _Utf8Decoder()  # keeps a character that is cut by the end of a fragment
-        self._checked = 0  # bytes of the unfinished frame that it has seen
         self._empty()
 
     def _empty(self) -> None:
-        """Receive from the scratch's beginning on."""
-        self._buffer, self._view = self._scratch.buffer, self._scratch.view
+        """Receive from the shared buffer's beginning on."""
+        self._buffer, self._view = self._shared.buffer, self._shared.view
         self._end = 0  # of what lies in the buffer before the next read
         self._rest = b""  # of an unfinished frame; to be put there first
 
-    def writable(self) -> memoryview:
+    def get_buffer(self) -> memoryview:
         """Return where to receive into: at least one byte."""
         if self._rest:
             self._end = len(self._rest)
@@ -160,11 +154,11 @@ class FrameReader:
     def _keep(self, begun: memoryview, missing: int) -> None:
         """Keep what came of a frame, until ``missing`` bytes more have come, or some of them."""
         size = len(begun)
-        if size < min(_MUCH, len(self._scratch.buffer) // 2):
+        if size < min(_OWN_BUFFER_SIZE, len(self._shared.buffer) // 2):
             rest = bytes(begun)
             self._empty()
             self._rest = rest
-        elif size < len(self._buffer) and self._buffer is not self._scratch.buffer:
+        elif size < len(self._buffer) and self._buffer is not self._shared.buffer:
             self._end = size  # nothing came but this frame, which has a buffer that is not yet full
         else:
             # At most doubled, so that nobody makes us reserve memory for bytes that never come.
@@ -174,13 +168,13 @@ class FrameReader:
             self._view[:size] = begun
 
     def stop(self) -> None:
-        """Let :meth:`received` yield nothing more."""
+        """Let :meth:`buffer_updated` yield nothing more."""
         self._stopped = True
-        self._most_plain = _NONE
+        self._fast_limit = NO_FAST_PATH
         self._empty()
 
-    def received(self, count: int) -> Iterator[ReceivedMessage]:
-        """Take ``count`` bytes that were written to :meth:`writable` into account.
+    def buffer_updated(self, count: int) -> Iterator[ReceivedMessage]:
+        """Take ``count`` bytes into account that were received into :meth:`get_buffer`.
 
         Yields:
             Opcode, buffer, and where in it the message begins and stops, in the order they came.
@@ -197,7 +191,7 @@ class FrameReader:
                 length, payload = extended, 4
             elif length > 126:  # a longer length, or a mask
                 return self._messages(count)
-            if first == 0x81 and payload + length == count and length <= self._most_plain:
+            if first == 0x81 and payload + length == count and length <= self._fast_limit:
                 return iter(((TEXT, self._buffer, payload, count),))
         return self._messages(count)
 
@@ -222,11 +216,9 @@ class FrameReader:
                 raise FrameError("a server must not mask frames")
             stop = payload + length
             # An unfragmented message is what nearly always comes; all else is looked at closer.
-            plain = (first == 0x81 or first == 0x82) and length <= self._most_plain
+            plain = (first == 0x81 or first == 0x82) and length <= self._fast_limit
             if not plain:
-                self._check(first, length)
-                if self._check_utf8:
-                    self._check_text(first, view[payload : min(stop, end)], stop <= end)
+                self._check(first, length, view[payload : min(stop, end)])
             if stop > end:
                 missing = stop - end
                 break
@@ -245,8 +237,14 @@ class FrameReader:
         elif not self._stopped:
             self._keep(view[start:end], missing)
 
-    def _check(self, first: int, length: int) -> None:
-        """Apply the rules that an unfragmented message of a fitting size cannot break."""
+    def _check(self, first: int, length: int, begun: memoryview) -> None:
+        """Apply the rules that an unfragmented message of a fitting size cannot break.
+
+        Args:
+            first: The frame's first byte.
+            length: Bytes of its payload.
+            begun: What has come of the payload. Rules for that are a subclass's to add.
+        """
         opcode, final = first & 0x0F, first & 0x80
         if first & 0x70:
             raise FrameError("reserved bits are set, though no extension was agreed on")
@@ -271,20 +269,9 @@ class FrameReader:
         self._fragmented = self._fragmented or first & 0x0F
         self._joined += view
         if not first & 0x80:
-            self._most_plain = _NONE
+            self._fast_limit = NO_FAST_PATH
             return None
         opcode, message = self._fragmented, self._joined
         self._fragmented, self._joined = 0, bytearray()
-        self._most_plain = _NONE if self._check_utf8 else self._limit
+        self._fast_limit = self._limit
         return opcode, message
-
-    def _check_text(self, first: int, payload: memoryview, whole: bool) -> None:
-        """Check what there is of a frame's payload, if it is text."""
-        if (first & 0x0F or self._fragmented) != TEXT:
-            return
-        new = payload[self._checked :]
-        self._checked = 0 if whole else len(payload)
-        try:
-            self._utf8.decode(new, final=whole and first >= 0x80)
-        except UnicodeDecodeError:
-            raise FrameError("text that is not UTF-8", 1007) from None

@@ -34,13 +34,13 @@ logger = logging.getLogger(__name__)
 
 _READ, _WRITE = 1, 2
 #: Attribute of a hub: the memory that its sockets receive into.
-_SCRATCH = "_rtms_gevent_scratch"
+_RECEIVE_BUFFER = "_rtms_gevent_receive_buffer"
 #: Bytes that may wait to be sent: only small control messages are, so more means a dead peer.
 _MAX_OUTBOX = 1024 * 1024
 #: Seconds that the peer gets, after the last frame, to close the connection.
-_PARTING = 1.0
+_LINGER_TIMEOUT = 1.0
 #: Reads of one socket before others get their turn.
-_MOST_READS = 8
+_MAX_READS = 8
 _NO_CLOSE_FRAME = "the connection was closed without a close frame"
 #: Seconds between reads below which a peer counts as one that sends much.
 _BUSY = 0.002
@@ -63,7 +63,8 @@ class WebSocket:
     ``on_messages(messages)`` and ``on_closed(closed)`` are called by the hub: they must not raise.
     The first may switch to another greenlet once it has iterated to the end; then the hub goes on,
     and may read more meanwhile. The messages, to be iterated over, are those that one read has
-    completed, as :meth:`FrameReader.received` tells them; each is there until the next is taken.
+    completed, as :meth:`FrameReader.buffer_updated` tells them; each is there until the next is
+    taken.
 
     Greenlet-safety: any greenlet of the hub that made it, and the hub itself; no other thread.
     """
@@ -72,21 +73,21 @@ class WebSocket:
     # 21 when hundreds of streams take turns; and less memory for each stream.
     __slots__ = (
         "__weakref__",
+        "_close_info",
         "_closing",
         "_fd",
         "_is_libuv",
+        "_linger_timer",
         "_loop",
         "_on_closed",
         "_on_messages",
         "_outbox",
-        "_over",
-        "_parting_timer",
         "_paused",
+        "_read",
         "_read_watcher",
         "_reader",
         "_resumed_at",
         "_sock",
-        "_tls",
         "_write_watcher",
         "closed",
         "last_heard",
@@ -101,7 +102,7 @@ class WebSocket:
         on_messages: Callable[[Iterator[ReceivedMessage]], None],
         on_closed: Callable[[CloseInfo], None],
         max_message_size: int,
-        check_utf8: bool = False,
+        reader_type: type[FrameReader] = FrameReader,
     ) -> None:
         """Begin to read from ``opened``, which belongs to this object from now on.
 
@@ -111,7 +112,7 @@ class WebSocket:
             on_messages: Called with the text and binary messages of each read.
             on_closed: Called once, when the WebSocket is over: nothing is received any more.
             max_message_size: Bytes of one message.
-            check_utf8: Whether text messages must be UTF-8.
+            reader_type: Joins the frames to messages.
         """
         self.name = name
         #: Set when the connection is gone, too: a second after ``on_closed`` was called, at most.
@@ -121,26 +122,23 @@ class WebSocket:
         self._on_messages = on_messages
         self._on_closed = on_closed
         hub = current_hub()
-        self._reader = FrameReader(
-            max_message_size,
-            on_control=self._control,
-            check_utf8=check_utf8,
-            scratch=_scratch_of(hub),
+        self._reader = reader_type(
+            max_message_size, on_control=self._control, buffer=_receive_buffer_of(hub)
         )
         self._outbox = bytearray()
         self._closing = False  # our close frame was sent
         self._paused = False
         self._resumed_at = float("-inf")  # when it was paused no more; monotonic
-        self._over: CloseInfo | None = None  # once nothing is handed over any more
+        self._close_info: CloseInfo | None = None  # once nothing is handed over any more
         self._sock.setblocking(False)
-        # A TLS socket may hold bytes that the kernel knows nothing of.
-        self._tls = self._sock if isinstance(self._sock, ssl.SSLSocket) else None
+        is_tls = isinstance(self._sock, ssl.SSLSocket)
+        self._read = self._readable_tls if is_tls else self._readable
         self._fd = self._sock.fileno()
         self._loop = hub.loop
         self._is_libuv = "libuv" in type(self._loop).__module__
         self._read_watcher = self._loop.io(self._sock.fileno(), _READ)
         self._write_watcher = self._loop.io(self._sock.fileno(), _WRITE)
-        self._parting_timer = self._loop.timer(_PARTING)
+        self._linger_timer = self._loop.timer(_LINGER_TIMEOUT)
         forget_in_child(self)
         # The first read happens in the hub too, so that callbacks always come from there.
         self._loop.run_callback(self._begin, opened.buffered)
@@ -148,10 +146,10 @@ class WebSocket:
     # -- reading: all of this runs in the hub ------------------------------------------------------
 
     def _begin(self, buffered: bytes) -> None:
-        if self._over is not None:
+        if self._close_info is not None:
             return
-        while buffered and self._over is None:
-            space = self._reader.writable()
+        while buffered and self._close_info is None:
+            space = self._reader.get_buffer()
             count = min(len(space), len(buffered))
             space[:count] = buffered[:count]
             buffered = buffered[count:]
@@ -163,7 +161,7 @@ class WebSocket:
 
         The peer's keep-alives and its end are not seen either.
         """
-        if self._over is None and not self._closing:
+        if self._close_info is None and not self._closing:
             self._paused = True
             self._read_watcher.stop()
 
@@ -175,17 +173,15 @@ class WebSocket:
             self._loop.run_callback(self._read_on)
 
     def _read_on(self) -> None:
-        if self._over is None and not self._paused:
+        if self._is_reading():
             self._watch()
-            if self._tls is not None:
-                self._readable_tls()
+            self._read()  # OpenSSL may hold bytes that the kernel knows nothing of
 
     def _watch(self) -> None:
-        readable = self._readable if self._tls is None else self._readable_tls
         if self._is_libuv:
-            self._read_watcher.start(self._readable_libuv, readable, pass_events=True)
+            self._read_watcher.start(self._readable_libuv, pass_events=True)
         else:
-            self._read_watcher.start(readable)
+            self._read_watcher.start(self._read)
 
     @property
     def is_paused(self) -> bool:
@@ -197,22 +193,22 @@ class WebSocket:
         """Since when the peer says nothing, though we listen; monotonic."""
         return max(self.last_heard, self._resumed_at)
 
-    def _readable_libuv(self, events: int, readable: Callable[[], None]) -> None:
+    def _readable_libuv(self, events: int) -> None:
         if events < 0:
             # A broken connection is watched no more, though what came before may be unread.
             self._read_watcher.stop()
             self._watch()
         if self._is_reading():
-            readable()
+            self._read()
 
     def _is_reading(self) -> bool:
-        return self._over is None and not self._paused
+        return self._close_info is None and not self._paused
 
     def _readable(self) -> None:
         """Receive and handle what fits into the buffer."""
         try:
             # Not gevent's recv_into(), whose layers cost more than the system call.
-            count = os.readv(self._fd, (self._reader.writable(),))
+            count = os.readv(self._fd, (self._reader.get_buffer(),))
         except BlockingIOError:
             return
         except OSError as problem:
@@ -225,12 +221,13 @@ class WebSocket:
 
     def _readable_tls(self) -> None:
         """Receive and handle what OpenSSL holds, too: the kernel does not know of that."""
-        assert self._tls is not None
-        for _ in range(_MOST_READS):
+        tls = self._sock
+        assert isinstance(tls, ssl.SSLSocket)
+        for _ in range(_MAX_READS):
             if not self._is_reading():
                 return
             try:
-                count = self._read_records(self._tls, self._reader.writable())
+                count = self._read_records(tls, self._reader.get_buffer())
             except (BlockingIOError, stdlib_ssl.SSLWantReadError):
                 return
             except stdlib_ssl.SSLWantWriteError:
@@ -243,7 +240,7 @@ class WebSocket:
                 self._finish(_NO_CLOSE_FRAME)
                 return
             self._take(count)
-            if not self._tls.pending():
+            if not tls.pending():
                 return
         self._loop.run_callback(self._readable_tls)  # others first
 
@@ -267,14 +264,14 @@ class WebSocket:
     def _take(self, count: int) -> None:
         """Handle ``count`` bytes that were just written to the reader."""
         self.last_heard = time.monotonic()
-        on_messages, messages = self._on_messages, self._reader.received(count)
+        on_messages, messages = self._on_messages, self._reader.buffer_updated(count)
         while True:
             try:
                 on_messages(messages)
                 return
             except FrameError as problem:
                 self._send_close(problem.close_code, "")
-                self._finish(str(problem), is_violation=True, parting=True)
+                self._finish(str(problem), is_violation=True, linger=True)
                 return
             except Exception:
                 # Who handles them promises not to raise; what follows must not be lost if so.
@@ -289,14 +286,14 @@ class WebSocket:
     def _answer_close(self, frame: CloseFrame) -> None:
         self._send_close(1000 if frame.code is None else frame.code, "")
         self._finish(
-            "the server closed it", code=frame.code, reason=frame.reason, clean=True, parting=True
+            "the server closed it", code=frame.code, reason=frame.reason, clean=True, linger=True
         )
 
     def _writable(self) -> None:
         self._write_watcher.stop()
         self._flush()
-        if self._over is None and self._tls is not None:
-            self._readable_tls()
+        if self._is_reading():
+            self._read()  # TLS may have had to write before it could read on
 
     # -- sending -----------------------------------------------------------------------------------
 
@@ -306,15 +303,15 @@ class WebSocket:
         Raises:
             ConnectionLost: the socket is closed or being closed, or the peer takes nothing.
         """
-        if self._over is not None or self._closing:
-            problem = self._over.problem if self._over else "it is being closed"
+        if self._close_info is not None or self._closing:
+            problem = self._close_info.problem if self._close_info else "it is being closed"
             raise ConnectionLost(self.name, problem)
         if isinstance(message, str):
             self._send(ABNF.OPCODE_TEXT, message.encode())
         else:
             self._send(ABNF.OPCODE_BINARY, message)
-        if self._over is not None:
-            raise ConnectionLost(self.name, self._over.problem)
+        if self._close_info is not None:
+            raise ConnectionLost(self.name, self._close_info.problem)
 
     @property
     def unsent(self) -> int:
@@ -336,7 +333,7 @@ class WebSocket:
                     # Where another socket raises, gevent's TLS socket says that it sent nothing.
                     raise BlockingIOError
                 del self._outbox[:count]
-            if self._over is not None:
+            if self._close_info is not None:
                 self._sock.shutdown(socket.SHUT_WR)
         except BlockingIOError:
             self._write_watcher.start(self._writable)
@@ -347,7 +344,7 @@ class WebSocket:
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Send a close frame; ``closed`` is set when the peer has answered. Never waits."""
-        if self._over is None and not self._closing:
+        if self._close_info is None and not self._closing:
             self._send_close(code, reason)
             self.resume()  # or we would not see the answer
 
@@ -370,22 +367,22 @@ class WebSocket:
         reason: str = "",
         clean: bool = False,
         is_violation: bool = False,
-        parting: bool = False,
+        linger: bool = False,
     ) -> None:
-        """Hand over nothing more, and close the connection; with ``parting`` not at once."""
-        if self._over is None:
-            self._over = CloseInfo(code, reason, clean, problem, is_violation)
+        """Hand over nothing more, and close the connection; with ``linger`` not at once."""
+        if self._close_info is None:
+            self._close_info = CloseInfo(code, reason, clean, problem, is_violation)
             self._reader.stop()
             try:
-                self._on_closed(self._over)
+                self._on_closed(self._close_info)
             except Exception:
                 logger.exception("handling the end of the %s socket failed", self.name)
-        if not parting:
+        if not linger:
             self._disconnect()
         elif not self.closed.is_set():
-            self._part()
+            self._linger()
 
-    def _part(self) -> None:
+    def _linger(self) -> None:
         """Let the peer close the connection, as RFC 6455 wants in section 7.1.1.
 
         To close it while unread bytes lie here would reset it, and a reset may overtake our close
@@ -393,12 +390,12 @@ class WebSocket:
         """
         self._read_watcher.stop()
         self._read_watcher.start(self._discard)
-        self._parting_timer.start(self._disconnect)
+        self._linger_timer.start(self._disconnect)
         self._flush()
 
     def _discard(self) -> None:
         try:
-            if self._sock.recv_into(self._reader.writable()):
+            if self._sock.recv_into(self._reader.get_buffer()):
                 return
         except (BlockingIOError, stdlib_ssl.SSLWantReadError, stdlib_ssl.SSLWantWriteError):
             return
@@ -415,7 +412,7 @@ class WebSocket:
         self.closed.set()
 
     def _stop_watching(self) -> None:
-        for watcher in (self._read_watcher, self._write_watcher, self._parting_timer):
+        for watcher in (self._read_watcher, self._write_watcher, self._linger_timer):
             watcher.stop()
             watcher.close()
 
@@ -423,8 +420,8 @@ class WebSocket:
         """Let go of the connection in a forked child, without a word to the peer."""
         if self.closed.is_set():
             return
-        if self._over is None:
-            self._over = CloseInfo(
+        if self._close_info is None:
+            self._close_info = CloseInfo(
                 None, "", False, "it belongs to the process that forked this one"
             )
         if is_here:
@@ -434,12 +431,12 @@ class WebSocket:
         self.closed.set()
 
 
-def _scratch_of(hub: Hub) -> ReceiveBuffer:
-    scratch: ReceiveBuffer | None = getattr(hub, _SCRATCH, None)
-    if scratch is None:
-        scratch = ReceiveBuffer()
-        setattr(hub, _SCRATCH, scratch)
-    return scratch
+def _receive_buffer_of(hub: Hub) -> ReceiveBuffer:
+    shared: ReceiveBuffer | None = getattr(hub, _RECEIVE_BUFFER, None)
+    if shared is None:
+        shared = ReceiveBuffer()
+        setattr(hub, _RECEIVE_BUFFER, shared)
+    return shared
 
 
 def _describe(problem: OSError) -> str:

@@ -15,13 +15,13 @@ def read(data):
     """Return the messages in ``data``."""
     reader, codec, messages = FrameReader(1 << 20), JsonCodec(Product.MEETING), []
     while data:
-        space = reader.writable()
+        space = reader.get_buffer()
         count = min(len(space), len(data))
         space[:count] = data[:count]
         data = data[count:]
         messages += [
             codec.decode(bytes(buffer[start:stop]))
-            for _, buffer, start, stop in reader.received(count)
+            for _, buffer, start, stop in reader.buffer_updated(count)
         ]
     return messages
 
@@ -49,11 +49,13 @@ def test_lengths_of_frames(size):
     reader = FrameReader(1 << 20)
     data, payloads = frame(bytes(size)), []
     while data:
-        space = reader.writable()
+        space = reader.get_buffer()
         count = min(len(space), len(data))
         space[:count] = data[:count]
         data = data[count:]
-        payloads += [bytes(buffer[start:stop]) for _, buffer, start, stop in reader.received(count)]
+        payloads += [
+            bytes(buffer[start:stop]) for _, buffer, start, stop in reader.buffer_updated(count)
+        ]
     assert payloads == [bytes(size)]
 
 

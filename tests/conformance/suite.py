@@ -20,6 +20,8 @@ from rtms_gevent.transport.connect import open_connection, tls_context
 from rtms_gevent.transport.frames import TEXT, ReceivedMessage
 from rtms_gevent.transport.websocket import CloseInfo, WebSocket
 
+from .strict_text import StrictTextReader
+
 AGENT = "rtms_gevent"
 #: Compression, which we never offer.
 EXCLUDED = ["12.*", "13.*"]
@@ -44,7 +46,7 @@ class Peer:
             on_messages=self._echo,
             on_closed=self._ended,
             max_message_size=LIMIT,
-            check_utf8=True,
+            reader_type=StrictTextReader,
         )
 
     def _echo(self, messages: Iterator[ReceivedMessage]) -> None:

@@ -81,9 +81,9 @@ class Stream:
     def receive(self, *payloads, then=b""):
         """Read messages at once, and what else came then."""
         arrived = b"".join(frame(TEXT, payload) for payload in payloads) + then
-        space = self._reader.writable()
+        space = self._reader.get_buffer()
         space[: len(arrived)] = arrived
-        self.connection._received(self._reader.received(len(arrived)))
+        self.connection._received(self._reader.buffer_updated(len(arrived)))
 
 
 def media(number, data, **fields):

@@ -5,6 +5,7 @@ import struct
 import tracemalloc
 
 import pytest
+from conformance.strict_text import StrictTextReader
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,13 +44,13 @@ def pump(reader, *chunks):
     reader.on_control = lambda *frame: found.append(frame)
     for chunk in chunks:
         while chunk:
-            space = reader.writable()
+            space = reader.get_buffer()
             assert len(space) > 0
             count = min(len(space), len(chunk))
             space[:count] = chunk[:count]
             chunk = chunk[count:]
             try:
-                for opcode, buffer, start, stop in reader.received(count):
+                for opcode, buffer, start, stop in reader.buffer_updated(count):
                     found.append((opcode, bytes(buffer[start:stop])))
             except FrameError as error:
                 return found, error
@@ -58,8 +59,8 @@ def pump(reader, *chunks):
 
 
 def scribble(reader):
-    """Use the scratch as other readers do between two reads of this one."""
-    view = reader._scratch.view
+    """Use the shared buffer as other readers do between two reads of this one."""
+    view = reader._shared.view
     if len(view) <= 4096:  # else it takes too long
         view[:] = b"\xff" * len(view)
 
@@ -145,7 +146,10 @@ def test_byte_by_byte(stream, expected):
 @streams
 @pytest.mark.parametrize("capacity", [1, 2, 13, 100])
 def test_through_a_small_buffer(stream, expected, capacity):
-    assert pump(FrameReader(MIB, scratch=ReceiveBuffer(capacity)), stream) == (expected, None)
+    assert pump(FrameReader(MIB, buffer=ReceiveBuffer(capacity)), stream) == (
+        expected,
+        None,
+    )
 
 
 @st.composite
@@ -178,7 +182,10 @@ def conversations(draw):
 @given(conversations(), st.sampled_from([1, 64, 4096]))
 def test_however_it_is_cut(conversation, capacity):
     chunks, expected = conversation
-    assert pump(FrameReader(MIB, scratch=ReceiveBuffer(capacity)), *chunks) == (expected, None)
+    assert pump(FrameReader(MIB, buffer=ReceiveBuffer(capacity)), *chunks) == (
+        expected,
+        None,
+    )
 
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=5))
@@ -248,7 +255,7 @@ def test_a_broken_rule_in_a_read_of_its_own(stream, close_code, problem):
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 255, 256, 999, 1000, 1001])
 @pytest.mark.parametrize("capacity", [64, 1004, 1005, 4096])
 def test_messages_in_reads_of_their_own(size, capacity):
-    reader, message = FrameReader(1000, scratch=ReceiveBuffer(capacity)), pattern(size)
+    reader, message = FrameReader(1000, buffer=ReceiveBuffer(capacity)), pattern(size)
     found, error = pump(reader, frame(message, TEXT), frame(message, TEXT))
     if size > 1000:
         assert (found, error.close_code) == ([], 1009)
@@ -278,8 +285,8 @@ def test_a_message_in_a_read_of_its_own_between_fragments():
 
 
 def test_a_message_that_just_fills_what_is_read_at_once():
-    reader, message = FrameReader(MIB, scratch=ReceiveBuffer(64)), frame(bytes(62), TEXT)
-    assert len(reader.writable()) == len(message)
+    reader, message = FrameReader(MIB, buffer=ReceiveBuffer(64)), frame(bytes(62), TEXT)
+    assert len(reader.get_buffer()) == len(message)
     assert pump(reader, message, message) == ([(TEXT, bytes(62))] * 2, None)
 
 
@@ -322,7 +329,7 @@ def test_control_frames_do_not_count_towards_the_limit():
     ],
 )
 def test_text_must_be_utf8_where_asked_for(bad):
-    found, error = pump(FrameReader(MIB, check_utf8=True), frame(b"good", TEXT) + bad)
+    found, error = pump(StrictTextReader(MIB), frame(b"good", TEXT) + bad)
     assert (found, error.close_code) == ([(TEXT, b"good")], 1007)
     assert len(pump(FrameReader(MIB), bad)[0]) == 1
 
@@ -351,9 +358,9 @@ def test_text_must_be_utf8_where_asked_for(bad):
 )
 def test_text_is_refused_at_its_first_bad_byte(good, bad, begin):
     stream = begin(good, bad)
-    found, error = pump(FrameReader(MIB, check_utf8=True), *bytewise(stream[:-1]))
+    found, error = pump(StrictTextReader(MIB), *bytewise(stream[:-1]))
     assert (error, len(found)) == (None, stream.count(frame(b"", PING)))
-    found, error = pump(FrameReader(MIB, check_utf8=True), *bytewise(stream))
+    found, error = pump(StrictTextReader(MIB), *bytewise(stream))
     assert error.close_code == 1007
 
 
@@ -366,7 +373,7 @@ def test_text_passes_just_when_it_is_utf8(text, data):
         for number, part in enumerate(parts)
     )
     chunks = bytewise(stream) if data.draw(st.booleans()) else [stream]
-    found, error = pump(FrameReader(MIB, check_utf8=True), *chunks)
+    found, error = pump(StrictTextReader(MIB), *chunks)
     try:
         text.decode()
     except UnicodeDecodeError:
@@ -378,7 +385,7 @@ def test_text_passes_just_when_it_is_utf8(text, data):
 def test_a_character_may_be_cut_by_fragments():
     stream = frame(b"\xc3", TEXT, final=False) + frame(b"\xa4", CONTINUATION) + frame(b"\xff")
     expected = [(TEXT, "ä".encode()), (BINARY, b"\xff")]
-    assert pump(FrameReader(MIB, check_utf8=True), stream) == (expected, None)
+    assert pump(StrictTextReader(MIB), stream) == (expected, None)
 
 
 # -- memory ----------------------------------------------------------------------------------------
@@ -386,7 +393,7 @@ def test_a_character_may_be_cut_by_fragments():
 
 def held(reader):
     """Bytes that a reader keeps to itself between two reads."""
-    own = 0 if reader._buffer is reader._scratch.buffer else len(reader._buffer)
+    own = 0 if reader._buffer is reader._shared.buffer else len(reader._buffer)
     return own + len(reader._rest)
 
 
@@ -420,10 +427,10 @@ def test_an_unfinished_frame_is_given_little_more_room_than_it_needs(size, read)
 
 
 def test_what_is_left_of_a_read_is_all_that_is_kept():
-    reader, begun = FrameReader(MIB, scratch=ReceiveBuffer(100)), frame(bytes(50))[:5]
+    reader, begun = FrameReader(MIB, buffer=ReceiveBuffer(100)), frame(bytes(50))[:5]
     assert pump(reader, frame(bytes(68)) + begun) == ([(BINARY, bytes(68))], None)
     assert held(reader) == len(begun)
-    assert len(reader.writable()) == 100 - len(begun)
+    assert len(reader.get_buffer()) == 100 - len(begun)
     assert pump(reader, frame(bytes(50))[5:]) == ([(BINARY, bytes(50))], None)
     assert held(reader) == 0
 
@@ -434,17 +441,17 @@ def test_the_end_lets_go_of_what_was_begun():
     assert held(reader) > 0
     reader.stop()
     assert held(reader) == 0
-    assert len(reader.writable()) == MOST  # what still comes is read, and thrown away
+    assert len(reader.get_buffer()) == MOST  # what still comes is read, and thrown away
 
 
-# -- sharing the scratch ---------------------------------------------------------------------------
+# -- sharing the receive buffer --------------------------------------------------------------------
 
 
 def test_who_gets_nothing_to_read_loses_nothing_to_the_others():
-    scratch = ReceiveBuffer(100)
-    first, second = (FrameReader(MIB, scratch=scratch) for _ in range(2))
+    shared = ReceiveBuffer(100)
+    first, second = (FrameReader(MIB, buffer=shared) for _ in range(2))
     pump(first, frame(b"hello")[:4])
-    first.writable()  # the system call was interrupted, or there was nothing
+    first.get_buffer()  # the system call was interrupted, or there was nothing
     assert pump(second, frame(bytes(90))) == ([(BINARY, bytes(90))], None)
     assert pump(first, frame(b"hello")[4:]) == ([(BINARY, b"hello")], None)
 
@@ -490,8 +497,8 @@ def test_control_frames_come_in_their_turn_and_may_stop_all():
     reader = FrameReader(MIB, on_control=on_control)
     parts = frame(b"1"), frame(b"go", PING), frame(b"2"), frame(b"stop", PONG), frame(b"3")
     stream = b"".join(parts)
-    reader.writable()[: len(stream)] = stream
-    for _, buffer, start, stop in reader.received(len(stream)):
+    reader.get_buffer()[: len(stream)] = stream
+    for _, buffer, start, stop in reader.buffer_updated(len(stream)):
         turns.append(bytes(buffer[start:stop]))
     assert turns == [b"1", (PING, b"go"), b"2", (PONG, b"stop")]
 
@@ -502,25 +509,25 @@ def test_control_frames_come_in_their_turn_and_may_stop_all():
 def test_payloads_are_not_copied():
     reader = FrameReader(MIB)
     stream = frame(b"one") + frame(b"two") + frame(b"!", PING) + frame(b"half")[:-2]
-    reader.writable()[: len(stream)] = stream
-    kept = list(reader.received(len(stream)))
+    reader.get_buffer()[: len(stream)] = stream
+    kept = list(reader.buffer_updated(len(stream)))
     assert [bytes(buffer[start:stop]) for _, buffer, start, stop in kept] == [b"one", b"two"]
     assert len({id(buffer) for _, buffer, _, _ in kept}) == 1
 
 
-def test_joined_messages_outlive_writable():
-    reader = FrameReader(MIB, scratch=ReceiveBuffer(32))
+def test_joined_messages_outlive_the_next_read():
+    reader = FrameReader(MIB, buffer=ReceiveBuffer(32))
     stream = frame(b"a", final=False) + frame(b"b", CONTINUATION)
-    reader.writable()[: len(stream)] = stream
-    kept = list(reader.received(len(stream)))
+    reader.get_buffer()[: len(stream)] = stream
+    kept = list(reader.buffer_updated(len(stream)))
     pump(reader, frame(bytes(1000)), frame(bytes(1000)))
     assert kept == [(BINARY, b"ab", 0, 2)]
 
 
 def test_a_buffer_that_is_still_held_hinders_nothing():
-    reader = FrameReader(MIB, scratch=ReceiveBuffer(64))
-    reader.writable()[:3] = frame(b"x")
-    held = [memoryview(buffer) for _, buffer, _, _ in reader.received(3)]
+    reader = FrameReader(MIB, buffer=ReceiveBuffer(64))
+    reader.get_buffer()[:3] = frame(b"x")
+    held = [memoryview(buffer) for _, buffer, _, _ in reader.buffer_updated(3)]
     stream = frame(pattern(500_000)) + frame(b"y") * 50
     expected = [(BINARY, pattern(500_000)), *[(BINARY, b"y")] * 50]
     assert pump(reader, stream) == (expected, None)

@@ -14,6 +14,7 @@ import time
 
 import gevent
 import pytest
+from conformance.strict_text import StrictTextReader
 from gevent.event import Event
 from support.rawserver import (
     BINARY,
@@ -343,7 +344,7 @@ def test_our_close_frame_arrives_though_the_server_is_still_sending(last, contex
 
 
 def test_our_close_frame_waits_behind_what_was_not_sent_yet(context, monkeypatch):
-    monkeypatch.setattr(module, "_PARTING", 30)
+    monkeypatch.setattr(module, "_LINGER_TIMEOUT", 30)
     received = bytearray()
     told = Event()
     violate, may_read = Event(), Event()
@@ -375,7 +376,7 @@ def test_our_close_frame_waits_behind_what_was_not_sent_yet(context, monkeypatch
 
 
 def test_a_server_that_does_not_close_is_left(monkeypatch):
-    monkeypatch.setattr(module, "_PARTING", 0.01)
+    monkeypatch.setattr(module, "_LINGER_TIMEOUT", 0.01)
     gone = Event()
 
     def script(peer):
@@ -395,7 +396,7 @@ def test_a_server_that_does_not_close_is_left(monkeypatch):
         assert gone.wait(5)
 
 
-def test_parting_can_be_cut_short():
+def test_lingering_can_be_cut_short():
     def script(peer):
         peer.close(4000)
         hang(peer)
@@ -462,7 +463,7 @@ def test_text_that_is_not_utf8_is_refused_before_it_ends_where_asked_for():
         told.set()
 
     with RawServer(after_upgrade(script)) as server:
-        client = Client(server, check_utf8=True)
+        client = Client(server, reader_type=StrictTextReader)
         client.wait_closed()
         assert told.wait(5)
     assert codes == [1007]
