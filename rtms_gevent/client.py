@@ -52,7 +52,7 @@ from .stream.connections import JoinRequest
 from .stream.leave_reason import LeaveReason
 from .stream.session import StreamSession
 from .stream.stats import ClientStats, MediaStats
-from .transport.connect import Proxy
+from .transport.proxy import Proxy
 from .typing import (
     ActiveSpeakerCallback,
     BrokenCallback,

@@ -36,9 +36,10 @@ from ..protocol.state import ConnectionState
 from ..protocol.urls import Endpoint
 from ..runtime.deadline import Deadline
 from ..runtime.fair_scheduling import yield_to_io
-from ..transport.connect import Proxy, open_connection, tls_context
+from ..transport.connect import open_connection, tls_context
 from ..transport.frames import ReceivedMessage
 from ..transport.happy_eyeballs import History
+from ..transport.proxy import Proxy
 from ..transport.websocket import CloseInfo, WebSocket
 
 __all__ = ["ConnectOptions", "Connection"]

@@ -2,83 +2,31 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import errno
 import functools
 import os
-import re
 import socket as stdlib_socket
 import ssl as stdlib_ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
 
 import certifi
-import websocket
 from gevent import Timeout, socket, ssl
 
-from .._version import __version__
 from ..errors import ConfigurationError, ConnectError, TlsError
 from ..explanations import explain_connect
 from ..protocol.urls import Endpoint
 from ..runtime.deadline import Deadline
 from ..runtime.fair_scheduling import yield_to_io
 from .happy_eyeballs import History, Race
+from .http_head import ResponseError
+from .proxy import Proxy
+from .upgrade import upgrade
 
-__all__ = ["OpenedSocket", "Proxy", "open_connection", "tls_context"]
+__all__ = ["OpenedSocket", "open_connection", "tls_context"]
 
 _Result = TypeVar("_Result")
-
-#: What websocket-client raises, beside its own errors, for a response that is no HTTP.
-_UNREADABLE = (ValueError, IndexError)
-
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: .*)?\r?\n")
-_END_OF_HEAD = re.compile(rb"\n\r?\n")
-#: The headers by which a server agrees to a WebSocket.
-_UPGRADE_HEADERS = frozenset(
-    (
-        b"connection",
-        b"sec-websocket-accept",
-        b"sec-websocket-extensions",
-        b"sec-websocket-protocol",
-        b"upgrade",
-    )
-)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Proxy:
-    """An HTTP proxy that tunnels with CONNECT."""
-
-    host: str
-    port: int
-    user: str = ""
-    password: str = dataclasses.field(default="", repr=False)
-
-    @classmethod
-    def parse(cls, url: str) -> Proxy:
-        """Read ``http://user:password@host:port``.
-
-        Raises:
-            ConfigurationError: it is no such address.
-        """
-        try:
-            parts = urlsplit(url if "//" in url else f"//{url}")
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port, parts = None, None, urlsplit("")
-        if not host or parts.scheme not in ("", "http"):
-            raise ConfigurationError(
-                "a proxy must look like http://user:password@host:port; check set_proxy(), "
-                "ZM_RTMS_PROXY and, where that is env, HTTPS_PROXY"
-            )
-        return cls(host, port or 80, unquote(parts.username or ""), unquote(parts.password or ""))
-
-    @property
-    def address(self) -> str:
-        """Host and port: what is fit for a log."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclasses.dataclass(slots=True)
@@ -89,8 +37,6 @@ class OpenedSocket:
     sock: socket.socket
     #: What arrived behind the HTTP response already.
     buffered: bytes
-    #: The headers by which the server agreed to it, names in lower case.
-    headers: dict[str, str]
 
 
 def tls_context(ca: str | None = None) -> ssl.SSLContext:
@@ -188,7 +134,7 @@ def _open(
                 opened = _within(share, attempt.run, sock, context)
             else:
                 opened = attempt.run(sock, context)
-        except (ConnectError, OSError) as problem:
+        except (ResponseError, OSError) as problem:
             attempt.failure = attempt.failed_by(problem)
         else:
             history.worked(address)
@@ -241,12 +187,12 @@ class _Attempt:
         """Open a WebSocket on a connected socket, which is closed if that fails.
 
         Raises:
-            ConnectError: the server, or the proxy, answered something else.
+            ResponseError: the server, or the proxy, answered something else.
             OSError: the connection broke, or TLS failed.
         """
         try:
             if self._proxy is not None:
-                self._tunnel(sock, self._proxy)
+                self._proxy.open_tunnel(sock, self.endpoint.authority, self._max_header_bytes)
             yield_to_io()
             if self.endpoint.secure:
                 self._step = "tls"
@@ -259,80 +205,18 @@ class _Attempt:
                 sock.do_handshake()
                 yield_to_io()
             self._step = "http"
-            return self._upgrade(sock)
+            buffered = upgrade(sock, self.endpoint.url, self._max_header_bytes)
         except BaseException:
             sock.close()
             raise
-
-    def _tunnel(self, sock: socket.socket, proxy: Proxy) -> None:
-        authority = self.endpoint.authority
-        lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
-        if proxy.user:
-            pair = base64.b64encode(f"{proxy.user}:{proxy.password}".encode()).decode()
-            lines.append(f"Proxy-Authorization: Basic {pair}")
-        sock.sendall("\r\n".join([*lines, "", ""]).encode())
-        status, _, more = self._read_head(sock)
-        if not 200 <= status <= 299:
-            kind = "proxy wants password" if status == 407 else "proxy refuses"
-            raise self._failed(f"it answered HTTP {status} when asked for a tunnel", kind)
-        if more:  # the server cannot have spoken: it waits for our greeting
-            raise self._failed("it sent more than an answer when asked for a tunnel", "proxy")
-
-    def _upgrade(self, sock: socket.socket) -> OpenedSocket:
-        buffered = b""
-
-        def read_answer() -> bytes:
-            nonlocal buffered
-            status, head, buffered = self._read_head(sock)
-            if status != 101:
-                redirect = ", a redirect (none is followed)," if 300 <= status <= 399 else ""
-                raise self._failed(
-                    f"the server answered HTTP {status}{redirect} instead of opening a WebSocket; "
-                    "is this the address from the start webhook, and is it still valid?"
-                )
-            return head
-
-        client = websocket.WebSocket(enable_multithread=False)
-        try:
-            client.connect(  # type: ignore[no-untyped-call]  # websocket-client is half typed
-                self.endpoint.url,
-                socket=_Guarded(sock, read_answer),
-                suppress_origin=True,
-                header=[f"User-Agent: rtms-gevent/{__version__}"],
-            )
-        except (websocket.WebSocketException, *_UNREADABLE) as problem:
-            raise self._failed(
-                f"the server's answer is no WebSocket upgrade ({str(problem)[:200]})"
-            ) from problem
-        headers = dict(client.getheaders() or {})
-        client.sock = None  # it refers to itself, and would keep the socket until it is collected
-        if headers.get("sec-websocket-extensions"):  # RFC 6455 section 4.1
-            raise self._failed("the server uses an extension, such as compression, unasked")
-        return OpenedSocket(self.endpoint, sock, buffered, headers)
-
-    def _read_head(self, sock: socket.socket) -> tuple[int, bytes, bytes]:
-        """Return an HTTP response's status, its head with the empty line, and what came behind."""
-        read, status, end = b"", None, None
-        while status is None or end is None:
-            if len(read) > self._max_header_bytes:
-                raise self._failed("the HTTP response is too long")
-            chunk = sock.recv(4096)
-            yield_to_io()  # many answers may have come at once, and reading one takes a while
-            if not chunk:
-                who = "it" if self._step == "proxy" else "the server"
-                raise self._failed(f"{who} closed the connection during the upgrade")
-            read += chunk
-            status, end = _STATUS_LINE.match(read), _END_OF_HEAD.search(read)
-            if status is None and b"\n" in read:
-                raise self._failed(f"the answer is no WebSocket upgrade, nor HTTP ({read[:60]!r})")
-        return int(status[1]), read[: end.end()], read[end.end() :]
+        return OpenedSocket(self.endpoint, sock, buffered)
 
     # -- what was wrong ----------------------------------------------------------------------------
 
     def failed_by(self, problem: Exception) -> ConnectError:
         """Return the error that says what an exception of a step means."""
-        if isinstance(problem, ConnectError):
-            return problem
+        if isinstance(problem, ResponseError):
+            return self._failed(str(problem), problem.advice)
         if isinstance(problem, stdlib_ssl.SSLCertVerificationError):
             return self._failed(_certificate_advice(problem), error=TlsError)
         if isinstance(problem, (stdlib_ssl.SSLEOFError, stdlib_ssl.SSLZeroReturnError)):
@@ -374,45 +258,3 @@ def _certificate_advice(problem: stdlib_ssl.SSLCertVerificationError) -> str:
         f"the server's certificate is not accepted: {problem.verify_message or problem}. Check the "
         "host name and the clock; for a private CA pass ca=... or set ZM_RTMS_CA"
     )
-
-
-class _Guarded:
-    """What websocket-client sees of a socket while it shakes hands.
-
-    It keeps cookies, one jar for the whole process and all who use it, and cannot be told not to.
-    So the request goes out without them, and of the response it gets only what opens a WebSocket.
-    """
-
-    def __init__(self, sock: socket.socket, read_answer: Callable[[], bytes]) -> None:
-        self._sock = sock
-        self._read_answer = read_answer
-        self._answer: Iterator[bytes] | None = None
-
-    def send(self, request: bytes) -> int:
-        lines, _, _ = request.partition(b"\r\nCookie: ")  # always the last header
-        self._sock.sendall(lines.removesuffix(b"\r\n\r\n") + b"\r\n\r\n")
-        return len(request)
-
-    def recv(self, _: int) -> bytes:
-        """Return what comes next: a line, or its end.
-
-        It asks for single bytes, and only looks whether they are the end of a line. Each call takes
-        2 us, and so the shortest response 0.25 ms, in which no other socket is read.
-        """
-        if self._answer is None:
-            self._answer = _pieces(self._read_answer())
-        return next(self._answer, b"")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._sock, name)
-
-
-def _pieces(head: bytes) -> Iterator[bytes]:
-    status_line, *headers = head.split(b"\n")
-    yield status_line
-    yield b"\n"
-    for header in headers:
-        if header.partition(b":")[0].lower() in _UPGRADE_HEADERS:
-            yield header
-            yield b"\n"
-    yield b"\n"
