@@ -101,15 +101,15 @@ def open_connection(
             several endpoints failed it is the first error that may pass, if there is one.
     """
     history = history or History()
-    attempts = [_Attempt(place, proxy_for(place), max_header_bytes) for place in endpoints]
-    race = Race({attempt: attempt.place for attempt in attempts}, history, _Attempt.is_out)
+    attempts = [_Attempt(endpoint, proxy_for(endpoint), max_header_bytes) for endpoint in endpoints]
+    race = Race({attempt: attempt.destination for attempt in attempts}, history, _Attempt.fail)
     opened = None
     try:
         opened = _within(deadline, _open, race, deadline, context, history)
     except TimeoutError as problem:
         for attempt, is_resolved in race.begun.items():
             if attempt.failure is None:
-                attempt.is_out(problem, is_resolved)
+                attempt.fail(problem, is_resolved)
     failures = [attempt.failure for attempt in attempts if attempt.failure is not None]
     if opened is None:
         raised = next((it for it in failures if not isinstance(it, TlsError)), failures[0])
@@ -170,13 +170,13 @@ class _Attempt:
         self._max_header_bytes = max_header_bytes
 
     @property
-    def place(self) -> tuple[str, int]:
+    def destination(self) -> tuple[str, int]:
         """Host and port that TCP connects to."""
         towards = self._proxy or self.endpoint
         return towards.host, towards.port
 
-    def is_out(self, problem: Exception, is_resolved: bool) -> None:
-        """Note why it failed, and whether the addresses of the place were known by then."""
+    def fail(self, problem: Exception, is_resolved: bool) -> None:
+        """Note why it failed, and whether the addresses of the host were known by then."""
         if is_resolved and self._step == "dns":
             self._step = "tcp"
         self.failure = self.failed_by(problem)

@@ -1,8 +1,8 @@
-"""TCP to the first of several places that answers: RFC 8305, "happy eyeballs".
+"""TCP to the first of several hosts that answers: RFC 8305, "happy eyeballs".
 
 Where one is a black hole, as a server that died or IPv6 in networks that have it only half, the
 next one gets its turn a moment later, and whoever answers first wins. All of it happens in the
-calling greenlet; only the names of several places are looked up in greenlets of their own, since a
+calling greenlet; only the names of several hosts are looked up in greenlets of their own, since a
 name server may be a black hole, too.
 """
 
@@ -34,9 +34,9 @@ _AddressInfo = tuple[Any, Any, int, str, Any]
 _HEAD_START = 0.25
 #: Connections and lookups of one race that may be on their way at the same time. Who is the first
 #: of so many has had two seconds: a SYN that got lost was repeated after one.
-_MOST = 8
-#: How many places one history knows.
-_REMEMBERED = 256
+_MAX_PENDING = 8
+#: How many addresses or endpoints one history knows.
+_MAX_REMEMBERED = 256
 
 _WRITE = 2
 
@@ -64,7 +64,7 @@ class History:
         self._count += 1
         self._ranks.pop(key, None)
         self._ranks[key] = sign * self._count
-        if len(self._ranks) > _REMEMBERED:
+        if len(self._ranks) > _MAX_REMEMBERED:
             del self._ranks[next(iter(self._ranks))]
 
     def best_first(self, items: Sequence[_Item], key: Callable[[_Item], Hashable]) -> list[_Item]:
@@ -73,7 +73,7 @@ class History:
 
 
 @dataclasses.dataclass(slots=True, eq=False)
-class _Call(Generic[_Key]):
+class _Attempt(Generic[_Key]):
     """A connection on its way."""
 
     key: _Key
@@ -92,22 +92,22 @@ class _Call(Generic[_Key]):
 
 
 class Race(Generic[_Key]):
-    """Connects to the first of several places that answers.
+    """Connects to the first of several hosts that answers.
 
-    The addresses of the places take turns: the first of each, in the order of the places, then the
-    second of each, and so on; what has worked before comes first among those of a place. The next
+    The addresses of the hosts take turns: the first of each, in the order of the hosts, then the
+    second of each, and so on; what has worked before comes first among those of a host. The next
     one begins when one has failed, or a moment after the last one began.
 
     Greenlet-safety: one greenlet.
     """
 
     __slots__ = (
-        "_calls",
         "_history",
+        "_hosts",
         "_lookups",
-        "_news",
-        "_on_out",
-        "_places",
+        "_on_failed",
+        "_pending",
+        "_progress",
         "_queue",
         "begun",
         "left",
@@ -115,49 +115,49 @@ class Race(Generic[_Key]):
 
     def __init__(
         self,
-        places: Mapping[_Key, tuple[str, int]],
+        hosts: Mapping[_Key, tuple[str, int]],
         history: History,
-        on_out: Callable[[_Key, Exception, bool], None],
+        on_failed: Callable[[_Key, Exception, bool], None],
     ) -> None:
         """Begin nothing yet.
 
         Args:
-            places: Host and port of each, by keys that may be anything.
+            hosts: Host and port of each, by keys that may be anything.
             history: Which addresses have worked.
-            on_out: Called with a place that cannot win any more, and why: an ``OSError``, or a
+            on_failed: Called with a host that cannot win any more, and why: an ``OSError``, or a
                 ``UnicodeError`` for a name that cannot be looked up; and whether its addresses are
                 known. Must not wait.
         """
         #: Those that may still win.
-        self.left = dict.fromkeys(places)
+        self.left = dict.fromkeys(hosts)
         #: Those whose turn has come, and whether their addresses are known.
         self.begun: dict[_Key, bool] = {}
-        self._places = places
+        self._hosts = hosts
         self._history = history
-        self._on_out = on_out
+        self._on_failed = on_failed
         #: Whose turn comes next, each with its addresses that are left; None: to be looked up.
         self._queue: deque[tuple[_Key, list[_AddressInfo] | None]] = deque(
-            (key, None) for key in places
+            (key, None) for key in hosts
         )
-        self._calls: list[_Call[_Key]] = []
+        self._pending: list[_Attempt[_Key]] = []
         self._lookups: dict[_Key, gevent.Greenlet[..., list[_AddressInfo] | Exception]] = {}
-        self._news = Event()
+        self._progress = Event()
 
     def winner(self) -> tuple[_Key, socket.socket, object] | None:
-        """Return the next place that takes a connection, and this; ``None`` where there is none.
+        """Return the next host that takes a connection, and this; ``None`` where there is none.
 
         Waits cooperatively, without a limit of its own. The connections of the others are closed.
-        Where the winner turns out to be of no use, this may be called again for the other places.
+        Where the winner turns out to be of no use, this may be called again for the other hosts.
 
         Returns:
-            The place, the connection, and the address under which a history knows it.
+            The host, the connection, and the address under which a history knows it.
         """
         try:
-            while self._queue or self._calls or self._lookups:
+            while self._queue or self._pending or self._lookups:
                 if self._queue and not self._begin(*self._queue.popleft()):
                     continue  # it has failed, or become addresses: nothing to wait for
-                self._news.wait(_HEAD_START if self._queue else None)
-                self._news.clear()
+                self._progress.wait(_HEAD_START if self._queue else None)
+                self._progress.clear()
                 won = self._decide()
                 if won is not None:
                     return won
@@ -166,20 +166,20 @@ class Race(Generic[_Key]):
             self._stop()
 
     def _begin(self, key: _Key, addresses: list[_AddressInfo] | None) -> bool:
-        """Look a place up, or connect to its next address; tell whether that is now on its way."""
-        if len(self._calls) + len(self._lookups) == _MOST:
-            self._give_up_the_oldest()
+        """Look a host up, or connect to its next address; tell whether that is now on its way."""
+        if len(self._pending) + len(self._lookups) == _MAX_PENDING:
+            self._give_up_oldest()
         self.begun.setdefault(key, False)
         if addresses is not None:
             if addresses[1:]:
                 self._queue.append((key, addresses[1:]))
-            return self._call(key, addresses[0])
-        host, port = self._places[key]
+            return self._connect(key, addresses[0])
+        host, port = self._hosts[key]
         found = _numeric(host, port)
         if found:
             self._found(key, found)
             return False
-        if len(self._places) == 1:  # nobody is kept waiting
+        if len(self._hosts) == 1:  # nobody is kept waiting
             self._found(key, _look_up(host, port))
             return False
         lookup = self._lookups[key] = gevent.spawn(_look_up, host, port)
@@ -196,72 +196,72 @@ class Race(Generic[_Key]):
             found = self._history.best_first(_interleaved(found), key=lambda info: info[4])
         self._queue.appendleft((key, found))  # the lookup was a part of its turn
 
-    def _call(self, key: _Key, info: _AddressInfo) -> bool:
+    def _connect(self, key: _Key, info: _AddressInfo) -> bool:
         family, kind, protocol, _, address = info
         try:
             sock = socket.socket(family, kind, protocol)
         except OSError as problem:  # this machine has no such family
             self._fail(key, problem)
             return False
-        call = _Call(key, info, sock, current_hub().loop.io(sock.fileno(), _WRITE))
+        attempt = _Attempt(key, info, sock, current_hub().loop.io(sock.fileno(), _WRITE))
         # Who is alone can be waited for here, which is the least that it can cost.
-        sock.setblocking(not (self._queue or self._calls or self._lookups))
-        self._calls.append(call)
+        sock.setblocking(not (self._queue or self._pending or self._lookups))
+        self._pending.append(attempt)
         try:
             sock.connect(address)
         except BlockingIOError:
-            call.watcher.start(self._decided, call)
+            attempt.watcher.start(self._decided, attempt)
         except OSError as problem:
-            self._calls.remove(call)
-            call.close()
+            self._pending.remove(attempt)
+            attempt.close()
             self._fail(key, problem)
             return False
         else:
-            self._decided(call)
+            self._decided(attempt)
         return True
 
-    def _decided(self, call: _Call[_Key]) -> None:  # mostly in the hub
-        call.watcher.stop()
-        call.is_decided = True
-        self._news.set()
+    def _decided(self, attempt: _Attempt[_Key]) -> None:  # mostly in the hub
+        attempt.watcher.stop()
+        attempt.is_decided = True
+        self._progress.set()
 
     def _wake(self, _: object) -> None:  # in the hub
-        self._news.set()
+        self._progress.set()
 
     def _decide(self) -> tuple[_Key, socket.socket, object] | None:
         for key, lookup in list(self._lookups.items()):
             if lookup.ready():
                 del self._lookups[key]
                 self._found(key, lookup.get())
-        for call in [call for call in self._calls if call.is_decided]:
-            self._calls.remove(call)
+        for attempt in [attempt for attempt in self._pending if attempt.is_decided]:
+            self._pending.remove(attempt)
             try:
-                code = call.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                code = attempt.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if code:
                     raise OSError(code, os.strerror(code))
-                call.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                attempt.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError as problem:
-                call.close()
-                self._fail(call.key, problem)
+                attempt.close()
+                self._fail(attempt.key, problem)
                 continue
-            call.stop_watching()
-            call.sock.setblocking(True)
-            del self.left[call.key]
-            return call.key, call.sock, call.info[4]
+            attempt.stop_watching()
+            attempt.sock.setblocking(True)
+            del self.left[attempt.key]
+            return attempt.key, attempt.sock, attempt.info[4]
         return None
 
     def _fail(self, key: _Key, problem: Exception) -> None:
-        """Note that an address of a place is of no use."""
-        waiting = itertools.chain(self._lookups, (call.key for call in self._calls))
+        """Note that an address of a host is of no use."""
+        waiting = itertools.chain(self._lookups, (attempt.key for attempt in self._pending))
         if key not in itertools.chain(waiting, (other for other, _ in self._queue)):
             del self.left[key]
-            self._on_out(key, problem, self.begun[key])
+            self._on_failed(key, problem, self.begun[key])
 
-    def _give_up_the_oldest(self) -> None:
-        if self._calls:
-            call = self._calls.pop(0)
-            call.close()
-            key = call.key
+    def _give_up_oldest(self) -> None:
+        if self._pending:
+            attempt = self._pending.pop(0)
+            attempt.close()
+            key = attempt.key
         else:
             key = next(iter(self._lookups))
             self._lookups.pop(key).kill(block=False)
@@ -269,16 +269,16 @@ class Race(Generic[_Key]):
 
     def _stop(self) -> None:
         """Close what is on its way; where another round follows, it comes first there."""
-        if not self._queue and not self._calls and not self._lookups:
+        if not self._queue and not self._pending and not self._lookups:
             return
         on_their_way: list[tuple[_Key, list[_AddressInfo] | None]] = []
-        for call in self._calls:
-            call.close()
-            on_their_way.append((call.key, [call.info]))
+        for attempt in self._pending:
+            attempt.close()
+            on_their_way.append((attempt.key, [attempt.info]))
         for key, lookup in self._lookups.items():
             lookup.kill(block=False)
             on_their_way.append((key, None))
-        self._calls.clear()
+        self._pending.clear()
         self._lookups.clear()
         self._queue = deque(turn for turn in (*on_their_way, *self._queue) if turn[0] in self.left)
 

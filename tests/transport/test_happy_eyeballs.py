@@ -1,4 +1,4 @@
-"""Which of several places is dialled when, and who wins: by order, never by time."""
+"""Which of several hosts is dialled when, and who wins: by order, never by time."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ def refused():
 
 
 class NotingRace(Race):
-    """Keeps why which place was out."""
+    """Keeps why which host was out."""
 
-    def __init__(self, places, history):
-        super().__init__(places, history, lambda key, problem, _: self.out.append((key, problem)))
+    def __init__(self, hosts, history):
+        super().__init__(hosts, history, lambda key, problem, _: self.out.append((key, problem)))
         self.out = []
 
 
 @pytest.fixture
 def race(dialled, good, hole):
     dialled.forget()
-    return lambda places, history=None: NotingRace(places, history or History())
+    return lambda hosts, history=None: NotingRace(hosts, history or History())
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ class TestOrder:
             stack.callback(gevent.spawn(accept_all, listener).kill)
             assert finish(waiting.get(timeout=30)) == "late"
 
-    def test_the_addresses_of_places_take_turns(self, race, dialled, resolve, patient):
+    def test_the_addresses_of_hosts_take_turns(self, race, dialled, resolve, patient):
         ports = [unused_port() for _ in range(6)]
         resolve.update(a=ports[:3], b=ports[3:5], c=ports[5:])
         made = race({name: (name, 1) for name in "abc"})
@@ -198,8 +198,8 @@ class TestAnotherRound:
     """The winner was of no use: TLS failed, say."""
 
     def test_the_losers_race_on(self, race, dialled, refused, good, hole, other, hasty):
-        places = {"slow": hole, "closed": refused, "first": good, "second": other}
-        made = race({key: (LOCAL, port) for key, port in places.items()})
+        hosts = {"slow": hole, "closed": refused, "first": good, "second": other}
+        made = race({key: (LOCAL, port) for key, port in hosts.items()})
         assert finish(made.winner()) == "first"
         assert dialled.open == []
         dialled.forget()
@@ -245,7 +245,7 @@ class TestLookups:
     def test_a_lookup_and_its_first_address_are_one_turn(
         self, race, dialled, resolve, hole, good, other, patient
     ):
-        """Else places without a name would overtake a better one."""
+        """Else hosts without a name would overtake a better one."""
         go = Event()
         resolve.update(a=lambda: go.wait() and [good], b=[other])
         waiting = gevent.spawn(race({"a": ("a", 1), "b": ("b", 1)}).winner)
@@ -253,7 +253,7 @@ class TestLookups:
         assert finish(waiting.get(timeout=30)) == "a"
         assert dialled.ports == [good]
 
-    def test_one_place_costs_no_greenlet(self, race, resolve, refused, good, monkeypatch, patient):
+    def test_one_host_costs_no_greenlet(self, race, resolve, refused, good, monkeypatch, patient):
         resolve.update(a=[refused, good])
         monkeypatch.setattr(gevent, "spawn", None)
         assert finish(race({"a": ("a", 1)}).winner()) == "a"
@@ -262,8 +262,8 @@ class TestLookups:
 
 class TestBounds:
     def test_connections_on_their_way_are_few(self, race, dialled, hole, good, hasty):
-        places = dict.fromkeys(range(20), (LOCAL, hole))
-        made = race({**places, "good": (LOCAL, good)})
+        hosts = dict.fromkeys(range(20), (LOCAL, hole))
+        made = race({**hosts, "good": (LOCAL, good)})
         assert finish(made.winner()) == "good"
         assert dialled.most_open <= 8
         assert dialled.open == []
@@ -319,7 +319,7 @@ class TestHistory:
         assert len(history._ranks) == 256
         assert history.best_first([0, 9_000, 9_999], key=int) == [9_999, 0, 9_000]
 
-    def test_the_address_that_worked_comes_first_among_those_of_its_place(
+    def test_the_address_that_worked_comes_first_among_those_of_its_host(
         self, race, dialled, resolve, refused, good, patient
     ):
         history = History()
@@ -333,10 +333,10 @@ def test_every_watcher_and_socket_is_let_go_of(race, dialled, hole, refused, goo
     """However it ends: won, lost, killed, out of time."""
     ends = itertools.cycle(("kill", "timeout", "win"))
     for end, _ in zip(ends, range(9), strict=False):
-        places = {"a": (LOCAL, hole), "b": (LOCAL, refused), "c": (LOCAL, hole)}
+        hosts = {"a": (LOCAL, hole), "b": (LOCAL, refused), "c": (LOCAL, hole)}
         if end == "win":
-            places["d"] = (LOCAL, good)
-        made = race(places)
+            hosts["d"] = (LOCAL, good)
+        made = race(hosts)
         waiting = gevent.spawn(made.winner)
         if end == "win":
             finish(waiting.get(timeout=30))
