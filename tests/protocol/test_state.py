@@ -18,6 +18,7 @@ from rtms_gevent.protocol.state import State
 
 from .helpers import decode, encode
 from .test_messages import RECEIVED, SENT
+from .test_packets import PACKETS
 
 IDLE, HANDSHAKING, READY, CLOSING, CLOSED = State
 
@@ -29,7 +30,7 @@ SAMPLES = {
     True: {document["msg_type"]: message for document, message in SENT},
     False: {
         **{int(number): decode({"msg_type": int(number)}) for number in UNREAD},
-        **{document["msg_type"]: message for document, message in RECEIVED},
+        **{document["msg_type"]: message for document, message in RECEIVED + PACKETS},
     },
 }
 
