@@ -145,15 +145,14 @@ class FastMediaDecoder:
             data = b64decode_with_binascii(encoded if payload is None else payload)
         except _UNUSUAL:
             return None
-        metadata = self._metadata_for((kind, user_id, user_name))
+        who = (kind, user_id, user_name)
+        metadata = self._metadata_cache.get(who) or self._metadata_for(who)
         return _new_packet(MediaPacket, (kind, data, timestamp, metadata))
 
     def _metadata_for(self, who: tuple[MediaDataType, int, str]) -> Metadata:
-        metadata = self._metadata_cache.get(who)
-        if metadata is None:
-            if len(self._metadata_cache) >= _MAX_CACHED_SPEAKERS:
-                self._metadata_cache.clear()
-            self._metadata_cache[who] = metadata = Metadata(*who[1:])
+        if len(self._metadata_cache) >= _MAX_CACHED_SPEAKERS:
+            self._metadata_cache.clear()
+        self._metadata_cache[who] = metadata = Metadata(*who[1:])
         return metadata
 
 
