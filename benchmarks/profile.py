@@ -77,11 +77,11 @@ def _flooded(packet: bytes, workload: Workload) -> list[tuple[str, float]]:
         ("receive (system calls)", measure(BARE, workload)["cpu_us"]),
         ("frames (FrameReader)", _cost(packet, lambda buffer, start, stop: None)),
         (
-            "+ decoding, the long way (JsonCodec)",
+            "+ decoding, all of JSON (JsonCodec)",
             _cost(packet, lambda buffer, start, stop: codec.decode(memoryview(buffer)[start:stop])),
         ),
     ]
-    layers.append(("or the short way (FastMediaDecoder)", _cost(packet, codec.fast_media.decode)))
+    layers.append(("or the fast path (FastMediaDecoder)", _cost(packet, codec.fast_media.decode)))
     whole = measure(OURS, workload)["cpu_us"]
     rest = whole - layers[0][1] - layers[-1][1]
     layers.append(("+ the rest: hub, account, inbox, callback", rest))
@@ -96,11 +96,11 @@ def _print_decoding() -> None:
     """Compare all ways to decode, in turns; in brackets how many times the first one's cost."""
     codec = JsonCodec(Product.MEETING)
     ways = {
-        "the short way, without accelerators": fast_media_decoder(plainly=True).decode,
-        "the long way": lambda buffer, start, stop: codec.decode(memoryview(buffer)[start:stop]),
+        "the fast path, without accelerators": fast_media_decoder(plainly=True).decode,
+        "all of JSON": lambda buffer, start, stop: codec.decode(memoryview(buffer)[start:stop]),
     }
     if not missing_accelerators():
-        ways = {"the short way": fast_media_decoder(plainly=False).decode, **ways}
+        ways = {"the fast path": fast_media_decoder(plainly=False).decode, **ways}
     sizes = "".join(f"{size:>7,} B       " for _, size in _SIZES)
     print(f"\ndecoding one message, the best of {_ROUNDS} rounds\n\n{'':<36}{sizes}".rstrip())
     packets = [_packet(media, size) for media, size in _SIZES]

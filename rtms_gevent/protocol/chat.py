@@ -1,4 +1,4 @@
-"""Chat messages: their fields may lie in two places, and in three shapes.
+"""Chat messages, whose fields may lie in two places.
 
 Source: Zoom's samples of July 2026.
 """

@@ -35,7 +35,7 @@ class JsonCodec:
             max_nesting: Depth of objects and arrays within each other to accept.
             max_document: Bytes of one message, not counting the payload of audio or a picture.
         """
-        #: Decodes audio and pictures in their usual form, and gives ``None`` for all else.
+        #: The fast path for audio and pictures.
         self.fast_media = fast_media_decoder()
         self._product = product
         self._max_nesting = max_nesting

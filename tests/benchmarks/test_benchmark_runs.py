@@ -51,9 +51,9 @@ def test_the_ways_to_decode_are_compared(monkeypatch, capsys):
     profile._print_decoding()
     rows = capsys.readouterr().out.splitlines()[-3:]
     assert [row.split("  ")[0] for row in rows] == [
-        "the short way",
-        "the short way, without accelerators",
-        "the long way",
+        "the fast path",
+        "the fast path, without accelerators",
+        "all of JSON",
     ]
     assert all(row.count("(") == 3 for row in rows)
 

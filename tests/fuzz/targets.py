@@ -102,8 +102,8 @@ def _read_close(payload: bytes) -> None:
 
 # -- decoder: a message, or RemoteProtocolError; and what is made of it ----------------------------
 
-#: Of decoding media the short way: plainly, and with accelerators where they are there.
-_WAYS = (True,) if missing_accelerators() else (True, False)
+#: Fast decoders of media: the plain one, and the accelerated one where it can be.
+_PLAINLY = (True,) if missing_accelerators() else (True, False)
 _CONVERSATIONS: tuple[Callable[[], ConnectionState], ...] = (
     SignalingState,
     lambda: MediaState("audio"),
@@ -122,12 +122,12 @@ def decoder(data: bytes) -> None:
         documents = [source.document(_FIELDS) for _ in range(1 + source.byte() % 4)]
         payloads = [json.dumps(document).encode() for document in documents]
     for payload in payloads:
-        decoders = [fast_media_decoder(plainly=plainly) for plainly in _WAYS]
-        shortly = [decoder.decode(payload, 0, len(payload)) for decoder in decoders]
+        decoders = [fast_media_decoder(plainly=plainly) for plainly in _PLAINLY]
+        fast = [decoder.decode(payload, 0, len(payload)) for decoder in decoders]
         try:
             message = codec.decode(payload)
-            for packet in shortly:
-                _expect(packet is None or packet == message, "a short way decodes otherwise")
+            for packet in fast:
+                _expect(packet is None or packet == message, "a fast decoder decodes otherwise")
             reply = conversation.received(message)
         except RemoteProtocolError as problem:
             _expect(len(str(problem)) < 500, "a log line as long as the sender likes")

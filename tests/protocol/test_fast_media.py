@@ -1,4 +1,4 @@
-"""The short ways of decoding media must give what the long one gives, or nothing."""
+"""The fast decoders of media must give what the codec gives, or nothing."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from rtms_gevent.protocol.fields import EARLIEST_MS, LARGEST, LATEST_MS, SMALLES
 T = 1_738_392_033_699
 SMALL, LARGE = b"\x00\xff" * 80, bytes(range(256)) * 80
 
-WAYS = {"plain": True}
+DECODERS = {"plain": True}
 if not missing_accelerators():
-    WAYS["accelerated"] = False
-both_ways = pytest.mark.parametrize("plainly", WAYS.values(), ids=WAYS)
+    DECODERS["accelerated"] = False
+both_decoders = pytest.mark.parametrize("plainly", DECODERS.values(), ids=DECODERS)
 
 
 def both(payload, plainly):
-    """Return what a short and the long way make of a message."""
+    """Return what a fast decoder and the codec make of a message."""
     codec = JsonCodec(Product.MEETING)
     # In the middle of a buffer, as it is received.
     before, behind = b'"data":"xx', b'","timestamp":7}}'
     buffer = bytearray(before + payload + behind)
     decode = fast_media_decoder(plainly=plainly).decode
-    short = decode(buffer, len(before), len(before) + len(payload))
+    fast = decode(buffer, len(before), len(before) + len(payload))
     try:
-        long = codec.decode(payload)
+        full = codec.decode(payload)
     except RemoteProtocolError:
-        long = None
-    return short, long
+        full = None
+    return fast, full
 
 
 def message(data=SMALL, number=14, **fields):
@@ -46,7 +46,7 @@ def message(data=SMALL, number=14, **fields):
     return json.dumps({"msg_type": number, "content": content}, separators=(",", ":")).encode()
 
 
-@both_ways
+@both_decoders
 @pytest.mark.parametrize("data", [b"", SMALL, LARGE], ids=["empty", "small", "large"])
 @pytest.mark.parametrize(
     ("number", "kind"),
@@ -69,21 +69,21 @@ def message(data=SMALL, number=14, **fields):
     ids=str,
 )
 def test_what_is_usual(plainly, data, number, kind, fields):
-    short, long = both(message(data, number, **fields), plainly)
-    assert short == long
-    assert (short.media_type, short.data, short.timestamp) == (kind, data, T)
+    fast, full = both(message(data, number, **fields), plainly)
+    assert fast == full
+    assert (fast.media_type, fast.data, fast.timestamp) == (kind, data, T)
 
 
 def at(time):
     return message().replace(str(T).encode(), str(time).encode())
 
 
-@both_ways
+@both_decoders
 @pytest.mark.parametrize("time", [EARLIEST_MS, LATEST_MS])
 def test_bounds_of_the_time(plainly, time):
-    short, long = both(at(time), plainly)
-    assert short == long
-    assert short.timestamp == time
+    fast, full = both(at(time), plainly)
+    assert fast == full
+    assert fast.timestamp == time
 
 
 UNUSUAL = {
@@ -124,11 +124,11 @@ UNUSUAL = {
 }
 
 
-@both_ways
+@both_decoders
 @pytest.mark.parametrize("payload", UNUSUAL.values(), ids=UNUSUAL)
-def test_what_is_unusual_is_left_to_the_long_way(plainly, payload):
-    short, _ = both(payload, plainly)
-    assert short is None
+def test_what_is_unusual_is_left_to_the_codec(plainly, payload):
+    fast, _ = both(payload, plainly)
+    assert fast is None
 
 
 #: Where the payload is cut out, each of these must be seen not to be what it looks like.
@@ -153,11 +153,11 @@ TRAPS = {
 }
 
 
-@both_ways
+@both_decoders
 @pytest.mark.parametrize("payload", TRAPS.values(), ids=TRAPS)
 def test_traps(plainly, payload):
-    short, long = both(payload, plainly)
-    assert short is None or short == long
+    fast, full = both(payload, plainly)
+    assert fast is None or fast == full
 
 
 values = st.one_of(
@@ -176,7 +176,7 @@ names = st.sampled_from(["data", "timestamp", "user_id", "user_name", "length", 
 objects = st.dictionaries(names, values)
 
 
-@both_ways
+@both_decoders
 @given(
     st.one_of(st.integers(10, 20), values),
     st.one_of(objects, values, st.tuples(objects, objects)),
@@ -189,11 +189,11 @@ def test_it_is_the_same_or_nothing(plainly, number, content, compact):
         content.setdefault("timestamp", T)
     separators = (",", ":") if compact else None
     text = json.dumps({"msg_type": number, "content": content}, separators=separators)
-    short, long = both(text.encode("utf-8", "surrogatepass"), plainly)
-    assert short is None or short == long
+    fast, full = both(text.encode("utf-8", "surrogatepass"), plainly)
+    assert fast is None or fast == full
 
 
-@both_ways
+@both_decoders
 @given(st.sampled_from([message(), message(LARGE)]), st.data())
 def test_spoilt_bytes(plainly, payload, data):
     spoilt = bytearray(payload)
@@ -201,11 +201,11 @@ def test_spoilt_bytes(plainly, payload, data):
         # Mostly near the ends, where the structure is.
         at = data.draw(st.one_of(st.integers(0, 70), st.integers(-60, -1)))
         spoilt[at] = data.draw(st.one_of(st.integers(0, 255), st.sampled_from(b'"{}:,\\ 0=A')))
-    short, long = both(bytes(spoilt), plainly)
-    assert short is None or short == long
+    fast, full = both(bytes(spoilt), plainly)
+    assert fast is None or fast == full
 
 
-@both_ways
+@both_decoders
 def test_participants_share_what_says_who_they_are_and_are_not_remembered_for_ever(plainly):
     decode = fast_media_decoder(plainly=plainly).decode
 
