@@ -23,8 +23,8 @@ from .config import (
 )
 from .delivery.callbacks import MEDIA_NAMES, Callbacks
 from .delivery.dispatcher import Dispatcher
-from .delivery.executors import CallbackBatch, CloseFlag, ExecutorRunner
 from .delivery.runner_selector import RunnerSelector
+from .delivery.runners import CallbackBatch, CloseFlag, ExecutorRunner
 from .enums import EventType, MediaDataType, Product
 from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
 from .official.client_names import OfficialNames

@@ -21,9 +21,9 @@ from ..protocol.packets import MediaPacket
 from ..runtime.greenlets import GreenletGroup
 from .bounded_queue import DropPolicy
 from .callbacks import MEDIA_NAMES, Callbacks
-from .executors import Context, RunnerChoice
 from .inbox import Inbox
 from .invoker import Delivery
+from .runners import Context, RunnerChoice
 
 __all__ = ["BackPressure", "Dispatcher"]
 

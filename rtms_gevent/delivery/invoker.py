@@ -18,8 +18,8 @@ from ..protocol.events import ClientEvent
 from ..protocol.packets import MediaPacket
 from ..runtime.threads import current_hub, is_current
 from .callbacks import EVENTS, MEDIA_NAMES, PARAMETERS, SIGNALS_ONLY, Callbacks
-from .executors import ASYNC_OUTSIDE, BatchResult, CallbackBatch, CloseFlag, Context, RunnerChoice
 from .inbox import TURN, Inbox
+from .runners import ASYNC_OUTSIDE, BatchResult, CallbackBatch, CloseFlag, Context, RunnerChoice
 
 __all__ = ["Delivery"]
 

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 
 from ..runtime.hub_context import HubContext
 from ..runtime.threads import HubThread
-from .executors import BATCH, AsyncioRunner, CallbackRunner, ExecutorRunner, InlineRunner, is_async
+from .runners import BATCH, AsyncioRunner, CallbackRunner, ExecutorRunner, InlineRunner, is_async
 
 __all__ = ["RunnerSelector"]
 

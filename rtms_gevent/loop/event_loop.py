@@ -19,7 +19,7 @@ from gevent import monkey
 from gevent.event import Event
 
 from ..client import Client
-from ..delivery.executors import ExecutorRunner
+from ..delivery.runners import ExecutorRunner
 from ..errors import ConfigurationError, UsageError
 from ..logs import configure_from_environment
 from ..runtime import threads

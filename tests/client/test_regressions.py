@@ -25,7 +25,7 @@ from rtms_gevent import (
     Timeouts,
     signals,
 )
-from rtms_gevent.delivery.executors import AsyncioRunner, CallbackBatch, CloseFlag
+from rtms_gevent.delivery.runners import AsyncioRunner, CallbackBatch, CloseFlag
 from rtms_gevent.runtime import threads
 
 
