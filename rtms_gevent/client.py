@@ -21,10 +21,11 @@ from .config import (
     allowed_hosts,
     ca_file,
 )
+from .delivery.callback_batch import CallbackBatch, CloseFlag
 from .delivery.callbacks import MEDIA_NAMES, Callbacks
 from .delivery.dispatcher import Dispatcher
 from .delivery.runner_selector import RunnerSelector
-from .delivery.runners import CallbackBatch, CloseFlag, ExecutorRunner
+from .delivery.runners import ExecutorRunner
 from .enums import EventType, MediaDataType, Product
 from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
 from .official.client_names import OfficialNames

@@ -20,10 +20,11 @@ from ..protocol.events import ClientEvent
 from ..protocol.packets import MediaPacket
 from ..runtime.greenlets import GreenletGroup
 from .bounded_queue import DropPolicy
+from .callback_batch import CallbackContext
 from .callbacks import MEDIA_NAMES, Callbacks
 from .inbox import Inbox
 from .invoker import Delivery
-from .runners import Context, RunnerChoice
+from .runner_selector import RunnerSelector
 
 __all__ = ["BackPressure", "Dispatcher"]
 
@@ -56,10 +57,10 @@ class Dispatcher:
         self,
         sender: object,
         callbacks: Callbacks,
-        runners: RunnerChoice,
+        runners: RunnerSelector,
         *,
         stream: str,
-        context: Context | None = None,
+        context: CallbackContext | None = None,
         inboxes: Inboxes,
     ) -> None:
         """Make the inboxes; media is held until :meth:`release_media`.
@@ -226,7 +227,7 @@ class Dispatcher:
     def is_delivering(self) -> bool:
         """Whether we are inside a callback or receiver of this session."""
         return (
-            self._delivery.close_flag.is_running_here()
+            self._delivery.close_flag.is_entered_here()
             or any(inbox.is_current for inbox in (*self._media.values(), self._events))
             or self._last is gevent.getcurrent()
         )

@@ -17,9 +17,10 @@ from ..errors import ConfigurationError, UsageError
 from ..protocol.events import ClientEvent
 from ..protocol.packets import MediaPacket
 from ..runtime.threads import current_hub, is_current
+from .callback_batch import ASYNC_OUTSIDE, BatchResult, CallbackBatch, CallbackContext, CloseFlag
 from .callbacks import EVENTS, MEDIA_NAMES, PARAMETERS, SIGNALS_ONLY, Callbacks
 from .inbox import TURN, Inbox
-from .runners import ASYNC_OUTSIDE, BatchResult, CallbackBatch, CloseFlag, Context, RunnerChoice
+from .runner_selector import RunnerSelector
 
 __all__ = ["Delivery"]
 
@@ -59,8 +60,8 @@ class Delivery:
         self,
         sender: object,
         callbacks: Callbacks,
-        runners: RunnerChoice,
-        context: Context | None,
+        runners: RunnerSelector,
+        context: CallbackContext | None,
         on_joined: Callable[[], None],
         *,
         stream: str,
@@ -142,12 +143,12 @@ class Delivery:
 
     def _on_stage(self, function: Callable[..., _Result], *arguments: object) -> _Result:
         """Call ``function`` where the user's functions run: here, or on a hub of their own."""
-        stage = self._runners.stage
+        stage = self._runners.callback_thread
         if stage is None:
             return function(*arguments)
 
         def noted() -> _Result:
-            with self.close_flag.noted():
+            with self.close_flag.entered():
                 return function(*arguments)
 
         return stage.call(noted)
@@ -200,7 +201,7 @@ class Delivery:
         """Let another thread or process call, for as many packets at once as it likes."""
         name, until = inbox.name, time.monotonic() + TURN
         while inbox.items and time.monotonic() <= until:
-            count = min(self._runners.batch(), len(inbox.items))
+            count = min(self._runners.batch_size(), len(inbox.items))
             packets: list[MediaPacket] = [inbox.take() for _ in range(count)]
             result = BatchResult()
             try:

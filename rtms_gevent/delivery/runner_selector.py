@@ -1,48 +1,38 @@
-"""Where the callbacks of one client run: chosen anew for each call."""
+"""Which runner calls a client's functions: chosen anew for each batch."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable
 from concurrent.futures import Executor
 
 from ..runtime.hub_context import HubContext
 from ..runtime.threads import HubThread
-from .runners import BATCH, AsyncioRunner, CallbackRunner, ExecutorRunner, InlineRunner, is_async
+from .runners import BATCH_SIZE, AsyncioRunner, CallbackRunner, ExecutorRunner, InlineRunner
 
 __all__ = ["RunnerSelector"]
 
 
 class RunnerSelector:
-    """Where the callbacks of one client run: as its executor and its home say at the moment."""
+    """Chooses by the client's executor, and by what its hub's context has at the moment.
 
-    __slots__ = (
-        "_executor",
-        "_hub_context",
-        "_inline",
-        "_last",
-        "_last_loop",
-    )
+    A stream may be joined before somebody runs its hub, and with what: so it may change meanwhile.
+    """
+
+    __slots__ = ("_asyncio_runner", "_executor", "_executor_runner", "_hub_context", "_inline")
 
     def __init__(self, hub_context: HubContext, executor: Executor | None) -> None:
         """Choose for a client on ``hub_context`` that has ``executor``, or none."""
         self._hub_context = hub_context
         self._executor = executor
         self._inline = InlineRunner()
-        self._last: tuple[Executor, ExecutorRunner] | None = None
-        self._last_loop: tuple[asyncio.AbstractEventLoop, AsyncioRunner] | None = None
-
-    def _plain(self) -> CallbackRunner:
-        executor = self._executor or self._hub_context.executor
-        if executor is None:
-            return self._asyncio() or self._inline
-        if self._last is None or self._last[0] is not executor:
-            self._last = executor, ExecutorRunner(executor)
-        return self._last[1]
+        self._executor_runner: tuple[Executor, ExecutorRunner] | None = None
+        self._asyncio_runner: tuple[asyncio.AbstractEventLoop, AsyncioRunner] | None = None
 
     @property
-    def stage(self) -> HubThread | None:
-        """Where to deliver, if not on the hub."""
+    def callback_thread(self) -> HubThread | None:
+        """The thread to deliver in; ``None`` means the hub's own."""
         return self._hub_context.stage
 
     def is_direct(self) -> bool:
@@ -55,22 +45,38 @@ class RunnerSelector:
             and hub_context.stage is None
         )
 
-    def batch(self) -> int:
+    def batch_size(self) -> int:
         """Return how many packets to take at once."""
-        outlet = self._plain()
-        # To the stage it is another thread, too, whatever comes behind it.
-        return BATCH if outlet is self._inline and self._hub_context.stage else outlet.batch
+        runner = self._for_plain_functions()
+        # Another thread has to be reached, whatever comes behind it.
+        is_inline_there = runner is self._inline and self._hub_context.stage is not None
+        return BATCH_SIZE if is_inline_there else runner.batch_size
 
     def choose(self, function: Callable[..., object]) -> CallbackRunner:
-        """Return the outlet for ``function``: coroutine functions go to asyncio, if it is there."""
-        if is_async(function):
-            return self._asyncio() or self._plain()
-        return self._plain()
+        """Return the runner for ``function``: coroutine functions go to asyncio, if it is there."""
+        if _is_async(function):
+            return self._for_asyncio() or self._for_plain_functions()
+        return self._for_plain_functions()
 
-    def _asyncio(self) -> CallbackRunner | None:
+    def _for_plain_functions(self) -> CallbackRunner:
+        executor = self._executor or self._hub_context.executor
+        if executor is None:
+            return self._for_asyncio() or self._inline
+        if self._executor_runner is None or self._executor_runner[0] is not executor:
+            self._executor_runner = executor, ExecutorRunner(executor)
+        return self._executor_runner[1]
+
+    def _for_asyncio(self) -> CallbackRunner | None:
         loop = self._hub_context.asyncio
         if loop is None:
             return None
-        if self._last_loop is None or self._last_loop[0] is not loop:
-            self._last_loop = loop, AsyncioRunner(loop)
-        return self._last_loop[1]
+        if self._asyncio_runner is None or self._asyncio_runner[0] is not loop:
+            self._asyncio_runner = loop, AsyncioRunner(loop)
+        return self._asyncio_runner[1]
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    """Whether calling ``function`` makes a coroutine, as far as can be seen from outside."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - a callable object may be async
+    )

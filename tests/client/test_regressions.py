@@ -25,7 +25,8 @@ from rtms_gevent import (
     Timeouts,
     signals,
 )
-from rtms_gevent.delivery.runners import AsyncioRunner, CallbackBatch, CloseFlag
+from rtms_gevent.delivery.callback_batch import CallbackBatch, CloseFlag
+from rtms_gevent.delivery.runners import AsyncioRunner
 from rtms_gevent.runtime import threads
 
 
