@@ -23,7 +23,7 @@ from .config import (
 )
 from .delivery.callback_batch import CallbackBatch, CloseFlag
 from .delivery.callbacks import MEDIA_NAMES, Callbacks
-from .delivery.dispatcher import Dispatcher
+from .delivery.dispatcher import BackPressure, Dispatcher
 from .delivery.runner_selector import RunnerSelector
 from .delivery.runners import ExecutorRunner
 from .enums import EventType, MediaDataType, Product
@@ -301,15 +301,20 @@ class Client(OfficialNames):
         assert request is not None
         if hub_context.stage is None:  # else functions run beside the hub, and may block
             drivers.warn()
-        self._dispatcher = Dispatcher(
-            self,
-            self._callbacks,
-            RunnerSelector(hub_context, self._executor),
-            stream=request.stream,
-            context=self._context,
-            inboxes=self._inboxes,
-        )
-        self._session = StreamSession(request, self._subscription, self._dispatcher)
+
+        def make_dispatcher(back_pressure: BackPressure) -> Dispatcher:
+            self._dispatcher = Dispatcher(
+                self,
+                self._callbacks,
+                RunnerSelector(hub_context, self._executor),
+                stream=request.stream,
+                context=self._context,
+                inboxes=self._inboxes,
+                back_pressure=back_pressure,
+            )
+            return self._dispatcher
+
+        self._session = StreamSession(request, self._subscription, make_dispatcher)
         self._session.told.rawlink(lambda _: self._ended_on(hub_context))
         self._session.start()
         self._is_waiting = False  # last: other threads may ask at any time whether we are active

@@ -6,49 +6,30 @@ inbox takes out and calls. So a slow function delays only its own kind, and neve
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from typing import Protocol
 
 import gevent
 
-from ..config import Inboxes, InboxLimits, OverflowPolicy
+from ..config import Inboxes, InboxLimits
 from ..enums import MediaDataType
-from ..errors import InboxOverflow
-from ..protocol import h264
 from ..protocol.events import ClientEvent
-from ..protocol.packets import MediaPacket
 from ..runtime.greenlets import GreenletGroup
-from .bounded_queue import DropPolicy
 from .callback_batch import CallbackContext
-from .callbacks import MEDIA_NAMES, Callbacks
-from .inbox import Inbox
-from .invoker import Delivery
+from .callbacks import Callbacks
+from .event_inbox import EventInbox
+from .invoker import CallbackInvoker
+from .media_inbox import MediaInbox
+from .overflow import BackPressure, OverflowHandler
 from .runner_selector import RunnerSelector
 
 __all__ = ["BackPressure", "Dispatcher"]
 
-logger = logging.getLogger(__name__)
-
 #: Seconds that who leaves waits for functions that are just running. They may wait for each other.
-_A_MOMENT = 0.5
-
-
-class BackPressure(Protocol):
-    """What callbacks that are too slow do to the stream. Called by the hub or its greenlets."""
-
-    def pause(self, kind: MediaDataType) -> None:
-        """Read nothing of this media type until :meth:`resume`."""
-
-    def resume(self, kind: MediaDataType) -> None:
-        """Read on."""
-
-    def fail(self, error: InboxOverflow) -> None:
-        """End the stream, after what waits was delivered."""
+_RUNNING_CALLBACKS_TIMEOUT = 0.5
 
 
 class Dispatcher:
-    """Delivers one session's media and notices to callbacks and signals.
+    """Delivers one stream's media and events to callbacks and signals.
 
     Greenlet-safety: any greenlet of the hub that made it.
     """
@@ -62,8 +43,9 @@ class Dispatcher:
         stream: str,
         context: CallbackContext | None = None,
         inboxes: Inboxes,
+        back_pressure: BackPressure,
     ) -> None:
-        """Make the inboxes; media is held until :meth:`release_media`.
+        """Make the inboxes; media is held until the callback for having joined has begun.
 
         Args:
             sender: Sender of the signals: the client.
@@ -72,93 +54,75 @@ class Dispatcher:
             stream: The stream, as logs and the names of greenlets have it.
             context: Makes what is entered around the user's functions, such as an app context.
             inboxes: How much may wait for each callback.
+            back_pressure: Told where a callback is too slow. Not before something was put in.
         """
         self._stream = stream
-        self._delivery = Delivery(
-            sender, callbacks, runners, context, self.release_media, stream=stream
-        )
-        #: How often each callback raised.
-        self.callback_errors = self._delivery.callback_errors
-        self.tell = self._delivery.tell
-        self._greenlets = greenlets = GreenletGroup(f"rtms {stream}")
-        #: Told where a callback is too slow; set by the session.
-        self.back_pressure: BackPressure | None = None
-        self._events = self._make_inbox(
-            greenlets, "events", inboxes.events, None, self._delivery.client_events
-        )
         self._limits = inboxes
-        self._media: dict[MediaDataType, Inbox] = {}
+        self._back_pressure = back_pressure
+        self._greenlets = GreenletGroup(f"rtms {stream}")
+        self._invoker = CallbackInvoker(sender, callbacks, runners, context, stream=stream)
+        self._events = EventInbox(
+            self._greenlets,
+            inboxes.events,
+            self._overflow_handler(None, inboxes.events),
+            self._invoker,
+            self._release_media,
+        )
+        self._media: dict[MediaDataType, MediaInbox] = {}
         self._holds_media = True
-        self._last: gevent.Greenlet[..., object] | None = None  # tells of the end
+        self._last: gevent.Greenlet[..., object] | None = None  # delivers the end
         self._is_forgotten = False
 
-    def inbox(self, kind: MediaDataType) -> Inbox:
+    def inbox(self, kind: MediaDataType) -> MediaInbox:
         """Return what takes packets of one type; it is made when it is needed first."""
         found = self._media.get(kind)
         if found is None:
             limits: InboxLimits = getattr(self._limits, kind.name.lower())
-            found = self._make_inbox(
-                self._greenlets, MEDIA_NAMES[kind], limits, kind, self._delivery.media
-            )
+            overflow = self._overflow_handler(kind, limits)
+            found = MediaInbox(self._greenlets, kind, limits, overflow, self._invoker)
             if self._holds_media:
                 found.hold()
-            if self._delivery.close_flag.is_set:
+            if self.is_closed:
                 found.close()
             self._media[kind] = found
         return found
 
-    def _make_inbox(
-        self,
-        greenlets: GreenletGroup,
-        name: str,
-        limits: InboxLimits,
-        kind: MediaDataType | None,
-        deliver: Callable[[Inbox], None],
-    ) -> Inbox:
-        what = "events" if kind is None else kind.name.lower()
-
-        def tell(dropped: int) -> InboxOverflow:
-            error = InboxOverflow(what, dropped, self._stream)
-            logger.warning("%s", error)
-            if inbox is not self._events:
-                self.put(ClientEvent("error", (error, name)))
-            return error
-
-        def full() -> None:
-            error = tell(inbox.dropped)
-            if self.back_pressure is None:
-                return
-            if limits.when_full is OverflowPolicy.FAIL:
-                self.back_pressure.fail(error)
-            elif kind is not None:
-                self.back_pressure.pause(kind)
-
-        def room() -> None:
-            if self.back_pressure is not None and kind is not None:
-                self.back_pressure.resume(kind)
-
-        rules = _NOTICES if kind is None else _PICTURES if kind in _PICTURE_TYPES else _PACKETS
-        inbox = Inbox(
-            greenlets, name, deliver, limits, rules, on_dropping=tell, on_full=full, on_drained=room
+    def _overflow_handler(self, kind: MediaDataType | None, limits: InboxLimits) -> OverflowHandler:
+        return OverflowHandler(
+            kind,
+            limits.when_full,
+            stream=self._stream,
+            back_pressure=self._back_pressure,
+            report=self.put,
         )
-        return inbox
 
-    # -- filing: never switches --------------------------------------------------------------------
+    def _inboxes(self) -> tuple[EventInbox | MediaInbox, ...]:
+        return (self._events, *self._media.values())
+
+    # -- putting in: never switches ----------------------------------------------------------------
 
     def put(self, event: ClientEvent, size: int = 0) -> None:
-        """File a notice, which takes about ``size`` bytes while it waits."""
+        """Deliver an event later, which takes about ``size`` bytes while it waits."""
         self._events.put(((event, size),), size)
 
-    def release_media(self) -> None:
+    def _release_media(self) -> None:
         """Let media flow."""
         self._holds_media = False
         for inbox in self._media.values():
             inbox.release()
 
+    # -- at once -----------------------------------------------------------------------------------
+
+    def send_signal(self, event: ClientEvent) -> None:
+        """Send an event's signal here and now, also after :meth:`close`; call no function."""
+        self._invoker.send_event(event)
+
+    # -- what became of it -------------------------------------------------------------------------
+
     @property
-    def is_closed(self) -> bool:
-        """Whether no function is called any more."""
-        return self._delivery.close_flag.is_set
+    def callback_errors(self) -> dict[str, int]:
+        """How often each callback raised, by its name without ``on_``."""
+        return self._invoker.callback_errors
 
     def delivered(self, kind: MediaDataType) -> int:
         """Return how many packets' callbacks have returned, or were not there."""
@@ -176,45 +140,59 @@ class Dispatcher:
         reasons = {"inbox": inbox.dropped, "callback": inbox.undelivered}
         return {reason: count for reason, count in reasons.items() if count}
 
+    @property
+    def is_delivering(self) -> bool:
+        """Whether the caller is inside a callback or receiver of this stream."""
+        return (
+            self._invoker.close_flag.is_entered_here()
+            or any(inbox.is_current for inbox in self._inboxes())
+            or self._last is gevent.getcurrent()
+        )
+
     # -- the end -----------------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """Wait until all that is filed was delivered, or :meth:`close` was called."""
+        """Wait until all that was put in was delivered, or :meth:`close` was called."""
         # Events first: one of them lets media flow.
-        for inbox in (self._events, *self._media.values(), self._events):
+        for inbox in (*self._inboxes(), self._events):
             inbox.wait_idle()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no function is called any more."""
+        return self._invoker.is_closed
 
     def close(self) -> None:
         """Call no function any more; one that runs now is left to finish."""
-        self._delivery.close_flag.is_set = True
-        for inbox in (*self._media.values(), self._events):
+        self._invoker.close()
+        for inbox in self._inboxes():
             inbox.close()
         self._greenlets.dismiss()
 
     def finish(self, event: ClientEvent, done: Callable[[], object]) -> None:
-        """Tell of the end in a greenlet of its own, after :meth:`close`. Never waits.
+        """Deliver the end in a greenlet of its own, after :meth:`close`. Never waits.
 
         It comes when all functions that still run have returned, and nothing comes after it.
 
         Args:
-            event: What to tell.
-            done: Called in that greenlet when it was told.
+            event: What to deliver.
+            done: Called in that greenlet when it was delivered.
         """
         self._last = self._greenlets.spawn_last("end", self._finish, event, done)
 
     def _finish(self, event: ClientEvent, done: Callable[[], object]) -> None:
         try:
             if not self._is_forgotten:
-                self._delivery.end(event)
+                self._events.deliver_end(event)
         finally:
             done()
 
     def wait_finished(self) -> None:
-        """Wait until the end was told; only for a moment where functions still run."""
+        """Wait until the end was delivered; only for a moment where functions still run."""
         if self._last is None or self.is_delivering:
             return
-        busy = any(inbox.is_delivering for inbox in (*self._media.values(), self._events))
-        self._last.join(_A_MOMENT if busy else None)
+        busy = any(inbox.is_delivering for inbox in self._inboxes())
+        self._last.join(_RUNNING_CALLBACKS_TIMEOUT if busy else None)
 
     def forget(self, is_here: bool) -> None:
         """Call no function any more, in a forked child. Never waits."""
@@ -222,28 +200,3 @@ class Dispatcher:
         self.close()
         if is_here:
             self._greenlets.kill()
-
-    @property
-    def is_delivering(self) -> bool:
-        """Whether we are inside a callback or receiver of this session."""
-        return (
-            self._delivery.close_flag.is_entered_here()
-            or any(inbox.is_current for inbox in (*self._media.values(), self._events))
-            or self._last is gevent.getcurrent()
-        )
-
-
-_PICTURE_TYPES = frozenset({MediaDataType.VIDEO, MediaDataType.DESKSHARE})
-
-
-def _size(packet: MediaPacket) -> int:
-    return len(packet.data)
-
-
-_NOTICES = DropPolicy(size=lambda item: item[1])
-_PACKETS = DropPolicy(size=_size)
-_PICTURES = DropPolicy(
-    size=_size,
-    is_keyframe=lambda packet: h264.can_begin_with(packet.data),
-    source=lambda packet: packet.metadata.userId,
-)

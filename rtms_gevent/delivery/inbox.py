@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import gevent
 import greenlet
@@ -11,10 +13,12 @@ from gevent.event import Event
 from ..config import InboxLimits
 from ..runtime.deadline import MIN_TIMEOUT
 from ..runtime.greenlets import GreenletGroup
-from ..runtime.threads import current_hub
-from .bounded_queue import ANY, BoundedQueue, DropPolicy
+from .bounded_queue import BoundedQueue, DropPolicy
+from .overflow import OverflowHandler
 
 __all__ = ["TURN", "Inbox"]
+
+_Item = TypeVar("_Item")
 
 #: Seconds of delivering after which the hub gets a turn, so that it answers keep-alives.
 TURN = 0.02
@@ -22,120 +26,112 @@ TURN = 0.02
 _switch = greenlet.greenlet.switch
 
 
-class Inbox(BoundedQueue):
-    """A backlog that one greenlet delivers, in order.
+class Inbox(BoundedQueue[_Item], abc.ABC):
+    """A queue that a greenlet of its own delivers, in order.
 
-    Greenlet-safety: :meth:`put` may be called from the hub and from any of its greenlets.
+    Greenlet-safety: any greenlet of the hub that made it. The hub itself may put, hold, release and
+    close.
     """
 
     __slots__ = (
-        "_closed",
-        "_deliver",
         "_greenlet",
         "_greenlets",
-        "_held",
+        "_hub",
         "_idle",
         "_is_asleep",
+        "_is_closed",
         "_is_dropping",
-        "_loop",
-        "_on_dropping",
-        "_on_full",
-        "_on_room",
-        "_wake_at_once",
-        "delivered",
-        "failed",
+        "_is_held",
+        "_overflow",
+        "_parked",
         "is_delivering",
         "is_full",
         "name",
-        "undelivered",
     )
 
     def __init__(
         self,
         greenlets: GreenletGroup,
         name: str,
-        deliver: Callable[[Inbox], None],
         limits: InboxLimits,
-        rules: DropPolicy = ANY,
-        *,
-        on_dropping: Callable[[int], object],
-        on_full: Callable[[], None],
-        on_drained: Callable[[], None],
+        policy: DropPolicy[_Item],
+        overflow: OverflowHandler,
     ) -> None:
-        """Make an inbox whose greenlet starts with the first thing that is put in.
+        """Make an inbox whose greenlet starts with the first item that is put in.
 
         Args:
             greenlets: Owns the greenlet.
-            name: The greenlet's role: for media the callback's name.
-            deliver: Called in the greenlet where something waits, with this inbox. Takes out,
-                delivers, and counts in :attr:`delivered`, :attr:`failed` or :attr:`undelivered`,
-                until nothing waits or it had its :data:`TURN`. Must not raise.
+            name: The greenlet's role.
             limits: How much may wait.
-            rules: What goes where it is too much.
-            on_dropping: Called once per burst of drops, with the count of all drops so far.
-            on_full: Called by :meth:`put` where the backlog has too much and drops nothing.
-            on_drained: Called in the greenlet when there is room again.
+            policy: What goes where it is too much.
+            overflow: Told of that.
         """
-        super().__init__(limits, rules)
-        #: What was taken out: whose function has returned, has raised, or was not called. Counted
-        #: by who delivers.
-        self.delivered = self.failed = self.undelivered = 0
+        super().__init__(limits, policy)
         self.is_delivering = False  #: whether something was taken out and is being delivered now
-        self.is_full = False  #: since ``on_full`` was called, until ``on_drained`` is
-        self._greenlets = greenlets
+        self.is_full = False  #: from above the high-water mark until below the low-water mark
         self.name = name
-        self._deliver = deliver
-        self._on_dropping = on_dropping
-        self._on_full = on_full
-        self._on_room = on_drained
-        self._loop = current_hub().loop
+        self._greenlets = greenlets
+        self._overflow = overflow
+        self._hub = gevent.get_hub()
         self._is_dropping = False
-        self._held = False
-        self._closed = False
+        self._is_held = False
+        self._is_closed = False
         self._greenlet: gevent.Greenlet[..., object] | None = None
         self._is_asleep = True  # the greenlet is parked, or there is none
-        #: What wakes the greenlet, where it is parked and nothing is held.
-        self._wake_at_once: Callable[[], object] | None = None
+        #: The greenlet's switch(), where it is parked and nothing is held.
+        self._parked: Callable[[], object] | None = None
         self._idle: Event | None = None
 
-    def put(self, items: Sequence[object], size: int = 0, at_once: bool = False) -> None:
-        """Add things that have ``size`` bytes together.
+    @abc.abstractmethod
+    def deliver(self) -> None:
+        """Take out and deliver what waits, until nothing does or :data:`TURN` has passed.
 
-        Args:
-            items: What to add.
-            size: Bytes of all of them.
-            at_once: Let the greenlet run now, until it is done or waits. Only for the hub, and only
-                as the last thing that it does in a callback. Else this never switches.
+        Called by the inbox's greenlet, and only where something waits. May wait. Raises only what
+        ends the program.
         """
-        if self._closed:
+
+    def put(self, items: Sequence[_Item], size: int = 0) -> None:
+        """Add items that have ``size`` bytes together. Never switches."""
+        if self._is_closed:
             self.dropped += len(items)
             return
         if not self.add(items, size):
-            self._overflow()
-        wake = self._wake_at_once
-        if at_once and wake is not None:
-            # Waking it through the loop would cost a turn of that, 3 us: as much as reading.
-            wake()
-        elif self._is_asleep and not self._held:
+            self._report_overflow()
+        if self._is_asleep and not self._is_held:
             self._wake()
 
-    def _overflow(self) -> None:
-        if self.is_too_full:
+    def put_and_switch(self, items: Sequence[_Item], size: int = 0) -> None:
+        """Add items as :meth:`put` does, and switch to the greenlet if it is parked.
+
+        It then delivers at once, until it is done or waits. Only for the hub, and only as the last
+        thing that it does in a callback.
+        """
+        parked = self._parked
+        if parked is None:
+            self.put(items, size)
+            return
+        if not self.add(items, size):
+            self._report_overflow()
+        # Waking it through the loop would cost a turn of that, 3 us: as much as reading.
+        parked()
+
+    def _report_overflow(self) -> None:
+        if self.is_above_high_water:
             if not self.is_full:
                 self.is_full = True
-                self._on_full()
+                self._overflow.on_full(self.dropped)
         elif not self._is_dropping:
             self._is_dropping = True
-            self._on_dropping(self.dropped)
+            self._overflow.on_dropping(self.dropped)
 
     def hold(self) -> None:
         """Deliver nothing until :meth:`release`."""
-        self._held = True
-        self._wake_at_once = None
+        self._is_held = True
+        self._parked = None
 
     def release(self) -> None:
         """Deliver what was held, and all that follows."""
-        self._held = False
+        self._is_held = False
         if self._is_asleep and self.items:
             self._wake()
 
@@ -144,22 +140,22 @@ class Inbox(BoundedQueue):
             self._greenlet = self._greenlets.spawn(self.name, self._run)
         else:
             # A parked greenlet costs a third of an Event and a fourteenth of a new greenlet.
-            self._loop.run_callback(self._greenlet.switch)
+            self._hub.loop.run_callback(self._greenlet.switch)
         self._is_asleep = False
-        self._wake_at_once = None
+        self._parked = None
 
     def _run(self) -> None:
-        hub, items, deliver = current_hub(), self.items, self._deliver
-        wake = gevent.getcurrent().switch
+        hub, items, deliver = self._hub, self.items, self.deliver
+        switch_here = gevent.getcurrent().switch
         try:
-            while not self._closed:
-                while items and not self._held:
+            while not self._is_closed:
+                while items and not self._is_held:
                     self.is_delivering = True
-                    deliver(self)
+                    deliver()
                     self.is_delivering = False
                     if self.is_full and self.is_below_low_water:
                         self.is_full = False
-                        self._on_room()
+                        self._overflow.on_drained()
                     if items:
                         # Much may wait, and functions that only compute never let go by themselves.
                         # Not sleep(0): gevent reads no socket before fifty of these.
@@ -167,19 +163,19 @@ class Inbox(BoundedQueue):
                 self._is_dropping = False
                 if self._idle is not None:
                     self._idle.set()
-                if self._closed:
+                if self._is_closed:
                     break
                 self._is_asleep = True
-                self._wake_at_once = None if self._held else wake
+                self._parked = None if self._is_held else switch_here
                 _switch(hub)
                 self._is_asleep = False
-                self._wake_at_once = None
+                self._parked = None
         finally:
             # Also where what a function raised ends greenlets (GreenletExit), or came from a timer
             # that it left behind: another greenlet takes over then, and nobody may wait for this.
             self.is_delivering = False
             self._is_asleep = True
-            self._wake_at_once = None
+            self._parked = None
             if self._idle is not None:
                 self._idle.set()
 
@@ -190,7 +186,7 @@ class Inbox(BoundedQueue):
 
     def wait_idle(self) -> None:
         """Wait until everything was delivered, or the inbox was closed; not if it is held."""
-        while not self._closed and not self._held and (self.items or not self._is_asleep):
+        while not self._is_closed and not self._is_held and (self.items or not self._is_asleep):
             if self._is_asleep:
                 self._wake()
             self._idle = Event()
@@ -198,7 +194,7 @@ class Inbox(BoundedQueue):
 
     def close(self) -> None:
         """Deliver nothing more; what is being delivered now is left to finish."""
-        self._closed = True
+        self._is_closed = True
         self.clear()
         if self._idle is not None:
             self._idle.set()

@@ -14,8 +14,8 @@ import gevent
 from gevent.event import AsyncResult, Event
 from gevent.lock import Semaphore
 
-from ..delivery.dispatcher import Dispatcher
-from ..delivery.inbox import Inbox
+from ..delivery.dispatcher import BackPressure, Dispatcher
+from ..delivery.media_inbox import MediaInbox
 from ..enums import EventType, MediaDataType, StreamState
 from ..errors import (
     ConnectionLost,
@@ -91,7 +91,10 @@ class StreamSession:
     """
 
     def __init__(
-        self, request: JoinRequest, subscription: Subscription, dispatcher: Dispatcher
+        self,
+        request: JoinRequest,
+        subscription: Subscription,
+        make_dispatcher: Callable[[BackPressure], Dispatcher],
     ) -> None:
         """Prepare a session; :meth:`start` begins it."""
         self.joined: AsyncResult[bool] = AsyncResult()  #: set, or has the error, once known
@@ -102,8 +105,7 @@ class StreamSession:
         #: Messages that could not be used, per socket.
         self.skipped: dict[str, int] = {}
         self._subscription = subscription
-        self._dispatcher = dispatcher
-        dispatcher.back_pressure = self
+        self._dispatcher = make_dispatcher(self)
         self._greenlets = GreenletGroup(f"rtms {request.stream}")
         self._translator = EventTranslator(request.identity.stream_id, request.identity.uuid)
         self._pieces = Pieces()
@@ -134,7 +136,7 @@ class StreamSession:
         self._restored_at = self._whole_since = float("-inf")
         self.trackers = _Accounts()
         #: Where packets go, by media type: made with the first of them.
-        self._lanes: dict[MediaDataType, tuple[MediaTracker, Inbox]] = {}
+        self._lanes: dict[MediaDataType, tuple[MediaTracker, MediaInbox]] = {}
         self._releasing: set[MediaDataType] = set()  # whose accounts hold packets back
         self.outages = self.outage_ms = 0
         self._cause = ""  # of the outage, in words
@@ -406,7 +408,7 @@ class StreamSession:
             logger.warning("stream %s: %s", self.request.stream, gap)
             event = ClientEvent("media_gap", (gap,))
             if self._dispatcher.is_closed:  # we left: only signals are sent
-                self._dispatcher.tell(event)
+                self._dispatcher.send_signal(event)
             else:
                 self._dispatcher.put(event)
 
@@ -644,7 +646,10 @@ class StreamSession:
             packets = [self._translator.with_speaker(packet) for packet in packets]
         if kind is MediaDataType.TRANSCRIPT:
             packets = [self._pieces.with_id(packet) for packet in packets]
-        inbox.put(packets, size, at_once)  # by position: keywords take a longer way
+        if at_once:
+            inbox.put_and_switch(packets, size)
+        else:
+            inbox.put(packets, size)
 
     def _release(self, kind: MediaDataType) -> None:
         """Hand on what an account holds, when it is due."""

@@ -57,7 +57,7 @@ def test_what_is_left(limits, put, left, dropped, fitted):
 def test_it_says_when_there_is_too_much_and_when_there_is_room(policy):
     waiting = backlog(packets=4, when_full=policy)
     assert [waiting.add([f"A{number}"], 2) for number in range(6)] == [True] * 4 + [False] * 2
-    assert waiting.is_too_full
+    assert waiting.is_above_high_water
     rooms = []
     for _ in range(6):
         waiting.take()

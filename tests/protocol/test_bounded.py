@@ -114,4 +114,4 @@ def test_sources_that_must_begin_anew():
     backlog = BoundedQueue(InboxLimits(packets=1), rules)
     for number in range(30_000):
         backlog.add([number], 0)
-    assert len(backlog._broken) <= 10_000
+    assert len(backlog._awaiting_keyframe) <= 10_000
