@@ -15,7 +15,7 @@ from rtms_gevent.delivery.bounded_queue import BoundedQueue, DropPolicy
 KEEP = OverflowPolicy.BLOCK
 
 
-def backlog(packets=4, size=1000, when_full=OverflowPolicy.DROP_OLDEST):
+def make_queue(packets=4, size=1000, when_full=OverflowPolicy.DROP_OLDEST):
     return BoundedQueue(
         InboxLimits(packets=packets, size=size, when_full=when_full),
         DropPolicy(
@@ -45,57 +45,57 @@ def backlog(packets=4, size=1000, when_full=OverflowPolicy.DROP_OLDEST):
     ],
 )
 def test_what_is_left(limits, put, left, dropped, fitted):
-    waiting = backlog(**limits)
-    fits = [waiting.add([item], len(item)) for item in put.split()]
-    assert list(waiting.items) == left.split()
-    assert waiting.dropped == dropped
+    queue = make_queue(**limits)
+    fits = [queue.add([item], len(item)) for item in put.split()]
+    assert list(queue.items) == left.split()
+    assert queue.dropped == dropped
     assert fits.count(True) == fitted
-    assert waiting.size == sum(map(len, left.split()))
+    assert queue.size == sum(map(len, left.split()))
 
 
 @pytest.mark.parametrize("policy", [OverflowPolicy.BLOCK, OverflowPolicy.FAIL])
-def test_it_says_when_there_is_too_much_and_when_there_is_room(policy):
-    waiting = backlog(packets=4, when_full=policy)
-    assert [waiting.add([f"A{number}"], 2) for number in range(6)] == [True] * 4 + [False] * 2
-    assert waiting.is_above_high_water
-    rooms = []
+def test_above_the_high_water_mark_and_below_the_low_one(policy):
+    queue = make_queue(packets=4, when_full=policy)
+    assert [queue.add([f"A{number}"], 2) for number in range(6)] == [True] * 4 + [False] * 2
+    assert queue.is_above_high_water
+    low = []
     for _ in range(6):
-        waiting.take()
-        rooms.append(waiting.is_below_low_water)
-    assert rooms == [False] * 3 + [True] * 3
+        queue.take()
+        low.append(queue.is_below_low_water)
+    assert low == [False] * 3 + [True] * 3
 
 
-def test_a_lot_at_once_is_judged_as_a_whole():
-    waiting = backlog()
-    assert not waiting.add(["A1", "a2", "A3", "a4", "A5", "a6"], 12)
-    assert (list(waiting.items), waiting.size) == (["A3", "a4", "A5", "a6"], 8)
-    assert not waiting.add(["a7", "a8"], 4)
-    assert list(waiting.items) == ["A5", "a6", "a7", "a8"]
-    assert not waiting.add(["a9"], 2)
-    assert waiting.add(["a1", "a2", "A3", "a4"], 8)
-    assert (list(waiting.items), waiting.size) == (["A3", "a4"], 4)
+def test_a_burst_is_judged_as_a_whole():
+    queue = make_queue()
+    assert not queue.add(["A1", "a2", "A3", "a4", "A5", "a6"], 12)
+    assert (list(queue.items), queue.size) == (["A3", "a4", "A5", "a6"], 8)
+    assert not queue.add(["a7", "a8"], 4)
+    assert list(queue.items) == ["A5", "a6", "a7", "a8"]
+    assert not queue.add(["a9"], 2)
+    assert queue.add(["a1", "a2", "A3", "a4"], 8)
+    assert (list(queue.items), queue.size) == (["A3", "a4"], 4)
 
 
 def test_clearing_counts_as_dropping():
-    waiting = backlog()
-    waiting.add(["A1", "A2"], 4)
-    waiting.clear()
-    assert (list(waiting.items), waiting.size, waiting.dropped) == ([], 0, 2)
+    queue = make_queue()
+    queue.add(["A1", "A2"], 4)
+    queue.clear()
+    assert (list(queue.items), queue.size, queue.dropped) == ([], 0, 2)
 
 
 @given(st.lists(st.sampled_from(["A", "a", "B", "b", "take"]), max_size=60), st.integers(1, 5))
 def test_what_is_delivered_is_in_order_and_can_be_used(steps, packets):
-    waiting = backlog(packets=packets)
+    queue = make_queue(packets=packets)
     delivered, sent = [], []
     for number, step in enumerate(steps):
         if step != "take":
             sent.append(f"{step}{number}")
-            waiting.add([sent[-1]], len(sent[-1]))
-            assert len(waiting.items) <= packets
-        elif waiting.items:
-            delivered.append(waiting.take())
-    delivered += waiting.items
-    assert len(delivered) + waiting.dropped == len(sent)
+            queue.add([sent[-1]], len(sent[-1]))
+            assert len(queue.items) <= packets
+        elif queue.items:
+            delivered.append(queue.take())
+    delivered += queue.items
+    assert len(delivered) + queue.dropped == len(sent)
     assert delivered == [item for item in sent if item in set(delivered)]
     for source in "ab":
         # Whoever gets a frame that needs others has got all since the key frame before it.
@@ -105,6 +105,18 @@ def test_what_is_delivered_is_in_order_and_can_be_used(steps, packets):
             before = ours[: ours.index(item)]
             if item[0].islower() and before:
                 assert before[-1] in got or not set(before) & set(got)
+
+
+def test_a_hostile_server_makes_it_know_only_so_many_sources():
+    """Of more than ten thousand that wait for their key frames, the first are forgotten."""
+    policy = DropPolicy(is_keyframe=lambda item: False, source=lambda item: item)
+    queue = BoundedQueue(InboxLimits(packets=1), policy)
+    for number in range(10_002):
+        queue.add([number, number], 0)
+    assert (len(queue.items), queue.dropped) == (0, 20_004)
+    assert queue.add([0, 1], 0) is False  # both could be used, as far as is known
+    assert queue.add([10_001], 0) is True
+    assert 10_001 not in queue.items
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtms_gevent.config import InboxLimits
-from rtms_gevent.delivery.bounded_queue import BoundedQueue, DropPolicy
 from rtms_gevent.enums import Product
 from rtms_gevent.protocol.bounded import BoundedTable, footprint
 from rtms_gevent.protocol.events import EventTranslator
@@ -107,11 +105,3 @@ class TestReports:
             ):
                 pass
         assert 0 < len(translator._sessions) <= 10_000
-
-
-def test_sources_that_must_begin_anew():
-    rules = DropPolicy(is_keyframe=lambda item: False, source=lambda item: item)
-    backlog = BoundedQueue(InboxLimits(packets=1), rules)
-    for number in range(30_000):
-        backlog.add([number], 0)
-    assert len(backlog._awaiting_keyframe) <= 10_000
