@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import resource
 import time
 
@@ -11,30 +10,19 @@ import gevent
 import pytest
 from gevent.event import Event
 from support.rawserver import RawServer
-from support.recorder import EVENTS, MEDIA, Recorder, wait_until
+from support.recorder import MEDIA, Recorder, wait_until
 from support.streams import QUICK
 
 from rtms_gevent import (
-    AudioParams,
     Client,
-    Codec,
-    ConfigurationError,
-    ContactCenterEventType,
-    DataOption,
-    EventType,
     Inboxes,
     InboxLimits,
     InboxOverflow,
     Limits,
-    MediaDataType,
     MessageAttribute,
-    Product,
     RemoteProtocolError,
-    StatusCode,
-    StreamState,
     TranscriptLanguage,
     UsageError,
-    VideoParams,
     signals,
 )
 from rtms_gevent.simulator import Simulator
@@ -148,185 +136,6 @@ def test_unknown_fields_are_visible():
         simulator.meeting.send_audio(b"x")
         metadata = recorder.wait_for("audio_data")[0][3]
     assert metadata.extra["simulator"]["sequence"] == 1
-
-
-class TestEvents:
-    def test_each_callback(self, join, meeting, client):
-        recorder = Recorder(client, *(name for name in EVENTS if name != "join_confirm"))
-        join()
-        wait_until(lambda: any(m["msg_type"] == 5 for m in meeting.received))
-        people = [{"user_id": "11", "user_name": "Ana"}]
-        for event in (
-            {"event_type": 3, "timestamp": 1738392033699, "participants": people},
-            {"event_type": 2, "timestamp": 1738392033700, "user_id": 11, "user_name": "Ana"},
-            {"event_type": 5, "timestamp": 1738392033701, "user_id": 11, "user_name": "Ana"},
-            {"event_type": 6, "timestamp": 1738392033702},
-            {"event_type": 7, "timestamp": 1738392033703},
-            {"event_type": 8, "timestamp": 1738392033704, "participants": [{"user_id": 11}]},
-            {"event_type": 9, "timestamp": 1738392033705, "participants": [{"user_id": 11}]},
-            {"event_type": 4, "timestamp": 1738392033706, "participants": [{"user_id": 11}]},
-            {"event_type": 99, "timestamp": 1738392033707, "something": "new"},
-        ):
-            assert meeting.send_event(event, to_all=True)
-        recorder.wait_for("event_ex", 9)
-        assert recorder.of("participant_event") == [
-            ("join", 1738392033699, [{"user_id": 11, "user_name": "Ana"}]),
-            ("leave", 1738392033706, [{"user_id": 11, "user_name": "Ana"}]),
-        ]
-        joined, left = recorder.of("user_update")
-        assert (joined[0], joined[1].id, joined[1].name) == (0, 11, "Ana")
-        assert (left[0], left[1].id, left[1].name) == (1, 11, "Ana")
-        assert recorder.of("active_speaker_event") == [(1738392033700, 11, "Ana")]
-        assert recorder.of("sharing_event") == [
-            ("start", 1738392033701, 11, "Ana"),
-            ("stop", 1738392033702, None, None),
-        ]
-        assert recorder.of("media_connection_interrupted") == [(1738392033703,)]
-        assert recorder.of("participant_video") == [([11], True), ([11], False)]
-        assert json.loads(recorder.payloads("event_ex")[-1]) == {
-            "event_type": 99,
-            "timestamp": 1738392033707,
-            "something": "new",
-        }
-
-    def test_registering_subscribes_before_and_after_joining(self, join, meeting, client):
-        def asked():
-            return [
-                (item["event_type"], item["subscribe"])
-                for message in meeting.received
-                if message["msg_type"] == 5
-                for item in message["events"]
-            ]
-
-        client.on_active_speaker_event(print)
-        client.on_media_connection_interrupted(print)  # Zoom sends that unasked
-        join()
-        wait_until(asked)
-        assert asked() == [(2, True)]
-        client.on_sharing_event(print)
-        wait_until(lambda: len(asked()) == 3)
-        client.on_sharing_event(lambda *_: None)  # nothing new
-        client.subscribe_event([EventType.PARTICIPANT_JOIN, EventType.SHARING_START])
-        client.unsubscribe_event(EventType.ACTIVE_SPEAKER_CHANGE)
-        wait_until(lambda: len(asked()) == 5)
-        assert asked()[1:] == [(5, True), (6, True), (3, True), (2, False)]
-
-    def test_sessions(self, join, meeting, client):
-        recorder = Recorder(client, "session_update")
-        client.on_audio_data(print)
-        join()
-        for state in (2, 2, 3, 4, 5):
-            meeting.set_session_state(state)
-        updates = wait_until(
-            lambda: len(recorder.of("session_update")) >= 4 and recorder.of("session_update")
-        )
-        assert [op for op, _ in updates] == [1, 3, 4, 2]
-        session = updates[1][1]
-        assert session.isPaused
-        assert not session.isActive
-        assert session.streamId == meeting.stream_id
-        assert session.meetingId == meeting.uuid
-        assert session.sessionId == meeting.session_id
-        assert session.statTime > 1_700_000_000_000
-
-    def test_individual_video(self, join, meeting, client):
-        client.set_video_params(VideoParams(data_opt=DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM))
-        recorder = Recorder(client, "video_data", "video_subscribed")
-        client.subscribe_video(21)  # before joining: kept
-        join()
-        assert recorder.wait_for("video_subscribed")[0] == (21, StatusCode.OK, "OK")
-        client.subscribe_video(22)
-        client.subscribe_video(22)
-        answers = recorder.wait_for("video_subscribed", 3)
-        assert [status for _, status, _ in answers] == [0, 0, 44]
-        with pytest.raises(ConfigurationError, match="user_id"):
-            client.subscribe_video("22")
-
-    @pytest.mark.parametrize("binary", ["all", "media", "messages"])
-    def test_binary_frames(self, client, binary):
-        recorder = Recorder(client, "audio_data", "event_ex")
-        with Simulator("empty", binary=binary) as simulator:
-            meeting = simulator.meeting
-            client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
-            client.wait_joined(10)
-            assert meeting.wait_ready(5)
-            meeting.send_audio(b"x")
-            assert recorder.wait_for("audio_data")[0][0] == b"x"
-            recorder.wait_for("event_ex")  # the first packet
-            client.leave()
-
-    def test_contact_center_channels(self, simulator, join, client):
-        meeting = simulator.add_meeting(product=Product.CONTACT_CENTER)
-        recorder = Recorder(client, "audio_data", "event_ex", "user_update", "participant_video")
-        updates = []
-
-        def keep(sender, update, **extra):
-            updates.append(update)
-
-        with signals.event_ex.connected_to(keep, sender=client):
-            join(meeting=meeting)
-            who = {"channel_id": "ch-1", "display_name": "Agent Ann", "user_id": "a1"}
-            meeting.send_event(
-                {"event_type": 8, "event_ts": 1738392033699, "participant_info": who}, to_all=True
-            )
-            recorder.wait_for("event_ex")
-        assert updates[0].event_type is ContactCenterEventType.CONSUMER_ANSWERED
-        assert recorder.of("participant_video") == []  # 8 means something else here
-        meeting.send_audio(b"x", channel_id="ch-1")
-        metadata = recorder.wait_for("audio_data")[0][3]
-        assert (metadata.channelId, metadata.userName) == ("ch-1", "Agent Ann")
-        assert metadata.channel.user_id == "a1"
-
-    def test_contact_center_events_without_a_public_name(self, simulator, join, client):
-        """Zoom numbers them up to 34: they come as they are, and hurt nothing."""
-        meeting = simulator.add_meeting(product=Product.CONTACT_CENTER)
-        numbers = range(30, 35)
-        client.subscribe_event(numbers)
-        recorder = Recorder(client, "audio_data", "event_ex")
-        updates = []
-
-        def keep(sender, update, **extra):
-            updates.append(update)
-
-        with signals.event_ex.connected_to(keep, sender=client):
-            join(meeting=meeting)
-            wait_until(lambda: meeting.signaling.subscriptions >= set(numbers))
-            who = {"channel_id": "ch-1", "display_name": "Caller Cal"}
-            meeting.send_event({"event_type": 8, "participant_info": who}, to_all=True)
-            for number in numbers:
-                event = {
-                    "event_type": number,
-                    "event_ts": 1738392033699,
-                    "paticipant_info": {"channel_id": "ch-1"},
-                    "dtmf": "5",
-                }
-                assert meeting.send_event(event)
-            told = [json.loads(text) for (text,) in recorder.wait_for("event_ex", 6)[1:]]
-            wait_until(lambda: len(updates) == 6)
-        assert [event["event_type"] for event in told] == list(numbers)
-        assert all(event["dtmf"] == "5" for event in told)
-        assert [type(update.event_type) for update in updates[1:]] == [int] * 5
-        assert {update.timestamp for update in updates[1:]} == {1738392033699}
-        meeting.send_audio(b"x", channel_id="ch-1")
-        assert recorder.wait_for("audio_data")[0][3].userName == "Caller Cal"
-        assert client.skipped == {}
-
-    def test_contact_center_interruptions_are_told(self, simulator, join, client):
-        meeting = simulator.add_meeting(product=Product.CONTACT_CENTER)
-        recorder = Recorder(client, "audio_data", "media_connection_interrupted")
-        join(meeting=meeting)
-        meeting.send_event({"event_type": 7, "timestamp": 1738392033699})
-        assert recorder.wait_for("media_connection_interrupted") == [(1738392033699,)]
-
-    def test_contact_center_audio_and_transcript(self, simulator, join, client):
-        """Only the former has an address of its own."""
-        meeting = simulator.add_meeting(product=Product.CONTACT_CENTER)
-        recorder = Recorder(client, "audio_data", "transcript_data")
-        join(meeting=meeting)
-        meeting.send_audio(b"x", channel_id="ch-1")
-        meeting.send_transcript("hello", 5)
-        assert recorder.wait_for("audio_data")[0][0] == b"x"
-        assert recorder.wait_for("transcript_data")[0][0] == b"hello"
 
 
 class TestIsolation:
@@ -494,153 +303,6 @@ class TestIsolation:
                 wait_until(lambda: len(got) == 11)
         assert [data[0] for data in got] == [0, *range(11, 21)]
         assert [type(error) for error in told] == [InboxOverflow]
-
-
-class TestSignals:
-    def test_of_a_blinker_that_cannot_mute_them(self, monkeypatch):
-        monkeypatch.delattr(signals.audio_data, "is_muted", raising=False)  # before 1.6
-        got = []
-        with signals.audio_data.connected_to(lambda sender, data: got.append((sender, data))):
-            signals.emit(signals.audio_data, self, data=b"x")
-        assert got == [(self, b"x")]
-
-    def test_media_and_life(self, join, meeting, client):
-        got = []
-
-        def listen(name):
-            def receiver(sender, **arguments):
-                got.append((name, sender, arguments))
-
-            return receiver
-
-        listeners = {
-            name: listen(name)
-            for name in ("joining", "joined", "audio_data", "stream_state", "left", "session_state")
-        }
-        with contextlib.ExitStack() as stack:
-            for name, listener in listeners.items():
-                stack.enter_context(getattr(signals, name).connected_to(listener))
-            client.enable_audio()
-            join()
-            meeting.send_audio(b"x")
-            meeting.stop(6)
-            client.wait(5)
-        names = [name for name, _, _ in got]
-        assert names[:2] == ["joining", "joined"]
-        assert names[-1] == "left"
-        assert {"audio_data", "stream_state"} <= set(names)
-        assert all(sender is client for _, sender, _ in got)
-        arguments = {name: arguments for name, _, arguments in got}
-        assert arguments["joined"] == {"stream_id": meeting.stream_id, "uuid": meeting.uuid}
-        assert arguments["audio_data"]["data"] == b"x"
-        assert arguments["stream_state"]["state"] is StreamState.TERMINATED
-        assert arguments["left"]["reason"].code == 6
-
-    def test_a_receiver_that_raises_is_logged_and_the_others_run(
-        self, join, meeting, client, caplog
-    ):
-        got = []
-
-        def bad(sender, **_):
-            raise RuntimeError("in the receiver")
-
-        def good(sender, data, **_):
-            got.append(data)
-
-        client.enable_audio()
-        with signals.audio_data.connected_to(bad), signals.audio_data.connected_to(good):
-            join()
-            meeting.send_audio(b"1")
-            meeting.send_audio(b"2")
-            wait_until(lambda: got == [b"1", b"2"])
-        assert "in the receiver" in caplog.text
-
-    def test_messages_that_nobody_knows_are_visible(self, join, meeting, client):
-        got = []
-
-        def keep(sender, message, socket, **_):
-            got.append((message.msg_type, dict(message.raw), socket))
-
-        client.on_audio_data(print)
-        with signals.other_message.connected_to(keep):
-            join()
-            meeting.connections("audio")[0].send({"msg_type": 23, "meta": 1})
-            meeting.connections("signaling")[0].send({"msg_type": 77, "new": True})
-            wait_until(lambda: len(got) == 2)
-        assert sorted(got) == [
-            (23, {"msg_type": 23, "meta": 1}, "audio"),
-            (77, {"msg_type": 77, "new": True}, "signaling"),
-        ]
-
-
-class TestRegistering:
-    def test_decorators_return_the_function(self, client):
-        def function(data, size, timestamp, metadata): ...
-
-        assert client.on_audio_data(function) is function
-
-    @pytest.mark.parametrize("name", [*MEDIA, *EVENTS])
-    def test_only_functions(self, name, client):
-        with pytest.raises(ConfigurationError, match=f"on_{name} needs a function"):
-            getattr(client, f"on_{name}")("no function")
-
-    def test_a_coroutine_function_says_that_nobody_awaits_it(self, join, meeting, client, caplog):
-        @client.on_audio_data
-        async def function(data, size, timestamp, metadata): ...
-
-        join()
-        meeting.send_audio(b"x")
-        wait_until(lambda: client.callback_errors == {"audio_data": 1})
-        assert "run only under run_async" in caplog.text
-
-    def test_a_newer_function_replaces_the_older(self, join, meeting, client):
-        client.on_audio_data(lambda *_: pytest.fail("replaced"))
-        recorder = Recorder(client, "audio_data")
-        join()
-        meeting.send_audio(b"x")
-        recorder.wait_for("audio_data")
-
-    def test_media_can_be_asked_for_after_joining(self, join, meeting, client):
-        recorder = Recorder(client, "audio_data")
-        join()
-        late = Recorder(client, "video_data")
-        wait_until(lambda: meeting.media_socket(MediaDataType.VIDEO))
-        wait_until(lambda: meeting.send_video(b"v"))
-        late.wait_for("video_data")
-        meeting.send_audio(b"a")
-        recorder.wait_for("audio_data")
-
-    def test_media_that_is_refused_later_can_be_asked_for_again(self, join, meeting, client):
-        told = []
-
-        def keep(sender, error, where, **_):
-            told.append(where)
-
-        client.on_audio_data(print)
-        join()
-        client.set_video_params(VideoParams(fps=6))
-        (signaling,) = meeting.connections("signaling")
-        del meeting, signaling
-        with signals.error.connected_to(keep, sender=client):
-            client._session._sockets._offered.pop(MediaDataType.VIDEO)
-            client._session._sockets._offered.pop(MediaDataType.ALL)
-            client.on_video_data(print)
-            wait_until(lambda: told)
-        assert told == ["join"]
-        assert client.is_joined
-
-    def test_events_alone_need_no_media(self, simulator, meeting, client, caplog):
-        recorder = Recorder(client, "join_confirm", "event_ex")
-        client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
-        client.wait_joined()
-        recorder.wait_for("join_confirm")
-        assert "only events will arrive" in caplog.text
-
-    def test_wrong_parameter_classes(self, client):
-        with pytest.raises(ConfigurationError, match="expected VideoParams, not AudioParams"):
-            client.set_video_params(AudioParams())
-        with pytest.raises(ConfigurationError, match="Zoom takes"):
-            client.set_audio_params(AudioParams(codec=Codec.G711))
 
 
 def test_the_context_is_entered_around_each_callback_and_receiver(meeting, simulator):
