@@ -23,7 +23,8 @@ from .config import (
 )
 from .delivery.callback_batch import CallbackBatch, CloseFlag
 from .delivery.callbacks import MEDIA_NAMES, Callbacks
-from .delivery.dispatcher import BackPressure, Dispatcher
+from .delivery.dispatcher import Dispatcher
+from .delivery.overflow import BackPressure
 from .delivery.runner_selector import RunnerSelector
 from .delivery.runners import ExecutorRunner
 from .enums import EventType, MediaDataType, Product

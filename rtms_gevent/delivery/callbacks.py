@@ -46,7 +46,7 @@ PARAMETERS: Mapping[str, tuple[str, ...]] = {
 def check_function(where: str, function: object, parameters: tuple[str, ...]) -> None:
     """Refuse a function that each call with ``parameters``, by position, would fail with.
 
-    What does not tell its signature, as some functions in C, is taken as it is.
+    What has no signature to look at, as some functions in C, is taken as it is.
 
     Args:
         where: What it is registered with, for the error.
@@ -85,7 +85,7 @@ MEDIA_NAMES = {
     MediaDataType.CHAT: "chat_data",
 }
 
-#: Names of the arguments of each notice, which are the arguments of the signal of that name.
+#: Names of the arguments of each event, which are the arguments of the signal of that name.
 EVENTS: dict[str, tuple[str, ...]] = {
     "joining": ("stream_id", "uuid", "product"),
     "joined": ("stream_id", "uuid"),
@@ -116,7 +116,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "event_ex": (*PARAMETERS["event_ex"], "update"),
 }
 
-#: Notices without a callback of their name.
+#: Events without a callback of their name.
 SIGNALS_ONLY = frozenset({"joining", "error", "stream_state", "session_state", "other_message"})
 
 

@@ -22,7 +22,7 @@ from .media_inbox import MediaInbox
 from .overflow import BackPressure, OverflowHandler
 from .runner_selector import RunnerSelector
 
-__all__ = ["BackPressure", "Dispatcher"]
+__all__ = ["Dispatcher"]
 
 #: Seconds that who leaves waits for functions that are just running. They may wait for each other.
 _RUNNING_CALLBACKS_TIMEOUT = 0.5
@@ -54,7 +54,7 @@ class Dispatcher:
             stream: The stream, as logs and the names of greenlets have it.
             context: Makes what is entered around the user's functions, such as an app context.
             inboxes: How much may wait for each callback.
-            back_pressure: Told where a callback is too slow. Not before something was put in.
+            back_pressure: Called where a callback is too slow; not before something was put in.
         """
         self._stream = stream
         self._limits = inboxes

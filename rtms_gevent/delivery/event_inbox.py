@@ -42,7 +42,7 @@ class EventInbox(Inbox[_SizedEvent]):
         Args:
             greenlets: Owns the greenlet.
             limits: How much may wait.
-            overflow: Told where more does.
+            overflow: Called where more does.
             invoker: Calls the functions.
             on_joined: Called on the hub when the callback for having joined has begun.
         """

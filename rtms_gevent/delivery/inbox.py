@@ -64,7 +64,7 @@ class Inbox(BoundedQueue[_Item], abc.ABC):
             name: The greenlet's role.
             limits: How much may wait.
             policy: What goes where it is too much.
-            overflow: Told of that.
+            overflow: Called then.
         """
         super().__init__(limits, policy)
         self.is_delivering = False  #: whether something was taken out and is being delivered now

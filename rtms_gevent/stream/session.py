@@ -14,8 +14,9 @@ import gevent
 from gevent.event import AsyncResult, Event
 from gevent.lock import Semaphore
 
-from ..delivery.dispatcher import BackPressure, Dispatcher
+from ..delivery.dispatcher import Dispatcher
 from ..delivery.media_inbox import MediaInbox
+from ..delivery.overflow import BackPressure
 from ..enums import EventType, MediaDataType, StreamState
 from ..errors import (
     ConnectionLost,

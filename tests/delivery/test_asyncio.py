@@ -157,7 +157,7 @@ def test_the_loop_is_never_blocked(zoom):
         ticking = asyncio.ensure_future(other())
         await rtms.run_async(stop_on_empty=True)
         ticking.cancel()
-        assert len(set(counts)) > 5  # callbacks come in lots, and others get turns between them
+        assert len(set(counts)) > 5  # callbacks come in batches, and others get turns between them
 
     run(main())
 
