@@ -35,7 +35,6 @@ from .protocol.identity import (
     ParsedEvent,
     StartPayload,
     StreamIdentity,
-    flatten,
     handshake_signature,
 )
 from .protocol.params import (
@@ -47,6 +46,7 @@ from .protocol.params import (
 )
 from .protocol.subscription import PARAMS, Subscription
 from .protocol.urls import parse_server_urls
+from .protocol.webhook_events import WebhookKind, flatten, kind_of
 from .runtime import drivers
 from .runtime.hub_context import HubContext, current_context
 from .stream.connection import ConnectOptions
@@ -457,12 +457,12 @@ class Client(OfficialNames):
         if not self._is_active or payload.get("rtms_stream_id") != self.stream_id():
             return
         session = self._joined_session()
-        kind = (name or "").replace(".", "_")
-        if kind.endswith("rtms_stopped"):
+        kind = kind_of(name or "")
+        if kind is WebhookKind.STOPPED:
             self._call(session.stopped_by_zoom, integer(payload, "stop_reason"))
-        elif kind.endswith("rtms_interrupted"):
+        elif kind is WebhookKind.INTERRUPTED:
             self._call(session.interrupted_by_zoom, _event_ts(event))
-        elif kind.endswith("rtms_started"):
+        elif kind is WebhookKind.STARTED:
             urls = parse_server_urls(payload.get("server_urls"), session.request.allowed_hosts)
             self._call(session.moved_by_zoom, urls)
 

@@ -10,18 +10,9 @@ from typing import Any, Protocol, TypedDict
 
 from ..enums import Product
 from ..errors import ConfigurationError
+from .webhook_events import product_of
 
-__all__ = ["ParsedEvent", "StartPayload", "StreamIdentity", "flatten", "handshake_signature"]
-
-#: Event names begin with these; Contact Center has had two spellings.
-_PRODUCT_PREFIXES = {
-    "meeting": Product.MEETING,
-    "webinar": Product.WEBINAR,
-    "session": Product.VIDEO_SDK,
-    "contact_center": Product.CONTACT_CENTER,
-    "contactcenter": Product.CONTACT_CENTER,
-    "phone": Product.PHONE,
-}
+__all__ = ["ParsedEvent", "StartPayload", "StreamIdentity", "handshake_signature"]
 
 
 class StartPayload(TypedDict, total=False):
@@ -61,17 +52,6 @@ def handshake_signature(client_id: str, client_secret: str, uuid: str, stream_id
     return hmac.new(client_secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
-def flatten(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a webhook's payload with what lies under ``object`` beside the rest.
-
-    Real traffic is flat; Zoom's own skill documents describe the nested shape. Values under
-    ``object`` win, since the outer ones then speak of the account.
-    """
-    inner = payload.get("object")
-    outer = {key: value for key, value in payload.items() if key != "object"}
-    return {**outer, **inner} if isinstance(inner, Mapping) else dict(payload)
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class StreamIdentity:
     """The ids of one stream."""
@@ -102,7 +82,7 @@ class StreamIdentity:
         Raises:
             ConfigurationError: an id is missing or no string of printable characters.
         """
-        product = _PRODUCT_PREFIXES.get((event or "").partition(".")[0])
+        product = product_of(event or "")
         for candidate in Product:
             uuid = fields.get(candidate.value)
             if uuid is not None and uuid != "":

@@ -13,9 +13,9 @@ from typing import Any
 
 from ..enums import Product, StopReason, known
 from ..errors import WebhookError
-from .identity import flatten
+from .fields import integer
 
-__all__ = ["WebhookEvent", "WebhookKind", "parse_event"]
+__all__ = ["WebhookEvent", "WebhookKind", "flatten", "kind_of", "parse_event", "product_of"]
 
 
 class WebhookKind(enum.Enum):
@@ -55,6 +55,11 @@ _NAMES: Mapping[str, tuple[WebhookKind, Product | None]] = {
     "meeting.rtms_concurrency_near_limit": (WebhookKind.CONCURRENCY_NEAR_LIMIT, None),
     "rtms.start_failed": (WebhookKind.START_FAILED, None),
     "endpoint.url_validation": (WebhookKind.URL_VALIDATION, None),
+}
+
+#: By the first part of a name, which says it also of events that are not about streams.
+_PRODUCTS: Mapping[str, Product] = {
+    prefix.partition(".")[0]: product for prefix, product in _PREFIXES.items()
 }
 
 #: Fields that must be there, as text, since nothing can be done without them.
@@ -102,7 +107,7 @@ class WebhookEvent:
     @property
     def stop_reason(self) -> StopReason | int | None:
         """Why the stream stopped; a plain number where it is newer than this package."""
-        number = _integer(self.payload.get("stop_reason"))
+        number = integer(self.payload, "stop_reason")
         return None if number is None else known(StopReason, number)
 
     @property
@@ -113,21 +118,42 @@ class WebhookEvent:
     @property
     def concurrency_number(self) -> int | None:
         """How many streams are open, in the two concurrency events."""
-        return _integer(self.payload.get("concurrency_number"))
+        return integer(self.payload, "concurrency_number")
 
     @property
     def concurrency_limit(self) -> int | None:
         """How many streams may be open, in ``rtms.concurrency_near_limit``."""
-        return _integer(self.payload.get("concurrency_limit"))
+        return integer(self.payload, "concurrency_limit")
 
     @property
     def percentage(self) -> int | None:
         """How much of the limit is used, in ``rtms.concurrency_near_limit``."""
-        return _integer(self.payload.get("percentage"))
+        return integer(self.payload, "percentage")
 
     def _text(self, name: str) -> str | None:
         value = self.payload.get(name)
         return value if isinstance(value, str) and value else None
+
+
+def kind_of(name: str) -> WebhookKind:
+    """Return what an event of this name tells; ``WebhookKind.OTHER`` where it is not known."""
+    return _NAMES.get(name, (WebhookKind.OTHER, None))[0]
+
+
+def product_of(name: str) -> Product | None:
+    """Return the product that an event's name begins with; ``None`` where it names none."""
+    return _PRODUCTS.get(name.partition(".")[0])
+
+
+def flatten(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a webhook's payload with what lies under ``object`` beside the rest.
+
+    Real traffic is flat; Zoom's own skill documents describe the nested shape. Values under
+    ``object`` win, since the outer ones then speak of the account.
+    """
+    inner = payload.get("object")
+    outer = {key: value for key, value in payload.items() if key != "object"}
+    return {**outer, **inner} if isinstance(inner, Mapping) else dict(payload)
 
 
 def parse_event(document: object) -> WebhookEvent:
@@ -157,7 +183,7 @@ def parse_event(document: object) -> WebhookEvent:
         raise WebhookError(400, "payload of a started event has no id of a meeting")
     if product is None and named is not None:
         product = named[0]
-    return WebhookEvent(name, kind, product, _integer(document.get("event_ts")), payload, document)
+    return WebhookEvent(name, kind, product, integer(document, "event_ts"), payload, document)
 
 
 def _identify(payload: Mapping[str, Any]) -> tuple[Product, str] | None:
@@ -171,13 +197,4 @@ def _identify(payload: Mapping[str, Any]) -> tuple[Product, str] | None:
             uuid = fields.get(product.value)
             if isinstance(uuid, str) and uuid:
                 return product, uuid
-    return None
-
-
-def _integer(value: object) -> int | None:
-    """Return a whole number of at most 64 bits, which some senders put into text."""
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 18:
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
-        return value
     return None

@@ -5,7 +5,7 @@ import pytest
 
 from rtms_gevent.enums import Product
 from rtms_gevent.errors import ConfigurationError
-from rtms_gevent.protocol.identity import StreamIdentity, flatten, handshake_signature
+from rtms_gevent.protocol.identity import StreamIdentity, handshake_signature
 
 STREAM = {"rtms_stream_id": "s"}
 
@@ -107,25 +107,3 @@ def test_ids_pass_unchanged(uuid):
 def test_bad_ids(fields, problem):
     with pytest.raises(ConfigurationError, match=problem):
         StreamIdentity.from_fields(fields)
-
-
-@pytest.mark.parametrize(
-    ("payload", "flat"),
-    [
-        ({"meeting_uuid": "m", "a": 1}, {"meeting_uuid": "m", "a": 1}),
-        (
-            {"account_id": "x", "object": {"meeting_uuid": "m"}},
-            {"account_id": "x", "meeting_uuid": "m"},
-        ),
-        ({"id": "outer", "object": {"id": "inner"}}, {"id": "inner"}),
-        ({"object": "text", "a": 1}, {"object": "text", "a": 1}),
-        ({"object": None}, {"object": None}),
-        ({"object": {}}, {}),
-        ({}, {}),
-    ],
-)
-def test_flatten(payload, flat):
-    before = repr(payload)
-    assert flatten(payload) == flat
-    assert repr(payload) == before
-    assert flatten(payload) is not payload

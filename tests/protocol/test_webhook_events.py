@@ -8,6 +8,7 @@ from support.webhooks import started, stopped
 
 from rtms_gevent.enums import Product, StopReason
 from rtms_gevent.errors import WebhookError
+from rtms_gevent.protocol.webhook_events import flatten, kind_of, product_of
 from rtms_gevent.webhook import WebhookKind, parse_event
 
 K, P = WebhookKind, Product
@@ -41,6 +42,27 @@ def test_names(name: str, kind: WebhookKind, product: Product) -> None:
     event = parse_event({"event": name, "event_ts": 5, "payload": ids})
     assert (event.event, event.kind, event.product) == (name, kind, product)
     assert (event.uuid, event.stream_id, event.event_ts) == ("an id", "s", 5)
+    assert (kind_of(name), product_of(name)) == (kind, product)
+
+
+@pytest.mark.parametrize(
+    ("name", "product"),
+    [
+        ("webinar.registration_created", P.WEBINAR),
+        ("contact_center.engagement_ended", P.CONTACT_CENTER),
+        ("rtms.start_failed", None),
+        ("endpoint.url_validation", None),
+        ("meetings.rtms_started", None),
+        ("", None),
+    ],
+)
+def test_the_product_of_other_names(name: str, product: Product | None) -> None:
+    assert product_of(name) is product
+
+
+@pytest.mark.parametrize("name", ["", "rtms_started", "meeting.rtms_started2", "x.rtms_started"])
+def test_names_that_zoom_does_not_use(name: str) -> None:
+    assert kind_of(name) is K.OTHER
 
 
 def test_started() -> None:
@@ -158,3 +180,25 @@ def test_what_cannot_be_used_is_a_bad_request(document: object) -> None:
 @pytest.mark.parametrize("event_ts", ["x", 1e999, 1.5, True, [], {}, 10**400, "9" * 400])
 def test_odd_times_are_left_out(event_ts: object) -> None:
     assert parse_event(started(event_ts=event_ts)).event_ts is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "flat"),
+    [
+        ({"meeting_uuid": "m", "a": 1}, {"meeting_uuid": "m", "a": 1}),
+        (
+            {"account_id": "x", "object": {"meeting_uuid": "m"}},
+            {"account_id": "x", "meeting_uuid": "m"},
+        ),
+        ({"id": "outer", "object": {"id": "inner"}}, {"id": "inner"}),
+        ({"object": "text", "a": 1}, {"object": "text", "a": 1}),
+        ({"object": None}, {"object": None}),
+        ({"object": {}}, {}),
+        ({}, {}),
+    ],
+)
+def test_flatten(payload: dict[str, Any], flat: dict[str, Any]) -> None:
+    before = repr(payload)
+    assert flatten(payload) == flat
+    assert repr(payload) == before
+    assert flatten(payload) is not payload
