@@ -208,8 +208,8 @@ class WebhookSettings:
     """How webhook requests are received and checked.
 
     Raises:
-        ConfigurationError: there is no secret, or a blank one, and ``verify`` is not False. Without
-            one anybody could forge webhooks, so that this must be said.
+        ConfigurationError: there is no secret, or a blank one, and ``verify`` is not False: without
+            one anybody could forge webhooks, so that this must be said. Or a value is not allowed.
     """
 
     #: Zoom's secret token of the app, with which it signs webhooks.
@@ -225,15 +225,31 @@ class WebhookSettings:
     #: Log, for each signature that is refused, what helps to find out why: lengths, the difference
     #: in time, and the first and last two characters of the secret and of both signatures.
     debug_signatures: bool = False
+    #: Where the own server listens; 0 takes any port that is free.
     port: int = 8080
+    #: Begins with "/".
     path: str = DEFAULT_WEBHOOK_PATH
 
     def __post_init__(self) -> None:
-        if not isinstance(self.verify, bool):
-            raise ConfigurationError(f"verify must be True or False, not {self.verify!r:.40}")
+        for name in ("verify", "debug_signatures"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise ConfigurationError(f"{name} must be True or False, not {value!r:.40}")
         if not isinstance(self.secret, str | None):
             kind = type(self.secret).__name__
             raise ConfigurationError(f"a webhook secret must be a string, not {kind}")
+        if not _is_number(self.port, int) or not 0 <= self.port <= 65535:
+            raise ConfigurationError(f"port must be from 0 to 65535, not {self.port!r:.40}")
+        if not isinstance(self.path, str) or not self.path.startswith("/"):
+            raise ConfigurationError(f"path must begin with /, unlike {self.path!r:.80}")
+        if not _is_number(self.tolerance, int, float) or not self.tolerance > 0:
+            raise ConfigurationError(
+                f"tolerance must be a number of seconds above 0, not {self.tolerance!r:.40}"
+            )
+        if not _is_number(self.max_body, int) or self.max_body <= 0:
+            raise ConfigurationError(
+                f"max_body must be a number of bytes from 1 on, not {self.max_body!r:.40}"
+            )
         if _unless_blank(self.secret) is None:
             if self.verify:
                 raise ConfigurationError(FORGEABLE)
@@ -273,6 +289,10 @@ class WebhookSettings:
                 environ.get("ZM_RTMS_DEBUG_SIGNATURES") or "false", "ZM_RTMS_DEBUG_SIGNATURES"
             ),
         )
+
+
+def _is_number(value: object, *kinds: type) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 #: What is wrong where there is no secret, and what to do.
