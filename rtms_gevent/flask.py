@@ -23,26 +23,30 @@ import dataclasses
 import errno
 import io
 import sys
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-import gevent
 from gevent import pywsgi
 
 from .client import Client
 from .config import WebhookSettings
 from .errors import ConfigurationError, MissingExtra
-from .loop import run_soon
 from .protocol.webhook_events import WebhookEvent
 from .runtime.deadline import Deadline
+from .webhook.after_answer import AfterAnswer
 from .webhook.deduplication import DeliveryStore
 from .webhook.receiver import WebhookReceiver
 from .webhook.signature import SIGNATURE_HEADER
 from .webhook.stream_manager import JoinOptions, StreamHandlers, StreamManager
-from .wsgi.body import BoundedFile, RequestRefused, bytes_on_the_wire, read_body
+from .wsgi.body import (
+    REQUEST_TIMEOUT,
+    BoundedFile,
+    RequestRefused,
+    bytes_on_the_wire,
+    read_body,
+)
 
 try:
     from flask import Blueprint, Flask, Response, current_app, request
@@ -51,13 +55,6 @@ except ImportError as problem:
     raise MissingExtra("rtms_gevent.flask", "flask") from problem
 
 __all__ = ["RTMS", "create_blueprint"]
-
-#: Seconds after which the work starts although nobody said that the answer was sent: a middleware
-#: may lose the call, and Flask's test client does not make it. Zoom waits 3 s for the answer.
-_GRACE = 1.0
-
-#: Seconds within which a body must have come in.
-_PATIENCE = 10.0
 
 #: Key in the WSGI environ that is set once a webhook has come through to us.
 _REACHED = "rtms_gevent.reached"
@@ -124,7 +121,7 @@ def create_blueprint(
     settings: WebhookSettings | None = None,
     *,
     name: str = "rtms",
-    memory: DeliveryStore | None = None,
+    store: DeliveryStore | None = None,
 ) -> Blueprint:
     """Return a blueprint with one route that receives webhooks; for use without the extension.
 
@@ -134,14 +131,14 @@ def create_blueprint(
         settings: What to check, and the path. By default read from ``ZM_RTMS_WEBHOOK_SECRET`` and
             ``ZM_RTMS_PATH``, with the path ``/rtms/webhook``.
         name: The name of the blueprint.
-        memory: Where deliveries are remembered; by default in this process.
+        store: Where deliveries are noted, to know a repetition; by default in this process.
 
     Raises:
         ConfigurationError: there are no settings, and no secret in the environment.
     """
     if settings is None:
         settings = WebhookSettings.from_environment(path=f"/{name}/webhook")
-    receiver = WebhookReceiver(settings, handle_event, memory=memory)
+    receiver = WebhookReceiver(settings, handle_event, store=store)
     blueprint = Blueprint(name, __name__)
 
     @blueprint.post(settings.path, endpoint="webhook")
@@ -150,14 +147,13 @@ def create_blueprint(
         try:
             body = _read_body(settings.max_body)
         except RequestRefused as refusal:
-            receiver.refusals.warning("webhook refused with %d: %s", refusal.status, refusal)
-            return _break_off(refusal.status)
-        answer = receiver.handle(request.method, body, dict(request.headers))
-        response = Response(answer.body, answer.status, content_type=answer.content_type)
-        if answer.event is not None:
+            return _break_off(receiver.refuse(refusal).status)
+        reply = receiver.handle(request.method, body, dict(request.headers))
+        response = Response(reply.body, reply.status, content_type=reply.content_type)
+        if reply.event is not None:
             # Looked up here: this is the app's own method, good outside of the request too.
             context = current_app.app_context
-            _start_after(response, _accept, context, receiver, answer.event)
+            response.call_on_close(AfterAnswer(_accept, context, receiver, reply.event).sent)
         return response
 
     @blueprint.url_value_preprocessor
@@ -205,22 +201,24 @@ def _read_body(limit: int) -> bytes:
         raise RequestRefused(413, f"the body is longer than {limit} bytes")
     file: Any = request.environ["wsgi.input"]
     if isinstance(file, pywsgi.Input):
-        bounded: Any = BoundedFile(file.rfile, bytes_on_the_wire(limit), Deadline(_PATIENCE))
+        bounded: Any = BoundedFile(file.rfile, bytes_on_the_wire(limit), Deadline(REQUEST_TIMEOUT))
         file.rfile = bounded
-    try:
-        body = read_body(request.stream, limit, _PATIENCE)
-    except RequestRefused:
-        raise
-    except HTTPException as refusal:  # the app's own limits
-        raise RequestRefused(refusal.code or 400, refusal.name) from None
-    except Exception as problem:  # noqa: BLE001 - each server has its own for a malformed body
-        raise RequestRefused(
-            400, f"the body broke off, or is malformed ({type(problem).__name__})"
-        ) from None
+    body = read_body(_Body(), limit)
     if not body:
         return request.get_data()  # cached, where the app has read it before us
     request.stream = io.BytesIO(body)  # for those who ask after us
     return body
+
+
+class _Body:
+    """The body of the request, as Flask gives it."""
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            piece: bytes = request.stream.read(size)
+        except HTTPException as refusal:  # the app's own limits
+            raise RequestRefused(refusal.code or 400, refusal.name) from None
+        return piece
 
 
 def _break_off(status: int) -> Response:
@@ -250,20 +248,13 @@ def _accept(
         receiver.accept(event)
 
 
-def _start_after(response: Response, function: Callable[..., object], *arguments: object) -> None:
-    """Run ``function`` once, on the streams' hub, as soon as ``response`` was sent."""
-    first = threading.Lock()
-
-    def start() -> None:
-        if first.acquire(blocking=False):
-            run_soon(function, *arguments)
-
-    def start_late() -> None:
-        gevent.sleep(_GRACE)
-        start()
-
-    response.call_on_close(start)
-    run_soon(start_late)
+#: Fields of WebhookSettings, by the key of an app's config.
+_SETTINGS = {
+    "WEBHOOK_TOLERANCE": "tolerance",
+    "WEBHOOK_MAX_BODY": "max_body",
+    "WEBHOOK_PATH": "path",
+    "DEBUG_SIGNATURES": "debug_signatures",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -280,22 +271,14 @@ class _Config:
             secret=self._read("WEBHOOK_SECRET", str, None),
             verify=self._read("WEBHOOK_VERIFY", bool, None),
         )
-        settings = dataclasses.replace(
-            settings,
-            tolerance=self._read("WEBHOOK_TOLERANCE", (int, float), settings.tolerance),
-            max_body=self._read("WEBHOOK_MAX_BODY", int, settings.max_body),
-            path=self._read("WEBHOOK_PATH", str, settings.path),
-            debug_signatures=self._read("DEBUG_SIGNATURES", bool, settings.debug_signatures),
-        )
-        for name, good in (
-            ("WEBHOOK_TOLERANCE", settings.tolerance > 0),
-            ("WEBHOOK_MAX_BODY", settings.max_body > 0),
-            ("WEBHOOK_PATH", settings.path.startswith("/")),
-        ):
-            if not good:
-                raise ConfigurationError(
-                    f"{self.prefix}{name}: numbers must be positive, and a path begins with /"
-                )
+        for key, name in _SETTINGS.items():
+            value = self.values.get(self.prefix + key)
+            if value is not None:
+                change: Any = {name: value}
+                try:
+                    settings = dataclasses.replace(settings, **change)
+                except ConfigurationError as problem:
+                    raise ConfigurationError(f"{self.prefix}{key}: {problem}") from None
         return settings
 
     def join_options(self) -> JoinOptions:

@@ -52,7 +52,7 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", _read_sections)
     app.connect("autodoc-process-docstring", _describe_field)
     # The overloads are for type checkers; for people one signature says more.
-    for module in ("rtms_gevent.webhook.server", "rtms_gevent.official.client_names"):
+    for module in ("rtms_gevent.webhook.decorator", "rtms_gevent.official.client_names"):
         source = ModuleAnalyzer.for_module(module)
         source.analyze()
         source.overloads.clear()

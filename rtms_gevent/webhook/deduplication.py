@@ -9,64 +9,65 @@ __all__ = ["DeliveryStore", "RecentDeliveries"]
 
 
 class DeliveryStore(Protocol):
-    """Remembers deliveries. An implementation may be shared by several processes."""
+    """Holds what was delivered. An implementation may be shared by several processes."""
 
-    def remember(self, key: str, now: float) -> bool:
-        """Note a delivery, and tell whether it is new.
+    def add(self, key: str, now: float) -> bool:
+        """Add a delivery, and tell whether it is new.
 
-        Asking and noting must be one step, since two deliveries may come at the same time.
+        Asking and adding must be one step, since two deliveries may come at the same time.
 
         Args:
             key: Stands for one delivery; a short text of letters and digits.
             now: Seconds since the epoch.
         """
 
-    def forget(self, key: str) -> None:
-        """Take a delivery as not received; one that is not remembered is no error."""
+    def discard(self, key: str) -> None:
+        """Take a delivery as not received; one that is not there is no error."""
 
 
 class RecentDeliveries:
-    """Remembers the deliveries of this process for a while, and not more than a number of them.
+    """Holds the deliveries of this process for a while, and not more than a number of them.
 
     May be used from any thread and greenlet: the lock is never held across a switch.
     """
 
     def __init__(self, seconds: float = 2 * 60 * 60, limit: int = 10_000) -> None:
-        """Make an empty memory.
+        """Make an empty store.
 
         Args:
-            seconds: How long to remember. Zoom's last retry comes about 90 minutes after the event.
-            limit: How many deliveries to remember; the oldest are forgotten first.
+            seconds: How long to hold each. Zoom's last retry comes about 90 minutes after the
+                event.
+            limit: How many to hold; the oldest are dropped first.
         """
         self._seconds = seconds
         self._limit = limit
         self._lock = threading.Lock()
-        self._noted: dict[str, float] = {}  # dicts keep their order: the oldest come first
+        self._added: dict[str, float] = {}  # when; dicts keep their order, the oldest come first
 
-    def remember(self, key: str, now: float) -> bool:
-        """Note a delivery, and tell whether it is new."""
+    def add(self, key: str, now: float) -> bool:
+        """Add a delivery, and tell whether it is new."""
         with self._lock:
-            noted = self._noted.get(key)
-            if noted is not None and now - noted <= self._seconds:
+            added = self._added.get(key)
+            if added is not None and now - added <= self._seconds:
                 return False
-            self._noted.pop(key, None)
-            self._noted[key] = now
-            self._tidy(now)
+            self._added.pop(key, None)
+            self._added[key] = now
+            self._expire(now)
             return True
 
-    def forget(self, key: str) -> None:
-        """Take a delivery as not received; one that is not remembered is no error."""
+    def discard(self, key: str) -> None:
+        """Take a delivery as not received; one that is not there is no error."""
         with self._lock:
-            self._noted.pop(key, None)
+            self._added.pop(key, None)
 
     def __len__(self) -> int:
-        """Return how many deliveries are remembered."""
-        return len(self._noted)
+        """Return how many deliveries are held."""
+        return len(self._added)
 
-    def _tidy(self, now: float) -> None:
+    def _expire(self, now: float) -> None:
         """Drop what is too old or too much. The lock must be held."""
-        while self._noted:
-            oldest = next(iter(self._noted))
-            if len(self._noted) <= self._limit and now - self._noted[oldest] <= self._seconds:
+        while self._added:
+            oldest = next(iter(self._added))
+            if len(self._added) <= self._limit and now - self._added[oldest] <= self._seconds:
                 return
-            del self._noted[oldest]
+            del self._added[oldest]

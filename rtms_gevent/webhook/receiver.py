@@ -1,8 +1,9 @@
 """From a request to an answer, without a framework: verify, parse, recognise repeats, decide.
 
 The adapter (Flask blueprint, own server, yours) hands in method, body and headers, sends the
-:class:`WebhookReply`, and only then calls :meth:`WebhookReceiver.accept`: Zoom waits three seconds
-for an answer and then sends the webhook again.
+:class:`WebhookReply`, and only then lets :meth:`WebhookReceiver.accept` run, for which
+:class:`.AfterAnswer` is there: Zoom waits three seconds for an answer and then sends the webhook
+again.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import NoReturn
 
 from .. import signals
 from .._interrupts import is_ctrl_c
 from ..config import WebhookSettings
-from ..errors import WebhookError
+from ..errors import RemoteProtocolError, WebhookError
+from ..protocol.strict_json import parse_object
 from ..protocol.webhook_events import WebhookEvent, WebhookKind, parse_event
+from ..wsgi.body import Readable, RequestRefused, read_body
 from .deduplication import DeliveryStore, RecentDeliveries
 from .refusals import RefusalLog
 from .signature import (
@@ -39,17 +41,20 @@ logger = logging.getLogger(__name__)
 #: Bytes of a body without a signature that are looked at: Zoom's url validation is small.
 _MAX_UNSIGNED = 4096
 
+#: Depth of objects and arrays within each other. Zoom's webhooks have fewer than ten.
+_MAX_NESTING = 32
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WebhookReply:
-    """What to answer to a request, and what to do afterwards."""
+    """The answer to a request, and what follows it."""
 
     status: int
     body: bytes = dataclasses.field(default=b"", repr=False)
     content_type: str = "text/plain; charset=utf-8"
     #: To be given to :meth:`WebhookReceiver.accept` once the answer was sent; None for nothing.
     event: WebhookEvent | None = None
-    #: Under what the delivery is remembered, for :meth:`WebhookReceiver.forget`.
+    #: The key of the delivery in the store, for :meth:`WebhookReceiver.discard`.
     delivery: str | None = None
 
 
@@ -57,7 +62,7 @@ class WebhookReceiver:
     """Decides about webhook requests.
 
     May be used from any thread and greenlet: :meth:`handle` never blocks and never switches, as
-    long as its memory does not.
+    long as its store does not.
     """
 
     def __init__(
@@ -66,22 +71,22 @@ class WebhookReceiver:
         handle_event: Callable[[WebhookEvent], object] | None = None,
         *,
         clock: Callable[[], float] = time.time,
-        memory: DeliveryStore | None = None,
+        store: DeliveryStore | None = None,
     ) -> None:
         """Make a receiver.
 
         Args:
             settings: What to check, and how strictly.
-            handle_event: Called by :meth:`accept` with every event that is new; None where the
-                signal is enough, or the adapter hands over by itself.
+            handle_event: Called by :meth:`accept` with every event that is new, such as
+                :meth:`.StreamManager.handle_event`; None where the signal is enough.
             clock: Returns seconds since the epoch.
-            memory: Where deliveries are remembered; by default in this process.
+            store: Where deliveries are noted, to know a repetition; by default in this process.
         """
         self.settings = settings
         self.refusals = RefusalLog(logger)  #: for adapters, which refuse requests, too
-        self._hand_over = handle_event
+        self._handle_event = handle_event
         self._clock = clock
-        self._memory = RecentDeliveries() if memory is None else memory
+        self._store = RecentDeliveries() if store is None else store
         if not settings.verify:
             logger.warning(
                 "webhook signatures are NOT checked: whoever reaches this receiver can forge events"
@@ -101,30 +106,53 @@ class WebhookReceiver:
             self.refusals.warning("%s", refusal)
             return WebhookReply(refusal.status)
 
+    def receive(self, method: str, stream: Readable, headers: Mapping[str, str]) -> WebhookReply:
+        """Read a request's body, and return the answer. Waits for the body, and never raises.
+
+        A body that is too long, comes too slowly, breaks off or is malformed is refused with 413,
+        408 or 400.
+
+        Args:
+            method: The HTTP method.
+            stream: The body, as the framework gives it: what has a ``read`` that ends where the
+                body ends. Nothing may have been read of it.
+            headers: Names in any case.
+        """
+        try:
+            body = read_body(stream, self.settings.max_body)
+        except RequestRefused as refusal:
+            return self.refuse(refusal)
+        return self.handle(method, body, headers)
+
+    def refuse(self, refusal: RequestRefused) -> WebhookReply:
+        """Return the answer to a request whose body could not be read, and log why."""
+        self.refusals.warning("webhook refused with %d: %s", refusal.status, refusal)
+        return WebhookReply(refusal.status)
+
     def accept(self, event: WebhookEvent | None) -> None:
-        """Emit ``webhook_received`` and hand the event over, in the caller's greenlet.
+        """Emit ``webhook_received`` and call ``handle_event``, in the caller's greenlet.
 
         To be called when the answer was sent. Does nothing for ``None``. Exceptions are logged.
         """
         if event is None:
             return
         signals.emit(signals.webhook_received, self, event=event)
-        if self._hand_over is None:
+        if self._handle_event is None:
             return
         try:
-            self._hand_over(event)
+            self._handle_event(event)
         except BaseException as problem:
             if is_ctrl_c(problem):
                 raise
             logger.exception("handling the webhook event %.80r failed", event.event)
 
-    def forget(self, answer: WebhookReply) -> None:
+    def discard(self, reply: WebhookReply) -> None:
         """Take the delivery as not received, so that Zoom's next attempt counts as new.
 
         To be called instead of :meth:`accept` where another answer was sent than a 2xx.
         """
-        if answer.delivery is not None:
-            self._memory.forget(answer.delivery)
+        if reply.delivery is not None:
+            self._store.discard(reply.delivery)
 
     def _decide(self, method: str, body: bytes, headers: Mapping[str, str]) -> WebhookReply:
         if method != "POST":
@@ -138,11 +166,11 @@ class WebhookReceiver:
         if event.kind is WebhookKind.URL_VALIDATION:
             return self._answer_url_validation(event)
         delivery = _delivery(event, body)
-        answer = WebhookReply(204) if event.kind is WebhookKind.OTHER else _ok()
+        reply = WebhookReply(204) if event.kind is WebhookKind.OTHER else _ok()
         if not self._is_new(delivery):
             logger.info("webhook event %.80r was delivered before, ignored", event.event)
-            return answer
-        return dataclasses.replace(answer, event=self._mark_stale(event), delivery=delivery)
+            return reply
+        return dataclasses.replace(reply, event=self._mark_stale(event), delivery=delivery)
 
     def _trusted_event(self, body: bytes, headers: Mapping[str, str]) -> WebhookEvent:
         """Parse a body that Zoom signed, or one that may come without any signature.
@@ -152,10 +180,10 @@ class WebhookReceiver:
         """
         problem = self._signature_problem(body, headers)
         if problem is None:
-            return parse_event(_parse_json(body))
+            return _parse(body)
         if SIGNATURE_HEADER not in headers and len(body) <= _MAX_UNSIGNED:
             with contextlib.suppress(WebhookError):
-                event = parse_event(_parse_json(body))
+                event = _parse(body)
                 if event.kind is WebhookKind.URL_VALIDATION:
                     return event
         raise WebhookError(401, problem)
@@ -187,9 +215,9 @@ class WebhookReceiver:
 
     def _is_new(self, delivery: str) -> bool:
         try:
-            return self._memory.remember(delivery, self._clock())
-        except Exception:  # a memory may be remote; twice is better than never
-            logger.exception("the memory of deliveries failed; the event is taken as new")
+            return self._store.add(delivery, self._clock())
+        except Exception:  # a store may be remote; twice is better than never
+            logger.exception("the store of deliveries failed; the event is taken as new")
             return True
 
     def _mark_stale(self, event: WebhookEvent) -> WebhookEvent:
@@ -245,14 +273,12 @@ def _json(status: int, document: Mapping[str, object]) -> WebhookReply:
     return WebhookReply(status, json.dumps(document).encode(), "application/json")
 
 
-def _parse_json(body: bytes) -> object:
+def _parse(body: bytes) -> WebhookEvent:
     """Parse a body; whatever is wrong with it is a 400."""
     try:
-        parsed: object = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as problem:
-        raise WebhookError(400, f"the body is no JSON ({type(problem).__name__})") from None
-    return parsed
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+        document = parse_object(body.decode("utf-8"), _MAX_NESTING)
+    except UnicodeDecodeError:
+        raise WebhookError(400, "the body is not UTF-8") from None
+    except RemoteProtocolError as problem:
+        raise WebhookError(400, f"the body is {problem}") from None
+    return dataclasses.replace(parse_event(document), body=body)

@@ -1,7 +1,7 @@
 """From webhook events to clients: one client per live stream, and the functions of the app.
 
-Knows no framework. All of it runs on the hub where this process keeps its streams; only
-:attr:`StreamManager.clients` may be read from other threads.
+Knows no framework: the Flask extension is made of it, and an app in another one makes its own in a
+few lines, as ``examples/django_app`` does.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ..delivery.callbacks import check_function
 from ..errors import ConfigurationError
 from ..loop import run_soon
 from ..protocol.webhook_events import WebhookEvent, WebhookKind
+from ..runtime.fork import forget_in_child
 from ..stream.leave_reason import LeaveReason
 
 __all__ = [
@@ -152,7 +153,7 @@ class StreamHandlers:
 
 
 @dataclasses.dataclass(slots=True, eq=False)
-class _Live:
+class _LiveStream:
     """A stream that is being joined or is joined."""
 
     client: Client
@@ -161,26 +162,30 @@ class _Live:
 
 
 class StreamManager:
-    """Keeps one client per live stream, as webhook events tell."""
+    """Keeps one client per live stream, as webhook events tell.
+
+    It belongs to the hub where this process keeps its streams; only :attr:`clients` may be read
+    from other threads.
+    """
 
     def __init__(
         self,
         handlers: StreamHandlers,
-        options: JoinOptions,
+        options: JoinOptions | None = None,
         context: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
     ) -> None:
         """Start with no stream.
 
         Args:
             handlers: The functions of the app.
-            options: What to join with.
-            context: Called around everything of the app that runs, for example
-                ``app.app_context``; it returns a context manager.
+            options: What to join with; by default what the environment says.
+            context: Called around everything of the clients that runs, and around functions of
+                ``on_event``; it returns a context manager. Flask's is ``app.app_context``.
         """
         self._handlers = handlers
-        self._options = options
+        self._options = options or JoinOptions()
         self._context = context
-        self._live: dict[str, _Live] = {}
+        self._live: dict[str, _LiveStream] = {}
         self._ended: dict[str, Client] = {}  # the latest, oldest first
 
     @property
@@ -189,9 +194,11 @@ class StreamManager:
         return {stream_id: live.client for stream_id, live in list(self._live.items())}
 
     def handle_event(self, event: WebhookEvent) -> None:
-        """Act on an event that was accepted.
+        """Act on an event that was accepted: make and tell clients, call functions of the app.
 
-        Runs in a greenlet of its own on the streams' hub, inside the context, and may block.
+        To be given to :class:`.WebhookReceiver`, whose ``accept`` calls it once for each event. To
+        be called inside the context, in a greenlet of the streams' hub, where
+        :class:`.AfterAnswer` runs what it gets; it may block.
         """
         for name, function in self._handlers.events:
             if name is None or name == event.event:
@@ -225,15 +232,14 @@ class StreamManager:
             if earlier.client.stream_id():
                 self._call("notify", earlier.client, earlier.client.notify, event)
             return
-        live = _Live(Client(context=self._context), event)
-        signals.left.connect(self._tell_end, sender=live.client)
+        live = _LiveStream(Client(context=self._context), event)
+        signals.left.connect(self._on_left, sender=live.client)
+        forget_in_child(self)
         self._live[stream_id] = live
-        if self._prepare(live, event):
-            run_soon(self._await_end, stream_id, live)
-        else:
-            self._forget(stream_id, live)
+        if not self._prepare(live, event):
+            self._drop(live.client)
 
-    def _prepare(self, live: _Live, event: WebhookEvent) -> bool:
+    def _prepare(self, live: _LiveStream, event: WebhookEvent) -> bool:
         """Let the app register its callbacks and join; tell whether the client has joined."""
         client, wanted = live.client, True
         for function in self._handlers.started:
@@ -256,30 +262,33 @@ class StreamManager:
             allowed_hosts=self._options.allowed_hosts,
         )
 
-    def _await_end(self, stream_id: str, live: _Live) -> None:
-        """Forget a client when its stream has ended, in whatever way.
+    def _on_left(self, client: Client, reason: LeaveReason, **_: object) -> None:
+        """Tell the app, inside the context, where and when the client tells it.
 
         The sockets mostly tell of the end before the webhook does, and the app is to get the
         client with it then, so that the latest ones are kept aside.
         """
         try:
-            live.client.wait()
+            for function in self._handlers.ended:
+                self._call("on_stream_ended", client, function, client, reason)
         finally:
-            self._forget(stream_id, live)
-            self._ended.pop(stream_id, None)
-            self._ended[stream_id] = live.client
+            for stream_id in self._drop(client):
+                self._ended.pop(stream_id, None)
+                self._ended[stream_id] = client
             while len(self._ended) > _ENDED_KEPT:
                 del self._ended[next(iter(self._ended))]
 
-    def _tell_end(self, client: Client, reason: LeaveReason, **_: object) -> None:
-        """Tell the app, inside the context, where and when the client tells it."""
-        for function in self._handlers.ended:
-            self._call("on_stream_ended", client, function, client, reason)
-
-    def _forget(self, stream_id: str, live: _Live) -> None:
-        """Drop a client, unless a newer one has taken its place."""
-        if self._live.get(stream_id) is live:
+    def _drop(self, client: Client) -> list[str]:
+        """Count a client as live no more, and return the stream that it was for, if it was."""
+        streams = [stream_id for stream_id, live in self._live.items() if live.client is client]
+        for stream_id in streams:
             del self._live[stream_id]
+        return streams
+
+    def forget(self, is_here: bool) -> None:
+        """Drop all clients in a forked child: the streams are the parent's."""
+        self._live.clear()
+        self._ended.clear()
 
     def _pass_on(self, event: WebhookEvent, functions: list[StopFunction], where: str) -> None:
         """Tell the client of a stream what Zoom says about it, and then the app."""

@@ -16,6 +16,7 @@ from ..runtime.deadline import Deadline
 from ..runtime.fair_scheduling import yield_to_io
 
 __all__ = [
+    "REQUEST_TIMEOUT",
     "BoundedFile",
     "Readable",
     "RequestRefused",
@@ -23,6 +24,9 @@ __all__ = [
     "let_others_run",
     "read_body",
 ]
+
+#: Seconds within which a request must have come in.
+REQUEST_TIMEOUT = 10.0
 
 #: Bytes of a body that are read between two turns. In chunks of one byte each these are that many
 #: chunks: 10 ms of work for gunicorn's parser, which takes at least so many at a time.
@@ -51,7 +55,7 @@ class Readable(Protocol):
         """Return at most ``size`` bytes, at least one before the end."""
 
 
-def read_body(stream: Readable, limit: int, seconds: float) -> bytes:
+def read_body(stream: Readable, limit: int, seconds: float = REQUEST_TIMEOUT) -> bytes:
     """Read a body to its end, in small steps, with a turn for others after each.
 
     Args:
@@ -61,14 +65,15 @@ def read_body(stream: Readable, limit: int, seconds: float) -> bytes:
             looked at between two steps only.
 
     Raises:
-        RequestRefused: with 413, the body is too long; with 408, it took too long.
-        Exception: whatever the stream raises, where it breaks off or is malformed.
+        RequestRefused: with 413, the body is too long; with 408, it took too long; with 400, the
+            stream raised, which is the cause: each server has its own error for a body that breaks
+            off or is malformed.
     """
     deadline = Deadline(seconds)
     pieces: list[bytes] = []
     size = since_turn = 0
     with _no_longer_than(seconds):
-        while piece := stream.read(_STEP):
+        while piece := _read(stream):
             pieces.append(piece)
             size += len(piece)
             if size > limit:
@@ -79,6 +84,17 @@ def read_body(stream: Readable, limit: int, seconds: float) -> bytes:
                 since_turn = 0
                 let_others_run()
     return b"".join(pieces)
+
+
+def _read(stream: Readable) -> bytes:
+    try:
+        return stream.read(_STEP)
+    except RequestRefused:
+        raise
+    except Exception as problem:
+        raise RequestRefused(
+            400, f"the body broke off, or is malformed ({type(problem).__name__})"
+        ) from problem
 
 
 def bytes_on_the_wire(limit: int) -> int:

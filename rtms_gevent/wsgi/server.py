@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -18,33 +19,34 @@ from gevent.pool import Pool
 from gevent.pywsgi import LoggingLogAdapter, WSGIHandler, WSGIServer
 
 from ..runtime.deadline import Deadline
-from .body import BoundedFile, bytes_on_the_wire, let_others_run
+from .body import REQUEST_TIMEOUT, BoundedFile, Readable, bytes_on_the_wire, let_others_run
 
-__all__ = ["HEARD", "HttpServer", "open_listener"]
+__all__ = ["HttpServer", "open_listener"]
 
 logger = logging.getLogger(__name__)
-
-#: Key in the WSGI environ of a function to call when the whole request was read.
-HEARD = "rtms_gevent.heard"
-
-#: Connections at one time. Each costs a greenlet and a buffer, and is closed after the deadline.
-_MAX_CONNECTIONS = 1000
 
 #: Connections that the kernel holds while we are busy.
 _BACKLOG = 128
 
-_MAX_HEADER_BYTES = 16 * 1024
 
-#: Seconds, and reads of at most 64 KiB, for which a client may go on sending what was refused.
-_LINGER = 1.0
-_LINGER_READS = 16
+class _Body:
+    """The body of a request, which the application reads to its end before it does anything else.
 
+    What it leaves is not read by gevent either, since the connection is closed then.
+    """
 
-class _Rest:
-    """What is left of a request's body when it was answered: gevent is not to parse it."""
+    def __init__(self, body: Readable, on_end: Callable[[], None]) -> None:
+        self._body = body
+        self._on_end = on_end
+
+    def read(self, size: int, /) -> bytes:
+        piece = self._body.read(size)
+        if not piece:
+            self._on_end()
+        return piece
 
     def _discard(self) -> None:
-        """Do nothing; the connection is closed."""
+        """Do nothing, where gevent would read the rest."""
 
 
 class _Handler(WSGIHandler):
@@ -55,10 +57,11 @@ class _Handler(WSGIHandler):
 
     def __init__(self, sock: Any, address: Any, server: HttpServer) -> None:
         super().__init__(sock, address, server)
-        self.rfile = BoundedFile(self.rfile, _MAX_HEADER_BYTES, Deadline(server.patience))
+        deadline = Deadline(server.request_timeout)
+        self.rfile = BoundedFile(self.rfile, server.max_header, deadline)
 
     def handle(self) -> None:
-        self.socket.settimeout(self.server.patience)  # for a client that does not read its answer
+        self.socket.settimeout(self.server.request_timeout)  # also for reading the answer
         try:
             super().handle()
         except OSError as problem:
@@ -66,7 +69,7 @@ class _Handler(WSGIHandler):
 
     def handle_one_request(self) -> None:
         """Serve a request; returning None closes the connection."""
-        self._deadline = gevent.Timeout.start_new(self.server.patience)
+        self._deadline = gevent.Timeout.start_new(self.server.request_timeout)
         try:
             refusal = super().handle_one_request()
         except gevent.Timeout as late:
@@ -87,10 +90,10 @@ class _Handler(WSGIHandler):
         What it still sends is thrown away as it comes, but only a little of it, for a moment.
         """
         self.socket.shutdown(socket.SHUT_WR)
-        gevent.with_timeout(_LINGER, self._throw_away, timeout_value=None)
+        gevent.with_timeout(self.server.linger, self._throw_away, timeout_value=None)
 
     def _throw_away(self) -> None:
-        for _ in range(_LINGER_READS):
+        for _ in range(self.server.linger_reads):
             if not self.socket.recv(64 * 1024):
                 break
             let_others_run()
@@ -106,9 +109,8 @@ class _Handler(WSGIHandler):
     def get_environ(self) -> dict[str, Any]:
         self.rfile.allow(self.server.max_rest)
         environ = super().get_environ()
-        environ[HEARD] = self._deadline.close
-        rest: Any = _Rest()
-        self.wsgi_input = rest  # the application has the input itself, in the environ
+        body: Any = _Body(environ["wsgi.input"], self._deadline.close)
+        environ["wsgi.input"] = self.wsgi_input = body
         return environ
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
@@ -122,33 +124,40 @@ class _Handler(WSGIHandler):
 class HttpServer(WSGIServer):
     """A WSGI server for strangers. Runs on the hub of the thread that makes and starts it."""
 
+    #: Seconds within which a request must have come in completely, and that a client may take for
+    #: each piece of the answer.
+    request_timeout = REQUEST_TIMEOUT
+    #: Connections at one time. Each costs a greenlet and a buffer.
+    max_connections = 1000
+    #: Bytes of a request line and headers.
+    max_header = 16 * 1024
+    #: Seconds for which a client may go on sending what was refused, and reads of at most 64 KiB.
+    linger = 1.0
+    linger_reads = 16
+
     def __init__(
         self,
         listener: socket.socket,
         application: Any,
         *,
         name: str,
-        patience: float,
         max_body: int,
     ) -> None:
         """Prepare a server.
 
         Args:
             listener: What :func:`open_listener` returned, perhaps in another thread.
-            application: The WSGI application. It calls ``environ[HEARD]()`` when it has read the
-                body, which ends the deadline.
+            application: The WSGI application. It reads the body to its end, by ``read`` of
+                ``wsgi.input`` only: that ends the deadline.
             name: What applications are told as the server's name.
-            patience: Seconds within which a request must have come in completely, and that a
-                client may take for each piece of the answer.
             max_body: The most bytes of a body that the application takes.
         """
-        self.patience = patience
         self.max_rest = bytes_on_the_wire(max_body)  #: what may follow a request's header
         accepting: Any = listener
         super().__init__(
             accepting,
             application,
-            spawn=Pool(_MAX_CONNECTIONS),
+            spawn=Pool(self.max_connections),
             handler_class=_Handler,
             log=None,
             error_log=LoggingLogAdapter(logger, logging.DEBUG),
@@ -169,7 +178,7 @@ def open_listener(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         listener.listen(_BACKLOG)
         listener.setblocking(False)
-    except OSError:
+    except (OSError, OverflowError) as problem:  # a port that is none is the latter
         listener.close()
-        raise
+        raise problem if isinstance(problem, OSError) else OSError(str(problem)) from problem
     return listener

@@ -71,15 +71,13 @@ class Inbox(list[WebhookEvent]):
 
 @pytest.fixture
 def make_inbox() -> Callable[..., Inbox]:
-    def make(
-        clock: Callable[[], float] = lambda: NOW, memory: Any = None, **settings: Any
-    ) -> Inbox:
+    def make(clock: Callable[[], float] = lambda: NOW, store: Any = None, **settings: Any) -> Inbox:
         inbox = Inbox()
         inbox.receiver = WebhookReceiver(
             WebhookSettings(**{"secret": SECRET, **settings}),
             inbox.append,
             clock=clock,
-            memory=memory,
+            store=store,
         )
         return inbox
 

@@ -7,7 +7,7 @@ import queue
 from collections.abc import Callable
 from typing import Any
 
-import gevent.event
+from rtms_gevent import LeaveReason, signals
 
 
 class StandInClient:
@@ -20,7 +20,6 @@ class StandInClient:
         self.context = context
         self.event: Any = None
         self.options: dict[str, Any] = {}
-        self._ended = gevent.event.Event()
 
     def stream_id(self) -> str:
         return self.event.stream_id if self.event else ""
@@ -39,9 +38,6 @@ class StandInClient:
     def notify(self, event: Any) -> None:
         self.journal.put(("notify", self, event.kind))
 
-    def wait(self) -> None:
-        self._ended.wait()
-        self.journal.put(("ended", self))
-
     def end(self) -> None:
-        self._ended.set()
+        self.journal.put(("ended", self))
+        signals.emit(signals.left, self, stream_id=self.stream_id(), reason=LeaveReason.left())

@@ -16,12 +16,12 @@ from flask_wtf.csrf import CSRFProtect
 from support.webhooks import SECRET, encode, headers_for, started, stopped
 from werkzeug.test import create_environ, run_wsgi_app
 
-import rtms_gevent.flask as extension
 from rtms_gevent import signals
 from rtms_gevent.config import WebhookSettings
 from rtms_gevent.errors import ConfigurationError, ServerUrlError
 from rtms_gevent.flask import RTMS, create_blueprint
-from rtms_gevent.webhook import WebhookEvent, WebhookKind, stream_manager
+from rtms_gevent.loop import run_soon
+from rtms_gevent.webhook import WebhookEvent, WebhookKind, after_answer, stream_manager
 
 from .standins import StandInClient
 
@@ -71,7 +71,7 @@ def settled() -> None:
     """Wait until the streams' hub has done everything that it could do by now."""
     for _ in range(3):
         done = threading.Event()
-        extension.run_soon(done.set)
+        run_soon(done.set)
         assert done.wait(10)
 
 
@@ -120,7 +120,7 @@ def test_credentials_and_hosts_are_passed_on(
 def test_the_answer_leaves_before_any_work_starts(
     rtms: RTMS, app: Flask, journal: queue.Queue[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extension, "_GRACE", 60.0)
+    monkeypatch.setattr(after_answer, "RESPONSE_GRACE", 60.0)
     on_start(rtms, journal)
 
     def note(sender: object, event: WebhookEvent, **extra: object) -> None:
@@ -145,7 +145,7 @@ def test_the_answer_leaves_before_any_work_starts(
 def test_work_starts_once_also_where_nobody_closes_the_response(
     rtms: RTMS, app: Flask, journal: queue.Queue[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extension, "_GRACE", 0.0)
+    monkeypatch.setattr(after_answer, "RESPONSE_GRACE", 0.0)
     on_start(rtms, journal, answer=False)
     body = encode(started())
     headers = headers_for(body, now=time.time())
@@ -369,7 +369,7 @@ def test_a_start_with_new_addresses_while_the_app_prepares(
     client = heard(journal)[1]
     post(app, started(server_urls="wss://rtms.zoom.us/b"))
     settled()
-    extension.run_soon(go.set)
+    run_soon(go.set)
     assert heard(journal) == ("join", client, "wss://rtms.zoom.us/b")
 
 
@@ -429,10 +429,12 @@ def test_a_stop_that_comes_after_the_sockets_have_told_has_the_client(
 def test_a_stream_that_stops_while_the_app_prepares_is_not_joined(
     rtms: RTMS, app: Flask, journal: queue.Queue[tuple[Any, ...]]
 ) -> None:
+    go = gevent.event.Event()
+
     @rtms.on_stream_started
     def slow(client: Any, event: WebhookEvent) -> None:
         journal.put(("preparing", client))
-        client._ended.wait()  # stands for a slow query
+        go.wait()  # stands for a slow query
 
     @rtms.on_stream_stopped
     def over(client: Any, event: WebhookEvent) -> None:
@@ -442,7 +444,7 @@ def test_a_stream_that_stops_while_the_app_prepares_is_not_joined(
     client = heard(journal)[1]
     post(app, stopped())
     assert heard(journal) == ("stopped", client)
-    client.end()
+    run_soon(go.set)
     assert forgotten(rtms)
     settled()
     assert journal.empty()

@@ -244,7 +244,7 @@ def test_events_without_a_stream_are_told_apart_by_their_body(inbox: Inbox) -> N
     assert [event.payload for event in inbox] == [{"user": "a"}, {"user": "b"}]
 
 
-def test_refused_delivery_is_not_remembered(inbox: Inbox) -> None:
+def test_refused_delivery_is_not_held(inbox: Inbox) -> None:
     assert inbox.deliver(started(), secret="another") == 401
     assert inbox.deliver(started()) == 200
     assert len(inbox) == 1
@@ -264,30 +264,30 @@ def test_late_start_is_marked_and_still_handed_over(
     assert "301 s late" in caplog.text
 
 
-def test_memory_forgets_what_is_old_or_too_much() -> None:
-    memory = RecentDeliveries(seconds=100, limit=3)
-    assert memory.remember("a", 0)
-    assert not memory.remember("a", 100)
-    assert memory.remember("a", 101)
-    assert memory.remember("b", 102)
-    assert memory.remember("c", 103)
-    assert memory.remember("d", 104)
-    assert memory.remember("a", 105), "the oldest goes first"
-    assert not memory.remember("d", 106)
-    assert len(memory) == 3
+def test_store_drops_what_is_old_or_too_much() -> None:
+    store = RecentDeliveries(seconds=100, limit=3)
+    assert store.add("a", 0)
+    assert not store.add("a", 100)
+    assert store.add("a", 101)
+    assert store.add("b", 102)
+    assert store.add("c", 103)
+    assert store.add("d", 104)
+    assert store.add("a", 105), "the oldest goes first"
+    assert not store.add("d", 106)
+    assert len(store) == 3
 
 
-def test_broken_memory_loses_nothing(
+def test_broken_store_loses_nothing(
     make_inbox: Callable[..., Inbox], caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
-        def remember(self, key: str, now: float) -> bool:
+        def add(self, key: str, now: float) -> bool:
             raise OSError("no route to host")
 
-    inbox = make_inbox(memory=Broken())
+    inbox = make_inbox(store=Broken())
     assert inbox.deliver(started()) == 200
     assert len(inbox) == 1
-    assert "memory of deliveries failed" in caplog.text
+    assert "store of deliveries failed" in caplog.text
 
 
 def test_accept_emits_and_survives(caplog: pytest.LogCaptureFixture) -> None:

@@ -29,11 +29,13 @@ from rtms_gevent.webhook import (
     WebhookRequest,
     WebhookResponse,
     WebhookServer,
+    application,
+    decorator,
     on_webhook_event,
     sign,
     stop_all,
 )
-from rtms_gevent.webhook import server as module
+from rtms_gevent.wsgi.server import HttpServer
 
 SETTINGS = WebhookSettings(secret=SECRET)
 JSON = {"Content-Type": "application/json"}
@@ -253,7 +255,7 @@ def test_status_without_body(serve: Any) -> None:
 def test_a_slow_handler_does_not_delay_the_answer(
     serve: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "_ANSWER_WITHIN", 0.01)
+    monkeypatch.setattr(application, "HANDLER_TIMEOUT", 0.01)
     go_on, done = Event(), Event()
 
     def handle(payload: object, request: object, response: WebhookResponse) -> None:
@@ -351,7 +353,7 @@ def test_the_guides_own_check_is_right(serve: Any) -> None:
 def test_a_slow_client_is_cut_off_and_holds_nobody(
     beginning: bytes, serve: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_PATIENCE", 0.5)
+    monkeypatch.setattr(HttpServer, "request_timeout", 0.5)
     server = serve(lambda payload: None)
     cut_off = Event()
 
@@ -484,12 +486,12 @@ def test_without_a_secret_it_says_what_to_do(
     @rtms_gevent.onWebhookEvent(port=0)
     def handle(payload: WebhookPayload) -> None: ...
 
-    assert not module._servers
+    assert not decorator._servers
     assert re.search(what_to_do, caplog.text)
     for _ in range(2):
         with pytest.raises(ConfigurationError, match=what_to_do):
             rtms_gevent.run(stop_on_empty=True)
-    assert not module._servers
+    assert not decorator._servers
     monkeypatch.setenv("ZM_RTMS_WEBHOOK_SECRET", "there it is")
     rtms_gevent.run(stop_on_empty=True)
     with pytest.raises(ConfigurationError, match="must be callable"):

@@ -55,13 +55,15 @@ def test_no_more_is_read_than_shows_that_it_is_too_long() -> None:
     assert endless.tell() < 12_000
 
 
-def test_what_the_stream_raises_comes_through() -> None:
+def test_what_the_stream_raises_is_the_cause() -> None:
     class Broken:
         def read(self, size: int, /) -> bytes:
             raise KeyError("no chunk")
 
-    with pytest.raises(KeyError, match="no chunk"):
+    with pytest.raises(RequestRefused, match=r"is malformed \(KeyError\)$") as caught:
         read_body(Broken(), 10, 60)
+    assert caught.value.status == 400
+    assert isinstance(caught.value.__cause__, KeyError)
 
 
 def test_the_deadline_holds_where_no_read_waits(monkeypatch: pytest.MonkeyPatch) -> None:
