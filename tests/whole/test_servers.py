@@ -277,3 +277,33 @@ def test_the_example_app():
             assert server.get(path, token)[0] == 200
             assert server.get(path)[0] == 403
         meeting.stop(6)
+
+
+@pytest.mark.parametrize("worker", ["gevent", "gthread", "sync"])
+def test_the_django_example(worker):
+    """examples/django_app, as its README says to run it."""
+    with (
+        Server(
+            ["gunicorn", "-k", worker, "app:application"],
+            HERE.parents[1] / "examples" / "django_app",
+            ready="/",
+            ZM_RTMS_CLIENT="simulated-client",
+            ZM_RTMS_SECRET="simulated-secret",
+            ZM_RTMS_WEBHOOK_SECRET="hook",
+            ZM_RTMS_ALLOWED_HOSTS="127.0.0.1",
+        ) as server,
+        Simulator(
+            "empty",
+            client_secret="simulated-secret",
+            webhook_url=f"http://127.0.0.1:{server.port}/rtms/webhook",
+            webhook_secret="hook",
+        ) as simulator,
+    ):
+        assert simulator.validate_webhook()
+        meeting = simulator.meeting
+        assert meeting.start() == 200
+        assert meeting.wait_ready(10)
+        meeting.send_transcript("Let's begin", 5, "Ana")
+        wait_until(lambda: b"Ana: Let's begin" in server.get("/")[1], 10)
+        meeting.stop(6)
+        wait_until(lambda: b"-- " in server.get("/")[1], 10)

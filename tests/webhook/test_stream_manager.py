@@ -1,0 +1,106 @@
+"""The bookkeeping of streams without any framework; functions and ends with Flask's extension."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from typing import Any
+
+import pytest
+from support.script import Script
+from support.webhooks import started, stopped
+
+from rtms_gevent import LeaveReason
+from rtms_gevent.webhook import JoinOptions, StreamHandlers, StreamManager, parse_event
+from rtms_gevent.webhook import stream_manager as module
+
+from .standins import StandInClient
+
+STREAM = "609340fb"
+
+
+@pytest.fixture
+def journal(monkeypatch: pytest.MonkeyPatch) -> queue.Queue[tuple[Any, ...]]:
+    happened: queue.Queue[tuple[Any, ...]] = queue.Queue()
+    kind = type("Client", (StandInClient,), {"journal": happened})
+    monkeypatch.setattr(module, "Client", kind)
+    return happened
+
+
+@pytest.fixture
+def handlers() -> StreamHandlers:
+    handlers = StreamHandlers()
+    handlers.on_stream_started(lambda client, event: None)
+    return handlers
+
+
+def test_a_start_is_joined_with_the_options_inside_the_context(
+    handlers: StreamHandlers, journal: queue.Queue[tuple[Any, ...]]
+) -> None:
+    options = JoinOptions("id", "secret", ["127.0.0.1"])
+    manager = StreamManager(handlers, options, contextlib.nullcontext)
+    manager.handle_event(parse_event(started()))
+    client = manager.clients[STREAM]
+    assert journal.get_nowait() == ("join", client, "wss://rtms.zoom.us/a")
+    assert client.context is contextlib.nullcontext
+    assert client.options == {"client": "id", "secret": "secret", "allowed_hosts": ["127.0.0.1"]}
+    assert "secret" not in repr(options)
+
+
+def test_by_default_the_environment_says_what_to_join_with(
+    handlers: StreamHandlers, journal: queue.Queue[tuple[Any, ...]]
+) -> None:
+    manager = StreamManager(handlers)
+    manager.handle_event(parse_event(started()))
+    assert set(manager.clients[STREAM].options.values()) == {None}
+
+
+def test_the_end_of_a_client_is_that_of_its_stream_alone(
+    handlers: StreamHandlers, journal: queue.Queue[tuple[Any, ...]]
+) -> None:
+    ends: list[tuple[Any, ...]] = []
+    stops: list[Any] = []
+
+    @handlers.on_stream_ended
+    def ended(client: Any, reason: LeaveReason) -> None:
+        ends.append((client, reason, client in manager.clients.values()))
+
+    handlers.on_stream_stopped(lambda client, event: stops.append(client))
+    manager = StreamManager(handlers)
+    for stream_id in (STREAM, "another"):
+        manager.handle_event(parse_event(started(rtms_stream_id=stream_id)))
+    first, second = manager.clients.values()
+    first.end()
+    assert ends == [(first, LeaveReason.left(), True)]
+    assert manager.clients == {"another": second}
+    # Zoom's webhook comes later, and Zoom may start the stream again.
+    manager.handle_event(parse_event(stopped()))
+    assert stops == [first]
+    manager.handle_event(parse_event(started()))
+    assert manager.clients[STREAM] is not first
+
+
+def test_a_forked_child_has_no_streams() -> None:
+    """They are the parent's: a child that told them of a stop would leave them, too."""
+    code = """
+        import os
+        from rtms_gevent.webhook import StreamHandlers, StreamManager, parse_event
+        from rtms_gevent.webhook import stream_manager
+
+        class Client:
+            def __init__(self, context): pass
+            def join(self, *_, **__): pass
+            def stream_id(self): return "s"
+
+        stream_manager.Client = Client
+        handlers = StreamHandlers()
+        handlers.on_stream_started(lambda client, event: None)
+        manager = StreamManager(handlers)
+        payload = {"meeting_uuid": "m", "rtms_stream_id": "s", "server_urls": "wss://zoom.us"}
+        manager.handle_event(parse_event({"event": "meeting.rtms_started", "payload": payload}))
+        child = os.fork()
+        if not child:
+            os._exit(len(manager.clients))
+        print(len(manager.clients), os.waitpid(child, 0)[1])
+    """
+    assert Script(code).line() == "1 0"
