@@ -241,7 +241,9 @@ class WebhookSettings:
         if not _is_number(self.port, int) or not 0 <= self.port <= 65535:
             raise ConfigurationError(f"port must be from 0 to 65535, not {self.port!r:.40}")
         if not isinstance(self.path, str) or not self.path.startswith("/"):
-            raise ConfigurationError(f"path must begin with /, unlike {self.path!r:.80}")
+            raise ConfigurationError(
+                f"path must be text that begins with /, unlike {self.path!r:.80}"
+            )
         if not _is_number(self.tolerance, int, float) or not self.tolerance > 0:
             raise ConfigurationError(
                 f"tolerance must be a number of seconds above 0, not {self.tolerance!r:.40}"

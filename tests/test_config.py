@@ -316,3 +316,18 @@ def test_a_request_to_a_cgi_script_names_no_proxy(monkeypatch):
     monkeypatch.setenv("REQUEST_METHOD", "GET")
     monkeypatch.setenv("HTTP_PROXY", "http://evil:1")
     assert Proxies.resolve("env").url_for("zoom.us", 80, secure=False) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("port", value) for value in (-1, 65536, "80", True, 8.0, None)),
+        *(("path", value) for value in ("", "zoom", b"/zoom", None)),
+        *(("tolerance", value) for value in (0, -1.5, float("nan"), "300", True, None)),
+        *(("max_body", value) for value in (0, -1, 1.5, "9", True, None)),
+        *((name, 1) for name in ("verify", "debug_signatures")),
+    ],
+)
+def test_webhook_settings_that_are_not_allowed(name, value):
+    with pytest.raises(ConfigurationError, match=rf"^{name} must be"):
+        WebhookSettings(**{"secret": "w", name: value})

@@ -106,7 +106,7 @@ class WebhookResponse:
             self.headers[name.title()] = value
 
     def send(self, data: Mapping[str, Any] | str | bytes | None = None) -> None:
-        """WebhookReply now: a mapping goes out as JSON, text as UTF-8, ``None`` as an empty body.
+        """Answer now: a mapping goes out as JSON, text as UTF-8, ``None`` as an empty body.
 
         Raises:
             ConfigurationError: ``data`` is of another type, or holds what JSON cannot.

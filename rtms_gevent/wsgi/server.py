@@ -178,7 +178,7 @@ def open_listener(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         listener.listen(_BACKLOG)
         listener.setblocking(False)
-    except (OSError, OverflowError) as problem:  # a port that is none is the latter
+    except OSError:
         listener.close()
-        raise problem if isinstance(problem, OSError) else OSError(str(problem)) from problem
+        raise
     return listener
