@@ -23,7 +23,7 @@ from .http_messages import Headers, WebhookPayload, WebhookRequest, WebhookRespo
 from .receiver import WebhookReceiver
 from .refusals import RefusalLog
 
-__all__ = ["WebhookApplication", "check_path"]
+__all__ = ["HANDLER_TIMEOUT", "WebhookApplication", "is_local", "with_path"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,11 +37,11 @@ class _StartResponse(Protocol):
     def __call__(self, status: str, headers: list[tuple[str, str]], /) -> object: ...
 
 
-def check_path(settings: WebhookSettings, path: str | None) -> WebhookSettings:
-    """Return settings with the path that is meant; ``None`` is theirs.
+def with_path(settings: WebhookSettings, path: str | None) -> WebhookSettings:
+    """Return settings with another path; ``None`` leaves theirs.
 
     Raises:
-        ConfigurationError: that is no path, or what monitoring asks for.
+        ConfigurationError: that is no path, or the one that tells of health.
     """
     chosen = settings if path is None else dataclasses.replace(settings, path=path)
     if chosen.path == _HEALTH_PATH:
@@ -74,7 +74,7 @@ class WebhookApplication:
         Raises:
             ConfigurationError: the handler or the path is not usable.
         """
-        settings = check_path(self.settings, path)
+        settings = with_path(self.settings, path)
         decides = decides_answer(handler)
         route = self._routes.get(settings.path)
         if route is None:

@@ -21,7 +21,7 @@ from ..runtime.fork import forget_in_child
 from ..runtime.hub_context import HubContext, context_of, current_context
 from ..runtime.threads import current_hub, is_current
 from ..wsgi.server import HttpServer, open_listener
-from .application import WebhookApplication, check_path, is_local
+from .application import WebhookApplication, is_local, with_path
 from .handlers import Handler
 
 __all__ = ["WebhookServer"]
@@ -59,7 +59,7 @@ class WebhookServer:
                 nothing says that signatures are not to be checked.
         """
         self.settings = WebhookSettings.from_environment() if settings is None else settings
-        chosen = check_path(self.settings, path)
+        chosen = with_path(self.settings, path)
         if port is not None:
             chosen = dataclasses.replace(chosen, port=port)
         self.path = chosen.path
