@@ -24,7 +24,7 @@ from .meeting.player import Player
 from .meeting.webhooks import WebhookSender
 from .options import Options
 from .scenario.loader import Scenario, load_scenario
-from .wire.connections import Connection, MediaConnection, SignalingConnection
+from .wire.connection import Connection, MediaConnection, SignalingConnection
 from .wire.negotiation import MEDIA_KEYS
 from .wire.rejections import Bar
 from .wire.websocket import Handler

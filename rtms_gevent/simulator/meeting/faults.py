@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigurationError
-from ..wire.connections import Connection
+from ..wire.connection import Connection
 from ..wire.negotiation import MEDIA_KEYS
 from ..wire.network import Shape
 from ..wire.rejections import names

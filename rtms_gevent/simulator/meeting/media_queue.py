@@ -13,8 +13,8 @@ from gevent.event import Event
 from gevent.pool import Group
 
 from ...enums import MessageType
-from ..wire.connections import MediaConnection
-from .sent import Sent
+from ..wire.connection import MediaConnection
+from .sent_log import Sent
 
 __all__ = ["Lane"]
 

@@ -28,7 +28,7 @@ from ...enums import (
 )
 from ..options import Options
 from ..scenario.loader import Scenario
-from ..wire.connections import (
+from ..wire.connection import (
     Connection,
     MediaConnection,
     SignalingConnection,
@@ -40,7 +40,7 @@ from ..wire.rejections import Door
 from .faults import Faults
 from .media_queue import Lane
 from .participants import Room
-from .sent import Sent
+from .sent_log import Sent
 from .webhooks import TRY_FOR, WEBHOOK_NAMES, WebhookSender
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ...enums import DataOption, MediaDataType, Product, SessionState
 from ..scenario.assets import mix, silence
 from ..scenario.loader import Person, Step
 from ..scenario.schema import FAULTS
-from ..wire.connections import milliseconds
+from ..wire.connection import milliseconds
 from . import participants as events
 
 if TYPE_CHECKING:
