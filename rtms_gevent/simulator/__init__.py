@@ -19,26 +19,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .meeting.meeting import Meeting
-    from .scenario import Scenario, load_scenario, make_chaos
+    from .scenario import Scenario, load_scenario, make_chaos, parse_scenario
     from .server import Simulator
 
-__all__ = ["Meeting", "Scenario", "Simulator", "load_scenario", "make_chaos"]
+__all__ = ["Meeting", "Scenario", "Simulator", "load_scenario", "make_chaos", "parse_scenario"]
 
-_HOMES = {
+_MODULES = {
     "Meeting": "meeting.meeting",
     "Scenario": "scenario",
     "Simulator": "server",
     "load_scenario": "scenario",
     "make_chaos": "scenario",
+    "parse_scenario": "scenario",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for (PEP 562)."""
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    value = getattr(import_module(f".{_MODULES[name]}", __name__), name)
     globals()[name] = value
     return value

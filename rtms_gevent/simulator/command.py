@@ -17,7 +17,7 @@ from ..errors import ConfigurationError
 from .options import BINARY
 
 if TYPE_CHECKING:
-    from .scenario.loader import Scenario
+    from .scenario.model import Scenario
 
 __all__ = ["add_arguments", "run"]
 

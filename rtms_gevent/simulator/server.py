@@ -23,7 +23,8 @@ from .meeting.meeting import Meeting
 from .meeting.player import Player
 from .meeting.webhooks import WebhookSender
 from .options import Options
-from .scenario.loader import Scenario, load_scenario
+from .scenario.loader import load_scenario
+from .scenario.model import Scenario
 from .wire.connection import Connection, MediaConnection, SignalingConnection
 from .wire.negotiation import MEDIA_KEYS
 from .wire.rejections import Bar

@@ -420,9 +420,9 @@ def test_a_stream_state_is_only_told(simulate):
 
 
 def test_faults_are_data(simulate):
-    from rtms_gevent.simulator import Scenario
+    from rtms_gevent.simulator import parse_scenario
 
-    scenario = Scenario.parse(
+    scenario = parse_scenario(
         {
             "faults": [{"do": "refuse", "sockets": "signaling", "status": 45}],
             "buffer_audio": 20,

@@ -9,7 +9,7 @@ import pytest
 import websocket
 
 from rtms_gevent.errors import ConfigurationError
-from rtms_gevent.simulator import Scenario
+from rtms_gevent.simulator import parse_scenario
 
 from .raw import RawClient, RawSocket, sign
 
@@ -124,7 +124,7 @@ def test_certificates_need_tls_and_a_kind(simulate):
 
 
 def test_a_scenario_whose_certificate_is_wrong_from_the_start(simulate):
-    scenario = Scenario.parse(
+    scenario = parse_scenario(
         {"faults": [{"do": "certificate", "kind": "expired"}]}, name="expired"
     )
     simulator = simulate(scenario, tls=True)

@@ -8,8 +8,7 @@ import wave
 
 import pytest
 
-from rtms_gevent.simulator.scenario.assets import Library, mix, silence
-from rtms_gevent.simulator.scenario.loader import SHIPPED
+from rtms_gevent.simulator.scenario.assets import SHIPPED, Library, mix, silence
 
 LIBRARY = Library((SHIPPED / "assets",))
 CLIP, SECONDS = "standup-1-ada", 5.29

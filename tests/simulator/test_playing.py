@@ -10,8 +10,8 @@ import gevent
 import pytest
 import websocket
 
-from rtms_gevent.simulator import Scenario
-from rtms_gevent.simulator.scenario.loader import SHIPPED
+from rtms_gevent.simulator import parse_scenario
+from rtms_gevent.simulator.scenario.assets import SHIPPED
 
 from .raw import RawClient
 
@@ -65,7 +65,7 @@ def contents(messages):
 def scenario(timeline, duration=0.4, **more):
     people = {"ann": {"user_id": 1}, "bob": {"user_id": 2}}
     data = {"participants": people, "timeline": timeline, "duration": duration, **more}
-    return Scenario.parse(data, name="test", folder=SHIPPED)
+    return parse_scenario(data, name="test", folder=SHIPPED)
 
 
 def test_the_short_scenario_arrives_whole(simulate):

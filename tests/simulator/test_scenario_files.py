@@ -11,7 +11,7 @@ import pytest
 
 from rtms_gevent.enums import MediaDataType, Product
 from rtms_gevent.errors import ConfigurationError
-from rtms_gevent.simulator import Scenario, load_scenario
+from rtms_gevent.simulator import load_scenario, parse_scenario
 from rtms_gevent.simulator.meeting.faults import Faults
 from rtms_gevent.simulator.scenario.schema import ACTIONS, FAULTS
 
@@ -48,7 +48,7 @@ GOOD = {
 
 
 def parse(data):
-    return Scenario.parse(data, name="mine")
+    return parse_scenario(data, name="mine")
 
 
 FAULTY = {

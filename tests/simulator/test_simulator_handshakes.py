@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rtms_gevent.simulator import Scenario
+from rtms_gevent.simulator import parse_scenario
 from rtms_gevent.simulator.wire.negotiation import Refusal, negotiate
 
 from .raw import RawClient, RawSocket, sign
@@ -85,7 +85,7 @@ def test_a_second_client_is_refused_and_the_first_stays(simulator):
 
 
 def test_a_second_client_may_evict_the_first(simulate):
-    scenario = Scenario.parse({"second_client": "evicts"}, name="evicts")
+    scenario = parse_scenario({"second_client": "evicts"}, name="evicts")
     simulator = simulate(scenario, signaling_window=0.01, media_window=0.01)
     meeting = simulator.meeting
     with RawClient(simulator, media=("audio", "chat")) as first:

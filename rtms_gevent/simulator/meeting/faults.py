@@ -17,7 +17,7 @@ from ..wire.network import Shape
 from ..wire.rejections import names
 
 if TYPE_CHECKING:
-    from ..scenario.loader import Step
+    from ..scenario.model import Step
     from .media_queue import Lane
     from .meeting import Meeting
 

@@ -27,7 +27,7 @@ from ...enums import (
     known,
 )
 from ..options import Options
-from ..scenario.loader import Scenario
+from ..scenario.model import Scenario
 from ..wire.connection import (
     Connection,
     MediaConnection,

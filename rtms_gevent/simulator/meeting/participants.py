@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...enums import ContactCenterEventType, EventType
 
 if TYPE_CHECKING:
-    from ..scenario.loader import Person
+    from ..scenario.model import Person
 
 __all__ = ["Room"]
 

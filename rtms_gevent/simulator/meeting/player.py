@@ -12,7 +12,7 @@ from gevent.pool import Group
 
 from ...enums import DataOption, MediaDataType, Product, SessionState
 from ..scenario.assets import mix, silence
-from ..scenario.loader import Person, Step
+from ..scenario.model import Person, Step
 from ..scenario.schema import FAULTS
 from ..wire.connection import milliseconds
 from . import participants as events

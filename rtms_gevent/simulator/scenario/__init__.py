@@ -5,6 +5,8 @@ The format is described in ``docs/simulator.md``.
 
 from __future__ import annotations
 
-from .loader import Person, Scenario, Step, load_scenario, make_chaos
+from .loader import load_scenario, make_chaos
+from .model import Person, Scenario, Step
+from .parser import parse_scenario
 
-__all__ = ["Person", "Scenario", "Step", "load_scenario", "make_chaos"]
+__all__ = ["Person", "Scenario", "Step", "load_scenario", "make_chaos", "parse_scenario"]

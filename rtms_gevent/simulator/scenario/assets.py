@@ -30,7 +30,10 @@ from typing import Any
 
 from ...enums import Codec
 
-__all__ = ["Library", "mix", "silence"]
+__all__ = ["SHIPPED", "Library", "mix", "silence"]
+
+#: Scenarios that are shipped; their recordings and pictures are in its folder ``assets``.
+SHIPPED = pathlib.Path(__file__).parent.parent / "scenarios"
 
 _SAMPLE_RATES = {0: 8000, 1: 16000, 2: 32000, 3: 48000}
 

@@ -1,19 +1,19 @@
-"""What a value in a scenario must be: one function for each kind of field."""
+"""What a value in a scenario must be: one check for each kind of field.
+
+A check returns what the player needs, or raises ValueError with what is wrong.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from ...enums import Product
-from ...errors import ConfigurationError
+from ...enums import MediaDataType
 from ..wire.negotiation import MEDIA_KEYS
 from .assets import Library
-
-if TYPE_CHECKING:
-    from .loader import Person
+from .model import PRODUCTS, Person
 
 __all__ = [
     "Check",
@@ -25,19 +25,22 @@ __all__ = [
     "event",
     "http_error",
     "media",
+    "media_types",
     "named",
     "one_of",
+    "or_null",
     "person",
     "persons",
     "picture",
     "product",
     "second_client",
     "seconds",
-    "size",
     "sockets",
     "some_object",
     "speech",
     "text",
+    "unchecked",
+    "user_id",
     "whole",
     "yes_or_no",
 ]
@@ -51,23 +54,20 @@ class Known:
     people: dict[str, Person] = dataclasses.field(default_factory=dict)
 
 
-#: Checks a value and returns what the player needs, or raises ValueError with what is wrong.
 Check = Callable[[Known, Any], Any]
 
 
-def product(value: object) -> Product:
-    """Return the product of that name.
+def unchecked(known: Known, value: Any) -> Any:
+    """Accept anything: what is for readers."""
+    return value
 
-    Raises:
-        ConfigurationError: there is none.
-    """
-    if isinstance(value, Product):
-        return value
-    for member in Product:
-        if value == member.name.lower():
-            return member
-    names = ", ".join(member.name.lower() for member in Product)
-    raise ConfigurationError(f"product must be one of {names}, not {value!r}")
+
+def or_null(check: Check) -> Check:
+    """Accept null, and what ``check`` accepts."""
+    return lambda known, value: None if value is None else check(known, value)
+
+
+# -- numbers ---------------------------------------------------------------------------------------
 
 
 def seconds(known: Known, value: Any) -> float:
@@ -85,13 +85,6 @@ def duration(known: Known, value: Any) -> float:
     return length
 
 
-def text(known: Known, value: Any) -> str:
-    """Accept a text."""
-    if not isinstance(value, str) or not value:
-        raise ValueError("must be a text that is not empty")
-    return value
-
-
 def whole(known: Known, value: Any) -> int:
     """Accept a whole number."""
     if isinstance(value, bool) or not isinstance(value, int):
@@ -99,37 +92,69 @@ def whole(known: Known, value: Any) -> int:
     return value
 
 
-def count(known: Known, value: Any) -> int:
-    """Accept how often something happens."""
-    if not 1 <= whole(known, value) <= 1_000_000:
-        raise ValueError("must be a whole number above 0")
-    return int(value)
+def _between(low: int, high: int, problem: str) -> Check:
+    def check(known: Known, value: Any) -> int:
+        if not low <= whole(known, value) <= high:
+            raise ValueError(problem)
+        return int(value)
+
+    return check
 
 
-def size(known: Known, value: Any) -> int | None:
-    """Accept a number of bytes, or null for no limit."""
-    return None if value is None else count(known, value)
+count = _between(1, 1_000_000, "must be a whole number above 0")
+user_id = _between(1, 2**31 - 1, "must be above 0 and fit 32 bits")
+close_code = _between(1000, 4999, "must be a WebSocket close code, 1000 to 4999")
+http_error = _between(300, 599, "must be an HTTP status, 300 to 599")
 
 
-def yes_or_no(known: Known, value: Any) -> bool:
-    """Accept true or false."""
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
+# -- names -----------------------------------------------------------------------------------------
+
+
+def text(known: Known, value: Any) -> str:
+    """Accept a text."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be a text that is not empty")
     return value
 
 
-def some_object(known: Known, value: Any) -> dict[str, Any]:
-    """Accept an object, whatever is in it."""
-    if not isinstance(value, dict):
-        raise ValueError("must be an object")
-    return value
+def one_of(names: Iterable[str]) -> Check:
+    """Accept one of these names."""
+    choice = tuple(names)
+
+    def check(known: Known, value: Any) -> str:
+        if value not in choice:
+            raise ValueError(f"must be one of {', '.join(choice)}")
+        return str(value)
+
+    return check
 
 
-def event(known: Known, value: Any) -> dict[str, Any]:
-    """Accept an event, which has a number."""
-    fields = some_object(known, value)
-    whole(known, fields.get("event_type", fields.get("event_code")))
-    return fields
+sockets = one_of(("signaling", "media", "all", "all_sockets", *MEDIA_KEYS.values()))
+media = one_of(MEDIA_KEYS.values())
+certificate = one_of(("good", "self_signed", "expired", "other_host"))
+second_client = one_of(("refused", "evicts"))
+
+
+def _member(members: Mapping[str, Any]) -> Check:
+    name = one_of(members)
+    return lambda known, value: members[name(known, value)]
+
+
+def named(kind: type[enum.IntEnum]) -> Check:
+    """Accept a member's name in lower case, and return its number."""
+    return _member({member.name.lower(): int(member) for member in kind})
+
+
+product = _member(PRODUCTS)
+
+
+def media_types(known: Known, value: Any) -> frozenset[MediaDataType]:
+    """Accept a list of media types."""
+    kinds = {name: kind for kind, name in MEDIA_KEYS.items()}
+    names = list(kinds)  # not the dictionary: what is asked for may not be hashable
+    if not isinstance(value, list) or not value or any(name not in names for name in value):
+        raise ValueError(f"must be a list of {', '.join(names)}")
+    return frozenset(kinds[name] for name in value)
 
 
 def person(known: Known, value: Any) -> Person:
@@ -159,46 +184,25 @@ def picture(known: Known, value: Any) -> str:
     return known.library.check_pictures(text(known, value))
 
 
-def one_of(names: Iterable[str]) -> Check:
-    """Accept one of these names."""
-    choice = tuple(names)
-
-    def check(known: Known, value: Any) -> str:
-        if value not in choice:
-            raise ValueError(f"must be one of {', '.join(choice)}")
-        return str(value)
-
-    return check
+# -- the rest --------------------------------------------------------------------------------------
 
 
-sockets = one_of(("signaling", "media", "all", "all_sockets", *MEDIA_KEYS.values()))
-media = one_of(MEDIA_KEYS.values())
-certificate = one_of(("good", "self_signed", "expired", "other_host"))
-second_client = one_of(("refused", "evicts"))
+def yes_or_no(known: Known, value: Any) -> bool:
+    """Accept true or false."""
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
 
 
-def close_code(known: Known, value: Any) -> int:
-    """Accept a WebSocket close code."""
-    if not 1000 <= whole(known, value) <= 4999:
-        raise ValueError("must be a WebSocket close code, 1000 to 4999")
-    return int(value)
+def some_object(known: Known, value: Any) -> dict[str, Any]:
+    """Accept an object, whatever is in it."""
+    if not isinstance(value, dict):
+        raise ValueError("must be an object")
+    return value
 
 
-def http_error(known: Known, value: Any) -> int:
-    """Accept the status of an HTTP answer that is no success."""
-    if not 300 <= whole(known, value) <= 599:
-        raise ValueError("must be an HTTP status, 300 to 599")
-    return int(value)
-
-
-def named(kind: type[enum.IntEnum]) -> Check:
-    """Accept a member's name in lower case, and return its number."""
-
-    def check(known: Known, value: Any) -> int:
-        for member in kind:
-            if value == member.name.lower():
-                return int(member)
-        names = ", ".join(member.name.lower() for member in kind)
-        raise ValueError(f"must be one of {names}")
-
-    return check
+def event(known: Known, value: Any) -> dict[str, Any]:
+    """Accept an event, which has a number."""
+    fields = some_object(known, value)
+    whole(known, fields.get("event_type", fields.get("event_code")))
+    return fields
