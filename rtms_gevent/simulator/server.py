@@ -21,13 +21,15 @@ from ..enums import Product
 from ..errors import ConfigurationError
 from .meeting.meeting import Meeting
 from .meeting.player import Player
-from .meeting.webhooks import WebhookSender
+from .meeting.webhook_sender import WebhookSender
 from .options import Options
 from .scenario.loader import load_scenario
 from .scenario.model import Scenario
-from .wire.connection import Connection, MediaConnection, SignalingConnection
+from .wire.connection import AnyConnection
+from .wire.media import MediaConnection
 from .wire.negotiation import MEDIA_KEYS
-from .wire.rejections import Bar
+from .wire.rejections import Rejection
+from .wire.signaling import SignalingConnection
 from .wire.websocket import Handler
 
 __all__ = ["Simulator"]
@@ -275,11 +277,10 @@ class Simulator:
             chosen,
             self._options,
             self._base_url,
-            self._play,
-            self.present_certificate,
+            same_as=same_as,
+            make_playback=self._make_playback,
+            present_certificate=self.present_certificate,
         )
-        if same_as is not None:
-            meeting.uuid, meeting.meeting_id = same_as.uuid, same_as.meeting_id
         # Those that are over refuse clients anyway, and a process may play on for days.
         self._meetings = {
             stream_id: known
@@ -305,7 +306,7 @@ class Simulator:
     def _find(self, stream_id: object) -> Meeting | None:
         return self._meetings.get(stream_id) if isinstance(stream_id, str) else None
 
-    def _play(self, meeting: Meeting) -> Player:
+    def _make_playback(self, meeting: Meeting) -> Player:
         return Player(meeting, self._options.speed)
 
     def validate_webhook(self) -> bool:
@@ -327,14 +328,14 @@ class Simulator:
             start_response(status, [("Content-Type", "text/plain")])
             return [b"this is a WebSocket server\n"]
         role, address = place
-        common = (address, websocket, self._find, self._options, self.requests.append)
-        connection: Connection = (
+        common = (address, websocket, self._find, self._options, self.requests)
+        connection: AnyConnection = (
             SignalingConnection(*common) if role == "signaling" else MediaConnection(role, *common)
         )
         connection.serve()
         return []
 
-    def _gate(self, path: str) -> Bar | None:
+    def _gate(self, path: str) -> Rejection | None:
         """Return what a fault has put in the way of a WebSocket that is about to be opened.
 
         The signaling sockets of all meetings may have one address, so that a fault of one meeting
@@ -345,10 +346,10 @@ class Simulator:
             return None
         role, address = place
         for meeting in self._meetings.values():
-            if role == "signaling" or address in meeting.keys:
-                bar = meeting.upgrades.meet(role)
-                if bar is not None:
-                    return bar
+            if role == "signaling" or address in meeting.addresses.keys:
+                rejection = meeting.faults.upgrades.next_for(role)
+                if rejection is not None:
+                    return rejection
         return None
 
 
@@ -366,7 +367,7 @@ class _Server(WSGIServer):
     """Logs a client's broken TLS handshake instead of printing a traceback."""
 
     #: Asked before each upgrade, with the path.
-    gate: Callable[[str], Bar | None]
+    gate: Callable[[str], Rejection | None]
     logger = logger  # gevent-websocket's handler would make one that prints
 
     @staticmethod

@@ -273,7 +273,7 @@ class TestRefusals:
 
     def test_media_that_the_app_may_not_have(self, simulator, meeting, client):
         meeting.offered = frozenset({MediaDataType.AUDIO})
-        meeting.media_urls = {"audio": meeting.media_urls["audio"]}
+        meeting.addresses.media_urls = {"audio": meeting.media_urls["audio"]}
         client.on_video_data(print)
         told = Event()
         signals.error.connect(lambda sender, error, **_: told.set(), sender=client, weak=False)
@@ -284,7 +284,7 @@ class TestRefusals:
         assert told.wait(5)
 
     def test_no_media_that_was_asked_for(self, simulator, meeting, client):
-        meeting.media_urls = {"transcript": meeting.media_urls["transcript"]}
+        meeting.addresses.media_urls = {"transcript": meeting.media_urls["transcript"]}
         credentials = {"client": simulator.client_id, "secret": simulator.client_secret}
         error = failing_join(client, meeting.payload, **credentials)
         assert isinstance(error, MediaNotOffered)

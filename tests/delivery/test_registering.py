@@ -49,7 +49,7 @@ def test_media_can_be_asked_for_after_joining(join, meeting, client):
     recorder = Recorder(client, "audio_data")
     join()
     late = Recorder(client, "video_data")
-    wait_until(lambda: meeting.media_socket(MediaDataType.VIDEO))
+    wait_until(lambda: meeting.sockets.carrying(MediaDataType.VIDEO))
     wait_until(lambda: meeting.send_video(b"v"))
     late.wait_for("video_data")
     meeting.send_audio(b"a")

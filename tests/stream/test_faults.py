@@ -342,7 +342,11 @@ def test_a_failover_is_followed(dies, told_by_webhook):
     old = meeting.server_urls
     meeting.faults.failover(dies)
     wait_until(
-        lambda: [one for one in meeting.connections("signaling") if one.address == meeting.keys[-1]]
+        lambda: [
+            one
+            for one in meeting.connections("signaling")
+            if one.address == meeting.addresses.keys[-1]
+        ]
     )
     wait_until(lambda: meeting.send_audio(b"x") and meeting.send_transcript("x"))
     recorder.wait_for("transcript_data")

@@ -150,7 +150,9 @@ class TestNoFalseGap:
                 assert script.line() == f"audio {NOW + 20 * number}"
                 # All that it was asked meanwhile, lest the simulator gives it up in the next pause.
                 sockets = meeting.connections("all_sockets")
-                wait_until(lambda sockets=sockets: not any(each._unanswered for each in sockets))
+                wait_until(
+                    lambda sockets=sockets: not any(each.unanswered_keep_alives for each in sockets)
+                )
             assert script.finish("\n")[0] == "over"
 
     def test_media_that_is_not_offered(self, join, meeting, client):

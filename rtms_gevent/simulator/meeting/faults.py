@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from ...enums import MediaDataType
 from ...errors import ConfigurationError
-from ..wire.connection import Connection
+from ..scenario.model import Step
+from ..wire.connection import AnyConnection
 from ..wire.negotiation import MEDIA_KEYS
-from ..wire.network import Shape
-from ..wire.rejections import names
-
-if TYPE_CHECKING:
-    from ..scenario.model import Step
-    from .media_queue import Lane
-    from .meeting import Meeting
+from ..wire.network import Shaping
+from ..wire.rejections import Rejection, RejectionQueue, names_role
+from .addresses import ServerAddresses
+from .media_queue import MediaQueue
+from .sockets import OpenSockets
+from .webhook_events import WebhookEvents
 
 __all__ = ["GARBAGE", "Faults"]
 
@@ -56,12 +57,24 @@ class Faults:
     """
 
     def __init__(
-        self, meeting: Meeting, speed: float, present_certificate: Callable[[str], None]
+        self,
+        sockets: OpenSockets,
+        queues: Mapping[MediaDataType, MediaQueue],
+        addresses: ServerAddresses,
+        webhooks: WebhookEvents,
+        *,
+        speed: float,
+        present_certificate: Callable[[str], None],
     ) -> None:
-        self._meeting = meeting
+        #: of the next clients that want to come in: at the handshake, and at the HTTP upgrade
+        self.handshakes, self.upgrades = RejectionQueue(), RejectionQueue()
+        self._sockets = sockets
+        self._queues = queues
+        self._addresses = addresses
+        self._webhooks = webhooks
         self._speed = speed
         self._present_certificate = present_certificate
-        self._shapes: dict[str, Shape] = {}
+        self._shapings: dict[str, Shaping] = {}
         self._garbage = itertools.cycle(GARBAGE)
 
     def apply(self, step: Step) -> None:
@@ -75,15 +88,15 @@ class Faults:
 
     def close(self, sockets: str, code: int = 1000) -> int:
         """Send close frames; return to how many sockets."""
-        return self._meeting.close_sockets(sockets, code)
+        return self._sockets.close(sockets, code)
 
     def reset(self, sockets: str) -> int:
         """Break TCP connections (RST); return how many."""
-        return self._meeting.reset_sockets(sockets)
+        return self._sockets.reset(sockets)
 
     def half_close(self, sockets: str) -> int:
         """End TCP connections from our side (FIN), without close frames; return how many."""
-        found = self._meeting.connections(sockets)
+        found = self._sockets.find(sockets)
         for connection in found:
             connection.half_close()
         return len(found)
@@ -94,13 +107,13 @@ class Faults:
         self, sockets: str, seconds: float, reading: bool = True, sending: bool = True
     ) -> None:
         """Act on nothing that arrives, and send nothing, for so long; what is late comes then."""
-        for connection in self._meeting.connections(sockets):
+        for connection in self._sockets.find(sockets):
             connection.stall(seconds, reading=reading, sending=sending)
 
     def no_keep_alives(self, sockets: str, seconds: float) -> None:
         """Send no keep-alives for so long."""
-        for connection in self._meeting.connections(sockets):
-            connection.be_quiet(seconds)
+        for connection in self._sockets.find(sockets):
+            connection.pause_keep_alives(seconds)
 
     def split(self, sockets: str, frame: int | None = None, write: int | None = None) -> None:
         """Cut messages into WebSocket frames, or TCP writes, of at most so many bytes.
@@ -119,56 +132,56 @@ class Faults:
         self._reshape(sockets, merge=seconds)
 
     def _reshape(self, sockets: str, **changes: Any) -> None:
-        shape = dataclasses.replace(self._shapes.pop(sockets, Shape()), **changes)
-        self._shapes[sockets] = shape  # the latest that fits counts
-        for connection in self._meeting.connections("all_sockets"):
+        shaping = dataclasses.replace(self._shapings.pop(sockets, Shaping()), **changes)
+        self._shapings[sockets] = shaping  # the latest that fits counts
+        for connection in self._sockets.find("all_sockets"):
             self.opened(connection)
 
-    def opened(self, connection: Connection) -> None:
-        """Let a socket have the shape that is asked for."""
-        for sockets, shape in self._shapes.items():
-            if names(sockets, connection.role):
-                connection.wire.reshape(shape)
+    def opened(self, connection: AnyConnection) -> None:
+        """Let a socket have the network that is asked for."""
+        for sockets, shaping in self._shapings.items():
+            if names_role(sockets, connection.role):
+                connection.network.reshape(shaping)
 
     def garbage(self, sockets: str, times: int = 1, text: str | None = None) -> None:
         """Send messages that no client can use, or this text."""
         for _ in range(times):
             message = next(self._garbage) if text is None else text.encode("utf-8", "replace")
-            self._meeting.send_message(sockets, message)
+            self._sockets.send(sockets, message)
 
     # -- media suffers -----------------------------------------------------------------------------
 
     def duplicate(self, media: str, times: int = 1) -> None:
         """Send the next so many messages twice."""
-        self._lane(media).duplicate(times)
+        self._queue(media).duplicate(times)
 
     def swap(self, media: str, times: int = 1) -> None:
         """Let a message overtake the one before it, so many times; Zoom never does so."""
-        self._lane(media).swap(times)
+        self._queue(media).swap(times)
 
     def hold(self, media: str, seconds: float) -> None:
         """Keep a media type back for so long, in order, while others overtake it."""
-        self._lane(media).hold(seconds)
+        self._queue(media).hold(seconds)
 
-    def _lane(self, media: str) -> Lane:
+    def _queue(self, media: str) -> MediaQueue:
         if media not in _KINDS:
             raise ConfigurationError(f"media must be one of {', '.join(_KINDS)}, not {media!r}")
-        return self._meeting.lanes[_KINDS[media]]
+        return self._queues[_KINDS[media]]
 
     # -- clients do not come in --------------------------------------------------------------------
 
     def refuse(self, sockets: str, status: int, times: int = 1) -> None:
         """Answer the next so many handshakes with this status."""
-        self._meeting.handshakes.bar(sockets, times, status)
+        self.handshakes.add(Rejection(sockets, times, status))
 
     def no_answer(self, sockets: str, to: str = "handshake", times: int = 1) -> None:
         """Do not answer the next so many handshakes, or upgrades; TCP is accepted."""
-        door = self._meeting.upgrades if to == "upgrade" else self._meeting.handshakes
-        door.bar(sockets, times, None)
+        queue = self.upgrades if to == "upgrade" else self.handshakes
+        queue.add(Rejection(sockets, times, None))
 
     def unavailable(self, sockets: str, times: int = 1, status: int = 503) -> None:
         """Answer the next so many upgrades with an HTTP error."""
-        self._meeting.upgrades.bar(sockets, times, status)
+        self.upgrades.add(Rejection(sockets, times, status))
 
     def certificate(self, kind: str) -> None:
         """Present this certificate from now on, to clients of any meeting.
@@ -185,7 +198,8 @@ class Faults:
 
     def interrupt(self) -> None:
         """Post the webhook that says that the signaling socket was lost, though it was not."""
-        self._meeting.announce_interruption()
+        self._sockets.interrupt()
+        self._webhooks.post_interrupted()
 
     def failover(self, dies: bool = False) -> None:
         """Give the stream new addresses, and post a second start webhook with them.
@@ -193,4 +207,8 @@ class Faults:
         Args:
             dies: The old ones break all their sockets, and each that is opened there later.
         """
-        self._meeting.move(dies=dies)
+        self._addresses.move(dies=dies)
+        self._sockets.interrupt()
+        if dies:
+            self._sockets.reset("all_sockets")
+        self._webhooks.post_moved()

@@ -1,22 +1,32 @@
-"""The way of one media type's messages from the meeting to the client's socket."""
+"""Messages of one media type, on their way from the meeting to the client's socket."""
 
 from __future__ import annotations
 
 import collections
 import itertools
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gevent
 from gevent.event import Event
 from gevent.pool import Group
 
-from ...enums import MessageType
-from ..wire.connection import MediaConnection
-from .sent_log import Sent
+from ...enums import MediaDataType, MessageType
+from ..wire.media import MediaConnection
+from .announcer import StateAnnouncer
+from .sent_log import SentLog
+from .sockets import OpenSockets
 
-__all__ = ["Lane"]
+__all__ = ["MediaQueue"]
+
+
+_MESSAGE_TYPES = {
+    MediaDataType.AUDIO: MessageType.MEDIA_DATA_AUDIO,
+    MediaDataType.VIDEO: MessageType.MEDIA_DATA_VIDEO,
+    MediaDataType.DESKSHARE: MessageType.MEDIA_DATA_SHARE,
+    MediaDataType.TRANSCRIPT: MessageType.MEDIA_DATA_TRANSCRIPT,
+    MediaDataType.CHAT: MessageType.MEDIA_DATA_CHAT,
+}
 
 
 class _Message(NamedTuple):
@@ -25,7 +35,7 @@ class _Message(NamedTuple):
     payload: bytes  #: before base64
 
 
-class Lane:
+class MediaQueue:
     """Numbers messages, keeps them while there is no socket, and makes the faults among them.
 
     Greenlet-safety: any greenlet of one hub.
@@ -33,39 +43,39 @@ class Lane:
 
     def __init__(
         self,
-        number: MessageType,
-        find_socket: Callable[[], MediaConnection | None],
-        before_sending: Callable[[int], None],
+        kind: MediaDataType,
+        sockets: OpenSockets,
+        announcer: StateAnnouncer,
         greenlets: Group,
         *,
         stamp: bool,
         record: bool,
     ) -> None:
-        """Make a lane that is not asked for yet.
+        """Make a queue of what no client has asked for yet.
 
         Args:
-            number: The message type on the wire.
-            find_socket: Returns the socket of a ready client, if there is one.
-            before_sending: Called with the timestamp (ms) of what is about to be sent.
+            kind: The media type.
+            sockets: Where messages go.
+            announcer: Tells of the first packet.
             greenlets: Owns the greenlet that sends what was kept.
             stamp: Add sequence numbers and send times.
             record: Keep every payload.
         """
-        self.sent = Sent()
+        self.sent = SentLog()
         #: What was negotiated last; None while no client has asked for this media type.
         self.params: dict[str, Any] | None = None
         #: Seconds of messages that are kept while there is no socket, and sent when there is.
-        self.keeps = 0.0
-        self._number = number
-        self._find_socket = find_socket
-        self._before_sending = before_sending
+        self.buffer_seconds = 0.0
+        self._kind = kind
+        self._sockets = sockets
+        self._announcer = announcer
         self._greenlets = greenlets
         self._stamp, self._record = stamp, record
         self._sequences = itertools.count(1)
         self._waiting: collections.deque[_Message] = collections.deque()
         self._flusher: gevent.Greenlet[..., None] | None = None
         self._held_until = 0.0  # monotonic
-        self._hurry = Event()
+        self._finishing = Event()
         self._duplicates = 0
         self._swaps = 0
         self._overtaken: _Message | None = None
@@ -85,12 +95,12 @@ class Lane:
         self._held_until = max(self._held_until, time.monotonic() + seconds)
         self._start_flushing()
 
-    # -- the way -----------------------------------------------------------------------------------
+    # -- sending -----------------------------------------------------------------------------------
 
     def send(self, content: dict[str, Any], payload: bytes) -> bool:
         """Send one message, or keep it; return whether it was sent."""
-        connection = self._find_socket()
-        if connection is None and self.params is None and not self.keeps:
+        connection = self._sockets.carrying(self._kind)
+        if connection is None and self.params is None and not self.buffer_seconds:
             return False  # nobody has asked for it, ever
         message = _Message(next(self._sequences), content, payload)
         if self._stamp or self._record:
@@ -99,19 +109,19 @@ class Lane:
             self._keep(message)  # behind the others
             return False
         if connection is None:
-            if self.keeps:
+            if self.buffer_seconds:
                 self._keep(message)
             return False
         if self._swaps and self._overtaken is None:
             self._swaps -= 1
             self._overtaken = message
             return True
-        is_sent = self._put(message, connection)
-        if not is_sent and self.keeps:
+        is_sent = self._write(message, connection)
+        if not is_sent and self.buffer_seconds:
             self._keep(message)
         if self._overtaken is not None:
             overtaken, self._overtaken = self._overtaken, None
-            self._put(overtaken, connection)
+            self._write(overtaken, connection)
         return is_sent
 
     def _keep(self, message: _Message) -> None:
@@ -119,15 +129,15 @@ class Lane:
         if self._flusher is not None:
             return
         newest = message.content["timestamp"]
-        while newest - self._waiting[0].content["timestamp"] > self.keeps * 1000:
+        while newest - self._waiting[0].content["timestamp"] > self.buffer_seconds * 1000:
             self._waiting.popleft()
 
-    def _put(self, message: _Message, connection: MediaConnection) -> bool:
+    def _write(self, message: _Message, connection: MediaConnection) -> bool:
         content = message.content
-        self._before_sending(content["timestamp"])
+        self._announcer.before_packet(content["timestamp"])
         if self._stamp:
             content["simulator"] = {"sequence": message.sequence, "sent_ns": time.time_ns()}
-        document = {"msg_type": self._number, "content": content}
+        document = {"msg_type": _MESSAGE_TYPES[self._kind], "content": content}
         if not connection.send(document):
             return False
         connection.has_carried = True
@@ -156,20 +166,20 @@ class Lane:
         if self._waiting:
             self._start_flushing()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """The client has left: who comes next has asked for nothing yet."""
         self.params = None
         self._waiting.clear()
 
     def finish(self) -> None:
         """Hold nothing back any more; waits until it is sent."""
-        self._hurry.set()
+        self._finishing.set()
         if self._flusher is not None:
             self._flusher.join()
         overtaken, self._overtaken = self._overtaken, None
-        connection = self._find_socket()
+        connection = self._sockets.carrying(self._kind)
         if overtaken is not None and connection is not None:
-            self._put(overtaken, connection)
+            self._write(overtaken, connection)
 
     def _start_flushing(self) -> None:
         if self._flusher is None:
@@ -179,14 +189,14 @@ class Lane:
         """Send what waits, in order, when the time has come."""
         try:
             while (left := self._held_until - time.monotonic()) > 0:
-                if self._hurry.wait(left):
+                if self._finishing.wait(left):
                     break
             while self._waiting:
-                connection = self._find_socket()
-                if connection is None or not self._put(self._waiting[0], connection):
+                connection = self._sockets.carrying(self._kind)
+                if connection is None or not self._write(self._waiting[0], connection):
                     break
                 self._waiting.popleft()
         finally:
             self._flusher = None
-            if not self.keeps:
+            if not self.buffer_seconds:
                 self._waiting.clear()  # no socket took them

@@ -10,11 +10,11 @@ from ...enums import ContactCenterEventType, EventType
 if TYPE_CHECKING:
     from ..scenario.model import Person
 
-__all__ = ["Room"]
+__all__ = ["MeetingState"]
 
 
 @dataclasses.dataclass(slots=True)
-class Room:
+class MeetingState:
     """The state that events change. Holds no I/O."""
 
     #: in order of joining, by user id
@@ -23,7 +23,7 @@ class Room:
     speaker: Person | None = None
     sharer: Person | None = None
 
-    def state_so_far(self, number: int) -> list[dict[str, Any]]:
+    def events_so_far(self, number: int) -> list[dict[str, Any]]:
         """Return the events that a client needs which subscribes to ``number`` only now.
 
         Zoom documents this for the list of participants; the simulator does it for speaker,

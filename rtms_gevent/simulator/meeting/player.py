@@ -5,20 +5,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gevent.event import Event
 from gevent.pool import Group
 
 from ...enums import DataOption, MediaDataType, Product, SessionState
+from ..clock import milliseconds
 from ..scenario.assets import mix, silence
 from ..scenario.model import Person, Step
 from ..scenario.schema import FAULTS
-from ..wire.connection import milliseconds
 from . import participants as events
-
-if TYPE_CHECKING:
-    from .meeting import Meeting
+from .meeting import Meeting
 
 __all__ = ["Player"]
 
@@ -27,7 +25,7 @@ logger = logging.getLogger(__name__)
 #: Ticks of a media type that nobody receives at the moment, in scenario milliseconds.
 IDLE_TICK = 20
 #: Real seconds that the greenlets have to finish what they are sending.
-STOP_PATIENCE = 2.0
+STOP_TIMEOUT = 2.0
 
 
 class _Speech:
@@ -56,7 +54,7 @@ class Player:
     def __init__(self, meeting: Meeting, speed: float) -> None:
         self._meeting = meeting
         self._scenario = meeting.scenario
-        self._room = meeting.room
+        self._state = meeting.state
         self._speed = speed
         self._is_engagement = meeting.product is Product.CONTACT_CENTER
         self._over = Event()
@@ -80,7 +78,7 @@ class Player:
     def stop(self) -> None:
         """End, without telling the client; messages that are being sent are sent whole."""
         self._over.set()
-        self._greenlets.join(STOP_PATIENCE)
+        self._greenlets.join(STOP_TIMEOUT)
         self._greenlets.kill()
 
     def _guard(self, run: Callable[[], None]) -> None:
@@ -133,7 +131,7 @@ class Player:
         for person in people:
             if step.fields.get("muted", False):
                 self._muted.add(person.user_id)
-            self._room.present[person.user_id] = person
+            self._state.present[person.user_id] = person
         self._send_event(events.joined(*people))
         if self._is_engagement:
             for person in people:
@@ -143,13 +141,13 @@ class Player:
         people: tuple[Person, ...] = step.fields["who"]
         self._switch_off(people)
         for person in people:
-            self._room.present.pop(person.user_id, None)
+            self._state.present.pop(person.user_id, None)
             self._speeches.pop(person.user_id, None)
             self._muted.discard(person.user_id)
-            if self._room.sharer == person:
+            if self._state.sharer == person:
                 self._share_stop(step)
-            if self._room.speaker == person:
-                self._room.speaker = None
+            if self._state.speaker == person:
+                self._state.speaker = None
         self._send_event(events.left(*people))
         if self._is_engagement:
             for person in people:
@@ -164,8 +162,8 @@ class Player:
     def _speak(self, step: Step) -> None:
         person: Person = step.fields["who"]
         self._speeches[person.user_id] = _Speech(step.fields["audio"])
-        if self._room.speaker != person:
-            self._room.speaker = person
+        if self._state.speaker != person:
+            self._state.speaker = person
             self._send_event(events.speaks(person))
 
     def _transcript(self, step: Step) -> None:
@@ -182,7 +180,7 @@ class Player:
     def _camera_on(self, step: Step) -> None:
         person: Person = step.fields["who"]
         self._cameras[person.user_id] = _Pictures(step.fields["video"])
-        self._room.cameras.add(person.user_id)
+        self._state.cameras.add(person.user_id)
         self._send_event(events.camera(True, person.user_id), MediaDataType.VIDEO)
 
     def _camera_off(self, step: Step) -> None:
@@ -191,20 +189,20 @@ class Player:
     def _switch_off(self, people: tuple[Person, ...]) -> None:
         for person in people:
             if self._cameras.pop(person.user_id, None) is not None:
-                self._room.cameras.discard(person.user_id)
+                self._state.cameras.discard(person.user_id)
                 self._send_event(events.camera(False, person.user_id), MediaDataType.VIDEO)
 
     def _share(self, step: Step) -> None:
         person: Person = step.fields["who"]
         self._slide = _Pictures(step.fields["image"])
-        if self._room.sharer != person:
-            self._room.sharer = person
+        if self._state.sharer != person:
+            self._state.sharer = person
             self._send_event(events.shares(person), MediaDataType.DESKSHARE)
 
     def _share_stop(self, step: Step) -> None:
         self._slide = None
-        if self._room.sharer is not None:
-            self._room.sharer = None
+        if self._state.sharer is not None:
+            self._state.sharer = None
             self._send_event(events.stopped_sharing(), MediaDataType.DESKSHARE)
 
     def _chat(self, step: Step) -> None:
@@ -258,7 +256,7 @@ class Player:
         # When it was spoken, not when it is sent, which is later where the process is busy.
         timestamp = self._wall_clock(now / 1000)
         quiet = silence(params)
-        for user_id in list(self._room.present):
+        for user_id in list(self._state.present):
             packet = self._packet(user_id, now, params)
             if user_id not in self._muted:
                 voices[user_id] = packet or quiet
@@ -320,9 +318,9 @@ class Player:
         if params is None:
             return None
         if params["data_opt"] == DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM:
-            user_id = None if signaling is None else signaling.video_of
+            user_id = None if signaling is None else signaling.video_user_id
         else:
-            user_id = self._room.speaker.user_id if self._room.speaker is not None else None
+            user_id = self._state.speaker.user_id if self._state.speaker is not None else None
             if user_id not in self._cameras:
                 # Who speaks has no camera: somebody who has one is shown instead.
                 user_id = next(iter(self._cameras), None)
@@ -331,9 +329,9 @@ class Player:
         return user_id, self._cameras[user_id]
 
     def _next_slide(self) -> tuple[int, _Pictures] | None:
-        if self._slide is None or self._room.sharer is None:
+        if self._slide is None or self._state.sharer is None:
             return None
-        return self._room.sharer.user_id, self._slide
+        return self._state.sharer.user_id, self._slide
 
     def _frame(self, pictures: _Pictures, codec: int) -> bytes | None:
         frames = self._scenario.library.pictures(pictures.name, codec)
@@ -349,4 +347,4 @@ class Player:
 
         A meeting goes on while a socket is broken, so that what is missed then has numbers.
         """
-        return self._meeting.lanes[kind].params
+        return self._meeting.queues[kind].params

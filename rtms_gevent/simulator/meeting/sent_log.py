@@ -5,15 +5,14 @@ from __future__ import annotations
 import array
 import dataclasses
 
-__all__ = ["Payload", "Sent"]
+__all__ = ["SentLog"]
 
-#: What was sent, before base64.
-Payload = bytes
+_Payload = bytes  # the log has a field of that name
 
 
 @dataclasses.dataclass(slots=True)
-class Sent:
-    """The books of one media type.
+class SentLog:
+    """What was sent of one media type.
 
     Messages are numbered from 1 on, from the moment that a client has asked for the media type;
     those for which there was no socket have a number, too, and are not in ``messages``.
@@ -21,8 +20,8 @@ class Sent:
 
     messages: int = 0
     bytes: int = 0
-    #: every payload in order, if the simulator records
-    payloads: list[Payload] = dataclasses.field(default_factory=list, repr=False)
+    #: every payload in order, before base64, if the simulator records
+    payloads: list[_Payload] = dataclasses.field(default_factory=list, repr=False)
     #: With ``record`` or ``stamp``: for each number, from 1 on, the socket that took the message
     #: (a number, too); 0 where none did.
     sockets: array.array[int] = dataclasses.field(

@@ -1,13 +1,13 @@
-"""What meets a client that wants to come in: the next few may be turned away."""
+"""Which clients are turned away, on purpose, when they want to come in."""
 
 from __future__ import annotations
 
 import dataclasses
 
-__all__ = ["Bar", "Door", "names"]
+__all__ = ["Rejection", "RejectionQueue", "names_role"]
 
 
-def names(which: str, role: str) -> bool:
+def names_role(which: str, role: str) -> bool:
     """Tell whether ``which`` (see :meth:`Meeting.connections`) names sockets of this role.
 
     Args:
@@ -20,31 +20,31 @@ def names(which: str, role: str) -> bool:
 
 
 @dataclasses.dataclass(slots=True)
-class Bar:
+class Rejection:
     """Turns away some clients."""
 
-    which: str  #: sockets, as for :func:`names`
+    which: str  #: sockets, as for :func:`names_role`
     times: int
     #: What the client is told: a status of HTTP or of RTMS; None tells nothing at all.
     status: int | None
 
 
-class Door:
-    """Keeps bars, oldest first, for one step of coming in: the upgrade, or the handshake."""
+class RejectionQueue:
+    """Rejections, oldest first, at one step of coming in: the upgrade, or the handshake."""
 
     def __init__(self) -> None:
-        self._bars: list[Bar] = []
+        self._rejections: list[Rejection] = []
 
-    def bar(self, which: str, times: int, status: int | None) -> None:
-        """Turn away the next ``times`` sockets of this kind."""
-        self._bars.append(Bar(which, times, status))
+    def add(self, rejection: Rejection) -> None:
+        """Turn away the next sockets that this names."""
+        self._rejections.append(rejection)
 
-    def meet(self, role: str) -> Bar | None:
+    def next_for(self, role: str) -> Rejection | None:
         """Return what turns this socket away, and count it; None lets it in."""
-        for bar in self._bars:
-            if names(bar.which, role):
-                bar.times -= 1
-                if not bar.times:
-                    self._bars.remove(bar)
-                return bar
+        for rejection in self._rejections:
+            if names_role(rejection.which, role):
+                rejection.times -= 1
+                if not rejection.times:
+                    self._rejections.remove(rejection)
+                return rejection
         return None

@@ -19,26 +19,15 @@ from typing import Any
 import gevent
 from gevent import socket, ssl
 
-from ...enums import Product
 from ...errors import ConfigurationError
+from ..clock import milliseconds
 
-__all__ = ["TRY_FOR", "WEBHOOK_NAMES", "WebhookSender"]
+__all__ = ["WebhookSender"]
 
 logger = logging.getLogger(__name__)
 
-#: What stands before ``_started``, ``_stopped`` and ``_interrupted`` in the event's name.
-WEBHOOK_NAMES = {
-    Product.MEETING: "meeting.rtms",
-    Product.WEBINAR: "webinar.rtms",
-    Product.VIDEO_SDK: "session.rtms",
-    Product.CONTACT_CENTER: "contact_center.voice_rtms",
-    Product.PHONE: "phone.rtms",
-}
-
 #: Seconds that a receiver has for its answer.
-ANSWER_WITHIN = 3.0
-#: Seconds for which a receiver that is not up yet is tried again with the first webhook.
-TRY_FOR = 10.0
+REQUEST_TIMEOUT = 3.0
 
 
 class WebhookSender:
@@ -76,7 +65,7 @@ class WebhookSender:
         answer = self._request(
             {
                 "event": "endpoint.url_validation",
-                "event_ts": time.time_ns() // 1_000_000,
+                "event_ts": milliseconds(),
                 "payload": {"plainToken": plain},
             }
         )
@@ -94,7 +83,7 @@ class WebhookSender:
         give_up = time.monotonic() + try_for
         while True:
             try:
-                with gevent.Timeout(ANSWER_WITHIN):
+                with gevent.Timeout(REQUEST_TIMEOUT):
                     return self._exchange(body)
             except ConnectionRefusedError:
                 if time.monotonic() >= give_up:
