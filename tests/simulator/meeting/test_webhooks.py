@@ -14,7 +14,7 @@ from gevent.queue import Queue
 
 from rtms_gevent.errors import ConfigurationError
 
-from .raw import RawClient
+from ..raw import RawClient
 
 SECRET = "webhook secret"
 

@@ -13,7 +13,7 @@ import pytest
 import websocket
 from gevent import socket
 
-from .raw import BINARY, CLOSE, TEXT, RawClient, RawSocket, sign
+from ..raw import BINARY, CLOSE, TEXT, RawClient, RawSocket, sign
 
 
 @pytest.mark.parametrize(

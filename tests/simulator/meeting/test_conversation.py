@@ -7,7 +7,7 @@ import base64
 import gevent
 import pytest
 
-from .raw import RawClient
+from ..raw import RawClient
 
 
 def kinds(messages):

@@ -11,7 +11,7 @@ import websocket
 from rtms_gevent.errors import ConfigurationError
 from rtms_gevent.simulator import parse_scenario
 
-from .raw import RawClient, RawSocket, sign
+from ..raw import RawClient, RawSocket, sign
 
 
 @pytest.mark.parametrize("status", [1, 8, 45, 999])

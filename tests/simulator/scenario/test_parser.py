@@ -270,7 +270,7 @@ def test_recordings_beside_the_file_come_first(tmp_path):
     assert list(scenario.library.speech("mine/hello", params)) == [b"x"]
 
 
-DOCUMENT = pathlib.Path(__file__).parents[2] / "docs" / "simulator.md"
+DOCUMENT = pathlib.Path(__file__).parents[3] / "docs" / "simulator.md"
 
 
 def test_the_document_describes_every_action_and_field():

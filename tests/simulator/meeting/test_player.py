@@ -13,7 +13,7 @@ import websocket
 from rtms_gevent.simulator import parse_scenario
 from rtms_gevent.simulator.scenario.assets import SHIPPED
 
-from .raw import RawClient
+from ..raw import RawClient
 
 EVERYTHING = ("audio", "video", "deskshare", "transcript", "chat")
 

@@ -14,7 +14,7 @@ from support.recorder import wait_until
 from rtms_gevent.errors import ConfigurationError
 from rtms_gevent.simulator.meeting.faults import GARBAGE
 
-from .raw import CLOSE, TEXT, RawClient
+from ..raw import CLOSE, TEXT, RawClient
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from rtms_gevent.simulator import parse_scenario
 from rtms_gevent.simulator.wire.negotiation import Refusal, negotiate
 
-from .raw import RawClient, RawSocket, sign
+from ..raw import RawClient, RawSocket, sign
 
 OFFICIAL_AUDIO = {
     "content_type": 2, "codec": 4, "sample_rate": 3, "channel": 2, "data_opt": 2, "send_rate": 20,

@@ -1,0 +1,1 @@
+"""Meetings, and how they are played."""

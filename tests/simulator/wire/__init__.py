@@ -1,0 +1,1 @@
+"""Sockets of clients, and what is said on them."""
