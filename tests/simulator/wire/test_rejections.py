@@ -10,8 +10,33 @@ import websocket
 
 from rtms_gevent.errors import ConfigurationError
 from rtms_gevent.simulator import parse_scenario
+from rtms_gevent.simulator.wire.rejections import Rejection, RejectionQueue, names_role
 
 from ..raw import RawClient, RawSocket, sign
+
+
+@pytest.mark.parametrize(
+    ("which", "roles"),
+    [
+        ("signaling", {"signaling"}),
+        ("media", {"audio", "chat", "all"}),
+        ("audio", {"audio", "all"}),
+        ("all", {"all"}),
+        ("all_sockets", {"signaling", "audio", "chat", "all"}),
+    ],
+)
+def test_which_sockets_a_name_means(which, roles):
+    everybody = ("signaling", "audio", "chat", "all")
+    assert {role for role in everybody if names_role(which, role)} == roles
+
+
+def test_rejections_are_used_up_in_their_order():
+    queue = RejectionQueue()
+    queue.add(Rejection("audio", 2, 45))
+    queue.add(Rejection("media", 1, 8))
+    assert queue.next_for("signaling") is None
+    statuses = [queue.next_for(role) for role in ("chat", "audio", "audio", "audio")]
+    assert [one and one.status for one in statuses] == [8, 45, 45, None]
 
 
 @pytest.mark.parametrize("status", [1, 8, 45, 999])
