@@ -1,4 +1,4 @@
-"""``rtms-gevent simulate``: simulated meetings, until they are told to end."""
+"""``rtms-gevent simulate``: simulated meetings, until a signal ends them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--duration", type=float, metavar="S", help="scenario seconds until streams end"
     )
     parser.add_argument(
-        "--seed", default="0", help="of chaos: the same seed, the same misfortunes (%(default)s)"
+        "--seed", default="0", help="of chaos: the same seed, the same faults (%(default)s)"
     )
     parser.add_argument(
         "--stamp", action="store_true", help="number all media, as chaos always does"

@@ -117,7 +117,7 @@ class Simulator:
             media_window=media_window,
         )
         if webhook_url is not None:
-            WebhookSender(webhook_url, "")  # so that a wrong URL is told now
+            WebhookSender(webhook_url, "")  # so that a wrong URL is an error now
         self._host, self._port, self._tls = host, port, tls
         self._certificates: Any = None
         self._server: WSGIServer | None = None
@@ -321,13 +321,13 @@ class Simulator:
     def _serve(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        place = _place(environ["PATH_INFO"])
+        route = _route(environ["PATH_INFO"])
         websocket = environ.get("wsgi.websocket")
-        if place is None or websocket is None:
-            status = "404 Not Found" if place is None else "426 Upgrade Required"
+        if route is None or websocket is None:
+            status = "404 Not Found" if route is None else "426 Upgrade Required"
             start_response(status, [("Content-Type", "text/plain")])
             return [b"this is a WebSocket server\n"]
-        role, address = place
+        role, address = route
         common = (address, websocket, self._find, self._options, self.requests)
         connection: AnyConnection = (
             SignalingConnection(*common) if role == "signaling" else MediaConnection(role, *common)
@@ -341,10 +341,10 @@ class Simulator:
         The signaling sockets of all meetings may have one address, so that a fault of one meeting
         can meet the client of another there.
         """
-        place = _place(path)
-        if place is None:
+        route = _route(path)
+        if route is None:
             return None
-        role, address = place
+        role, address = route
         for meeting in self._meetings.values():
             if role == "signaling" or address in meeting.addresses.keys:
                 rejection = meeting.faults.upgrades.next_for(role)
@@ -353,7 +353,7 @@ class Simulator:
         return None
 
 
-def _place(path: str) -> tuple[str, str] | None:
+def _route(path: str) -> tuple[str, str] | None:
     """Return the role of a socket with this path, and the rest of it; None where there is none."""
     if path == "/signaling" or path.startswith("/signaling/"):
         return "signaling", path.removeprefix("/signaling").strip("/")
@@ -373,7 +373,7 @@ class _Server(WSGIServer):
     @staticmethod
     def has(path: str) -> bool:
         """Tell whether there is a WebSocket at this path."""
-        return _place(path) is not None
+        return _route(path) is not None
 
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> Any:
         try:

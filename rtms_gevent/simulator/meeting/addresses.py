@@ -29,7 +29,7 @@ class ServerAddresses:
         if product is Product.CONTACT_CENTER:
             named &= {MediaDataType.AUDIO}  # as in its event reference; "all" serves the rest, too
         self._roles = (*(MEDIA_KEYS[kind] for kind in sorted(named)), "all")
-        #: name the meeting in its URLs; the latest is the one that is told
+        #: name the meeting in its URLs; clients get those with the latest
         self.keys = [key]
         #: where signaling sockets are opened
         self.server_urls = f"{base_url}/signaling"

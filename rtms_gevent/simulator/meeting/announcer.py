@@ -1,4 +1,4 @@
-"""What a client is told on its signaling socket: events, and the states of session and stream."""
+"""What a client hears on its signaling socket: events, and the states of session and stream."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AUTOMATIC = frozenset({EventType.FIRST_PACKET_TIMESTAMP, EventType.MEDIA_CONNEC
 
 
 class StateAnnouncer:
-    """Tells the client of one stream what is so now, and knows what was told last."""
+    """Tells the client of one stream what is so now, and knows what it was sent last."""
 
     def __init__(self, identity: Identity, sockets: OpenSockets) -> None:
         self._identity = identity

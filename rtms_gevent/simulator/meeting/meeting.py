@@ -89,7 +89,7 @@ class Meeting(MediaSender):
         self.offered: frozenset[MediaDataType] = scenario.media
         if self.product in (Product.PHONE, Product.CONTACT_CENTER):
             self.offered &= _VOICE_MEDIA
-        #: whether a client that joins takes the place of one that is there
+        #: whether a client that joins replaces one that is there
         self.evicts = scenario.second_client == "evicts"
         #: the latest messages from clients, in order
         self.received: collections.deque[dict[str, Any]] = collections.deque(maxlen=KEPT_MESSAGES)
@@ -161,12 +161,12 @@ class Meeting(MediaSender):
 
     @property
     def session_state(self) -> int:
-        """The session's state that was told last."""
+        """The session's state that was sent last."""
         return self._announcer.session_state
 
     @property
     def stream_state(self) -> int:
-        """The stream's state that was told last."""
+        """The stream's state that was sent last."""
         return self._announcer.stream_state
 
     @property
@@ -353,7 +353,7 @@ class Meeting(MediaSender):
         """The signaling socket is gone; a client that was lost may come back within a window."""
         sockets = self.sockets
         if sockets.signaling is not connection:
-            return  # another client has its place
+            return  # another client has replaced it
         sockets.signaling = None
         self._ready.clear()
         if self.is_over:
@@ -387,7 +387,7 @@ class Meeting(MediaSender):
         self.media.append(connection)
 
     def detach_media(self, connection: MediaConnection) -> None:
-        """A media socket is gone; where the client did not say goodbye, it is told so."""
+        """A media socket is gone; unless the client closed it, it hears of the loss."""
         if connection not in self.media:
             return
         self.media.remove(connection)

@@ -37,7 +37,7 @@ class _Speech:
 
 
 class _Pictures:
-    """A loop of frames; each codec has a place of its own in it."""
+    """A loop of frames; each codec has a position of its own in it."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -255,15 +255,15 @@ class Player:
         voices: dict[int, bytes] = {}
         # When it was spoken, not when it is sent, which is later where the process is busy.
         timestamp = self._wall_clock(now / 1000)
-        quiet = silence(params)
+        silent = silence(params)
         for user_id in list(self._state.present):
             packet = self._packet(user_id, now, params)
             if user_id not in self._muted:
-                voices[user_id] = packet or quiet
+                voices[user_id] = packet or silent
         if params["data_opt"] == DataOption.AUDIO_MIXED_STREAM:
             if voices:
-                speaking = [packet for packet in voices.values() if packet != quiet]
-                packet = mix(speaking or [quiet], params)
+                speaking = [packet for packet in voices.values() if packet != silent]
+                packet = mix(speaking or [silent], params)
                 self._meeting.send_audio(packet, 0, timestamp=timestamp)
             return
         for user_id, packet in voices.items():

@@ -73,7 +73,7 @@ class OpenSockets:
         return len(found)
 
     def interrupt(self) -> None:
-        """Expect that the client closes its sockets, and comes back: it is told that it should."""
+        """Expect that the client closes its sockets, and comes back."""
         self.has_been_interrupted = True
         for connection in self.find("all_sockets"):
             connection.is_disrupted = True

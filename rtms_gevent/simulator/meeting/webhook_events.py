@@ -65,7 +65,7 @@ class WebhookEvents:
 
         Source of what it has since May 2026 (``account_id``, ``object``): zoom/skills, their
         reference of webhooks. There all lies in ``object``, while real traffic is flat. Clients
-        look in either place, so that all is in both.
+        look in one or the other, so that all is in both.
         """
         payload: dict[str, Any] = self.payload
         product, meeting_id = self._identity.product, self._identity.meeting_id

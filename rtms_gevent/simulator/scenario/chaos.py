@@ -42,17 +42,17 @@ def chaos_data(seed: int | str, duration: float) -> dict[str, Any]:
         seed: the same seed and duration give the same scenario.
         duration: scenario seconds, of which the last few have no new faults.
     """
-    chance = random.Random(str(seed))  # noqa: S311 - to be the same again, and no secret
+    rng = random.Random(str(seed))  # noqa: S311 - to be the same again, and no secret
     return {
         "description": f"Anything goes wrong at any time; seed {seed}.",
         "duration": duration,
-        "buffer_audio": chance.choice((0, 60)),
+        "buffer_audio": rng.choice((0, 60)),
         "participants": {
             "ada": {"name": "Ada Moreau"},
             "ben": {"name": "Ben O'Neill"},
             "zoe": {"name": "Zoë Akintola"},
         },
-        "timeline": [*_meeting(duration), *_misfortunes(chance, duration)],
+        "timeline": [*_meeting(duration), *_faults(rng, duration)],
     }
 
 
@@ -72,46 +72,46 @@ def _meeting(duration: float) -> Iterator[Entry]:
             yield {"at": at, "do": "chat", "who": "ben", "text": f"line {number}"}
 
 
-def _misfortunes(chance: random.Random, duration: float) -> Iterator[Entry]:
+def _faults(rng: random.Random, duration: float) -> Iterator[Entry]:
     at = 0.5
-    while (at := at + chance.expovariate(1 / MEAN_GAP)) < duration - CALM:
-        for entry in chance.choice(_KINDS)(chance):
+    while (at := at + rng.expovariate(1 / MEAN_GAP)) < duration - CALM:
+        for entry in rng.choice(_KINDS)(rng):
             later = entry.pop("later", 0.0)
             yield {"at": round(min(at + later, duration - CALM), 3), **entry}
 
 
-# -- kinds of misfortune: each returns entries, perhaps some seconds ``later`` ---------------------
+# -- kinds of fault: each returns entries, perhaps some seconds ``later`` --------------------------
 
 
-def _loss(chance: random.Random) -> list[Entry]:
+def _loss(rng: random.Random) -> list[Entry]:
     """A socket goes, and sometimes it is not easy to get another one."""
-    sockets = chance.choice(_SOCKETS)
+    sockets = rng.choice(_SOCKETS)
     entries = []
-    if chance.random() < 0.5:
-        entries.append(_hindrance(chance, sockets))
-    how = chance.choice(("close", "reset", "half_close"))
-    code = {"code": chance.choice(_CODES)} if how == "close" else {}
+    if rng.random() < 0.5:
+        entries.append(_rejection(rng, sockets))
+    how = rng.choice(("close", "reset", "half_close"))
+    code = {"code": rng.choice(_CODES)} if how == "close" else {}
     return [*entries, {"do": how, "sockets": sockets, **code}]
 
 
-def _hindrance(chance: random.Random, sockets: str) -> Entry:
+def _rejection(rng: random.Random, sockets: str) -> Entry:
     if sockets == "all_sockets":
         sockets = "signaling"  # which is opened first
-    how = chance.choice(("refuse", "no_answer", "unavailable"))
-    entry = {"do": how, "sockets": sockets, "times": chance.randint(1, 2)}
+    how = rng.choice(("refuse", "no_answer", "unavailable"))
+    entry = {"do": how, "sockets": sockets, "times": rng.randint(1, 2)}
     if how == "refuse":
         kind = "signaling" if sockets == "signaling" else "media"
-        entry["status"] = int(chance.choice(_PASSING[kind]))
+        entry["status"] = int(rng.choice(_PASSING[kind]))
     elif how == "no_answer":
-        entry["to"] = chance.choice(("handshake", "upgrade"))
+        entry["to"] = rng.choice(("handshake", "upgrade"))
     return entry
 
 
-def _silence(chance: random.Random) -> list[Entry]:
-    sockets, seconds = chance.choice(_SOCKETS), round(chance.uniform(0.1, 3.0), 3)
-    if chance.random() < 0.3:
+def _stall(rng: random.Random) -> list[Entry]:
+    sockets, seconds = rng.choice(_SOCKETS), round(rng.uniform(0.1, 3.0), 3)
+    if rng.random() < 0.3:
         return [{"do": "no_keep_alives", "sockets": sockets, "seconds": seconds}]
-    reading, sending = chance.choice(((True, True), (True, False), (False, True)))
+    reading, sending = rng.choice(((True, True), (True, False), (False, True)))
     return [
         {
             "do": "stall",
@@ -123,31 +123,31 @@ def _silence(chance: random.Random) -> list[Entry]:
     ]
 
 
-def _weather(chance: random.Random) -> list[Entry]:
+def _bad_network(rng: random.Random) -> list[Entry]:
     """The network is odd for a while."""
-    sockets = chance.choice(_SOCKETS)
-    how = chance.choice(("split", "merge", "delay"))
+    sockets = rng.choice(_SOCKETS)
+    how = rng.choice(("split", "merge", "delay"))
     odd: Entry
     normal: Entry
     if how == "split":
-        odd = {"frame": chance.choice((None, 7, 100)), "write": chance.choice((None, 50, 1000))}
+        odd = {"frame": rng.choice((None, 7, 100)), "write": rng.choice((None, 50, 1000))}
         normal = {}
     else:
-        odd, normal = {"seconds": round(chance.uniform(0.02, 0.5), 3)}, {"seconds": 0}
+        odd, normal = {"seconds": round(rng.uniform(0.02, 0.5), 3)}, {"seconds": 0}
     entry = {"do": how, "sockets": sockets}
-    return [{**entry, **odd}, {**entry, **normal, "later": round(chance.uniform(0.5, 3), 3)}]
+    return [{**entry, **odd}, {**entry, **normal, "later": round(rng.uniform(0.5, 3), 3)}]
 
 
-def _overtaking(chance: random.Random) -> list[Entry]:
-    seconds = round(chance.uniform(0.05, 1.0), 3)
-    return [{"do": "hold", "media": chance.choice(_MEDIA), "seconds": seconds}]
+def _hold(rng: random.Random) -> list[Entry]:
+    seconds = round(rng.uniform(0.05, 1.0), 3)
+    return [{"do": "hold", "media": rng.choice(_MEDIA), "seconds": seconds}]
 
 
-def _garbage(chance: random.Random) -> list[Entry]:
-    return [{"do": "garbage", "sockets": chance.choice(_SOCKETS), "times": chance.randint(1, 5)}]
+def _garbage(rng: random.Random) -> list[Entry]:
+    return [{"do": "garbage", "sockets": rng.choice(_SOCKETS), "times": rng.randint(1, 5)}]
 
 
-def _announcement(chance: random.Random) -> list[Entry]:
+def _announcement(rng: random.Random) -> list[Entry]:
     """Zoom says that something is wrong: once, or twice in two ways."""
     ways: list[list[Entry]] = [
         [{"do": "event", "event": {"event_type": int(EventType.MEDIA_CONNECTION_INTERRUPTED)}}],
@@ -160,11 +160,11 @@ def _announcement(chance: random.Random) -> list[Entry]:
         ],
         [{"do": "interrupt"}],
     ]
-    return list(itertools.chain(*chance.sample(ways, chance.choice((1, 1, 2)))))
+    return list(itertools.chain(*rng.sample(ways, rng.choice((1, 1, 2)))))
 
 
-def _failover(chance: random.Random) -> list[Entry]:
-    return [{"do": "failover", "dies": chance.random() < 0.5}]
+def _failover(rng: random.Random) -> list[Entry]:
+    return [{"do": "failover", "dies": rng.random() < 0.5}]
 
 
 #: The more often it stands here, the more often it happens.
@@ -172,11 +172,11 @@ _KINDS = (
     _loss,
     _loss,
     _loss,
-    _silence,
-    _silence,
-    _weather,
-    _weather,
-    _overtaking,
+    _stall,
+    _stall,
+    _bad_network,
+    _bad_network,
+    _hold,
     _garbage,
     _announcement,
     _failover,

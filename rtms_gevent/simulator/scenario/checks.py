@@ -92,10 +92,10 @@ def whole(known: Known, value: Any) -> int:
     return value
 
 
-def _between(low: int, high: int, problem: str) -> Check:
+def _between(low: int, high: int, requirement: str) -> Check:
     def check(known: Known, value: Any) -> int:
         if not low <= whole(known, value) <= high:
-            raise ValueError(problem)
+            raise ValueError(requirement)
         return int(value)
 
     return check

@@ -1,6 +1,6 @@
 """From JSON to a scenario.
 
-Whatever is wrong is told as a :class:`~rtms_gevent.errors.ConfigurationError` that names the entry
+Whatever is wrong raises a :class:`~rtms_gevent.errors.ConfigurationError` that names the entry
 and the field.
 """
 
@@ -45,7 +45,7 @@ class _Parser:
 
     def parse(self, data: object) -> Scenario:
         if not isinstance(data, dict):
-            raise self._wrong("the file", "must hold an object")
+            raise self._error("the file", "must hold an object")
         lists = ("participants", "faults", "timeline")
         fields = self._parse_fields("the scenario", data, SCENARIO, lists)
         fields.pop("description", None)
@@ -65,16 +65,16 @@ class _Parser:
 
     def _parse_participants(self, data: Any) -> None:
         if not isinstance(data, dict):
-            raise self._wrong("participants", "must be an object")
+            raise self._error("participants", "must be an object")
         for number, (key, entry) in enumerate(data.items()):
-            place = f"participants.{key}"
+            path = f"participants.{key}"
             if not isinstance(entry, dict):
-                raise self._wrong(place, "must be an object")
-            fields = self._parse_fields(place, entry, PARTICIPANT)
+                raise self._error(path, "must be an object")
+            fields = self._parse_fields(path, entry, PARTICIPANT)
             fields.pop("voice", None)
             user_id = fields.setdefault("user_id", FIRST_USER_ID + number * USER_ID_STEP)
             if any(person.user_id == user_id for person in self._known.people.values()):
-                raise self._wrong(f"{place}.user_id", "is somebody else's, too")
+                raise self._error(f"{path}.user_id", "is somebody else's, too")
             person = Person(key, **{"name": key, "channel_id": str(user_id), **fields})
             self._known.people[key] = person
 
@@ -88,50 +88,50 @@ class _Parser:
         """Return the entries of one list, whose time is ``at`` if they have none of their own."""
         entries = data.get(field, [])
         if not isinstance(entries, list):
-            raise self._wrong(field, "must be a list")
+            raise self._error(field, "must be a list")
         return [
             self._parse_step(f"{field}[{number}]", entry, actions, at)
             for number, entry in enumerate(entries)
         ]
 
     def _parse_step(
-        self, place: str, entry: Any, actions: Mapping[str, Fields], at: float | None
+        self, path: str, entry: Any, actions: Mapping[str, Fields], at: float | None
     ) -> Step:
         if not isinstance(entry, dict):
-            raise self._wrong(place, "must be an object")
+            raise self._error(path, "must be an object")
         name = entry.get("do")
         action = actions.get(name) if isinstance(name, str) else None
         if action is None:
-            raise self._wrong(f"{place}.do", f"must be one of {', '.join(actions)}, not {name!r}")
-        place = f"{place} ({name})"
+            raise self._error(f"{path}.do", f"must be one of {', '.join(actions)}, not {name!r}")
+        path = f"{path} ({name})"
         if at is None:
             action = Fields({"at": checks.seconds, **action.required}, action.optional)
-        fields = self._parse_fields(place, entry, action, ("do", "comment"))
+        fields = self._parse_fields(path, entry, action, ("do", "comment"))
         return Step(fields.pop("at", at), str(name), fields)
 
     def _parse_fields(
-        self, place: str, entry: dict[str, Any], fields: Fields, others: tuple[str, ...] = ()
+        self, path: str, entry: dict[str, Any], fields: Fields, others: tuple[str, ...] = ()
     ) -> dict[str, Any]:
         """Return the fields that an entry has, checked; ``others`` may be there, too."""
         wanted = {**fields.required, **fields.optional}
         known = (*others, *wanted)
         for field in entry:
             if field not in known:
-                raise self._wrong(f"{place}.{field}", f"is not known; known: {', '.join(known)}")
+                raise self._error(f"{path}.{field}", f"is not known; known: {', '.join(known)}")
         for field in fields.required:
             if field not in entry:
-                raise self._wrong(f"{place}.{field}", "is missing")
+                raise self._error(f"{path}.{field}", "is missing")
         return {
-            field: self._parse_field(f"{place}.{field}", entry[field], check)
+            field: self._parse_field(f"{path}.{field}", entry[field], check)
             for field, check in wanted.items()
             if field in entry
         }
 
-    def _parse_field(self, place: str, value: Any, check: Check) -> Any:
+    def _parse_field(self, path: str, value: Any, check: Check) -> Any:
         try:
             return check(self._known, value)
         except ValueError as error:
-            raise self._wrong(place, str(error)) from None
+            raise self._error(path, str(error)) from None
 
     def _check_presence(self, steps: list[Step]) -> None:
         """Refuse what would silently not happen: somebody acts who is not there."""
@@ -144,10 +144,10 @@ class _Parser:
                 continue
             absent = ", ".join(sorted(people - present))
             if absent and step.action not in POSSIBLE_FROM_OUTSIDE:
-                place = f"timeline: {step.action} at {step.at:g}"
-                raise self._wrong(place, f"needs {absent}, who is not in the meeting then")
+                path = f"timeline: {step.action} at {step.at:g}"
+                raise self._error(path, f"needs {absent}, who is not in the meeting then")
             if step.action == "leave":
                 present -= people
 
-    def _wrong(self, place: str, problem: str) -> ConfigurationError:
-        return ConfigurationError(f"scenario {self._name!r}: {place} {problem}")
+    def _error(self, path: str, text: str) -> ConfigurationError:
+        return ConfigurationError(f"scenario {self._name!r}: {path} {text}")

@@ -187,7 +187,7 @@ class Connection(abc.ABC, Generic[SideT]):
 
     @property
     def was_closed_by_client(self) -> bool:
-        """Whether the client said goodbye, rather than being lost."""
+        """Whether the client closed the socket of its own accord, rather than being lost."""
         return self._socket.peer_close_code is not None and not self.is_disrupted
 
     # -- the greenlet of the socket ----------------------------------------------------------------

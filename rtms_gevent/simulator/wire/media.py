@@ -70,7 +70,7 @@ class MediaConnection(Connection[MediaSide]):
     def drain(self) -> None:
         """Wait until the client has read the media that was sent to it, or is gone.
 
-        The end of a stream is told on another socket than its media travels on, and clients close
+        The end of a stream is sent on another socket than its media travels on, and clients close
         everything when they hear it. A keep-alive is answered after all that came before it.
         """
         if self.has_carried and not self.ended.is_set():

@@ -86,7 +86,7 @@ AUDIO_MATRIX = {
 #: What Zoom's samples sent until March 2026, when they were changed.
 _OLD_SAMPLES = (ContentType.RTP, Codec.L16)
 
-#: Told what breaks Zoom's rules, says whether it is taken all the same.
+#: Gets what breaks Zoom's rules, and returns whether it is taken all the same.
 Tolerates = Callable[[str], bool]
 
 

@@ -25,7 +25,7 @@ class Rejection:
 
     which: str  #: sockets, as for :func:`names_role`
     times: int
-    #: What the client is told: a status of HTTP or of RTMS; None tells nothing at all.
+    #: What the client gets: a status of HTTP or of RTMS; None sends nothing at all.
     status: int | None
 
 

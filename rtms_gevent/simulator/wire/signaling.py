@@ -16,7 +16,7 @@ class SignalingSide(MeetingSide, Protocol):
     """What a signaling connection asks of its meeting."""
 
     session_id: str
-    #: whether a client that joins takes the place of one that is there, rather than being refused
+    #: whether a client that joins replaces one that is there, rather than being refused
     evicts: bool
 
     @property
@@ -29,11 +29,11 @@ class SignalingSide(MeetingSide, Protocol):
 
     @property
     def session_state(self) -> int:
-        """What was told last of the session."""
+        """The session's state that was sent last."""
 
     @property
     def stream_state(self) -> int:
-        """What was told last of the stream."""
+        """The stream's state that was sent last."""
 
     @property
     def has_individual_video(self) -> bool:

@@ -420,7 +420,7 @@ def test_media_sockets_of_a_lost_client_stay_until_it_is_back(simulator):
             assert meeting.send_audio(b"x")
 
 
-def test_a_goodbye_leaves_the_place_free_for_as_long_as_it_takes(simulate):
+def test_a_client_that_left_may_be_followed_by_another_at_any_time(simulate):
     simulator = simulate(signaling_window=0.01)
     with RawClient(simulator) as client:
         signaling = simulator.meeting.signaling

@@ -93,7 +93,7 @@ def test_a_socket_that_is_closed_in_a_stall_ends_at_once(simulate):
 
 
 def test_a_client_that_closes_a_stalled_socket_may_come_back(simulate):
-    """Its goodbye is no goodbye: the meeting waits for it, as it does after any loss."""
+    """It has not left: the meeting waits for it, as it does after any loss."""
     simulator = simulate("short", keep_alive=60.0)
     meeting = simulator.meeting
     with RawClient(simulator) as client:
@@ -105,7 +105,7 @@ def test_a_client_that_closes_a_stalled_socket_may_come_back(simulate):
         assert not meeting.is_over
 
 
-def test_a_client_that_says_goodbye_before_it_is_ready_again_may_come_back(simulate):
+def test_a_client_that_closes_before_it_is_ready_again_may_come_back(simulate):
     simulator = simulate("short")
     meeting = simulator.meeting
     with RawClient(simulator):
