@@ -11,22 +11,14 @@ import gevent
 from gevent.event import Event
 from gevent.pool import Group
 
-from ...enums import MediaDataType, MessageType
+from ...enums import MediaDataType
 from ..wire.media import MediaConnection
+from ..wire.negotiation import MEDIA_MESSAGES
 from .announcer import StateAnnouncer
 from .sent_log import SentLog
 from .sockets import OpenSockets
 
 __all__ = ["MediaQueue"]
-
-
-_MESSAGE_TYPES = {
-    MediaDataType.AUDIO: MessageType.MEDIA_DATA_AUDIO,
-    MediaDataType.VIDEO: MessageType.MEDIA_DATA_VIDEO,
-    MediaDataType.DESKSHARE: MessageType.MEDIA_DATA_SHARE,
-    MediaDataType.TRANSCRIPT: MessageType.MEDIA_DATA_TRANSCRIPT,
-    MediaDataType.CHAT: MessageType.MEDIA_DATA_CHAT,
-}
 
 
 class _Message(NamedTuple):
@@ -137,7 +129,7 @@ class MediaQueue:
         self._announcer.before_packet(content["timestamp"])
         if self._stamp:
             content["simulator"] = {"sequence": message.sequence, "sent_ns": time.time_ns()}
-        document = {"msg_type": _MESSAGE_TYPES[self._kind], "content": content}
+        document = {"msg_type": MEDIA_MESSAGES[self._kind], "content": content}
         if not connection.send(document):
             return False
         connection.has_carried = True

@@ -23,7 +23,7 @@ from ...enums import MessageType, Product, StatusCode, known
 from ..clock import milliseconds, move_on_after
 from ..options import Options
 from .keep_alive import PendingKeepAlives
-from .negotiation import Refusal, reason_text
+from .negotiation import MEDIA_MESSAGES, Refusal, reason_text
 from .network import NetworkConditions
 from .rejections import Rejection
 from .websocket import Encoded
@@ -42,15 +42,7 @@ REFUSAL_TIMEOUT = 0.5
 #: Keep-alives that may stay unanswered.
 MAX_UNANSWERED = 3
 
-_MEDIA_MESSAGES = frozenset(
-    {
-        MessageType.MEDIA_DATA_AUDIO,
-        MessageType.MEDIA_DATA_VIDEO,
-        MessageType.MEDIA_DATA_SHARE,
-        MessageType.MEDIA_DATA_TRANSCRIPT,
-        MessageType.MEDIA_DATA_CHAT,
-    }
-)
+_MEDIA_NUMBERS = frozenset(MEDIA_MESSAGES.values())
 
 
 def _refuse_constant(name: str) -> None:
@@ -137,7 +129,7 @@ class Connection(abc.ABC, Generic[SideT]):
         else:
             # What is echoed may hold half a surrogate pair, which has no UTF-8.
             payload = json.dumps(message, ensure_ascii=False).encode("utf-8", "replace")
-            is_media = message.get("msg_type") in _MEDIA_MESSAGES
+            is_media = message.get("msg_type") in _MEDIA_NUMBERS
         return self.network.send(Encoded(payload, self._options.is_binary(is_media=is_media)))
 
     def close(self, code: int = 1000, reason: str = "") -> None:

@@ -17,12 +17,13 @@ from ...enums import (
     ContentType,
     DataOption,
     MediaDataType,
+    MessageType,
     StatusCode,
     TranscriptLanguage,
     known,
 )
 
-__all__ = ["DEFAULTS", "MEDIA_KEYS", "Refusal", "negotiate", "reason_text"]
+__all__ = ["DEFAULTS", "MEDIA_KEYS", "MEDIA_MESSAGES", "Refusal", "negotiate", "reason_text"]
 
 #: Name of each media type in URLs, scenario files and ``media_params``.
 MEDIA_KEYS = {
@@ -31,6 +32,15 @@ MEDIA_KEYS = {
     MediaDataType.DESKSHARE: "deskshare",
     MediaDataType.TRANSCRIPT: "transcript",
     MediaDataType.CHAT: "chat",
+}
+
+#: What carries media, by media type.
+MEDIA_MESSAGES = {
+    MediaDataType.AUDIO: MessageType.MEDIA_DATA_AUDIO,
+    MediaDataType.VIDEO: MessageType.MEDIA_DATA_VIDEO,
+    MediaDataType.DESKSHARE: MessageType.MEDIA_DATA_SHARE,
+    MediaDataType.TRANSCRIPT: MessageType.MEDIA_DATA_TRANSCRIPT,
+    MediaDataType.CHAT: MessageType.MEDIA_DATA_CHAT,
 }
 
 DEFAULTS: dict[MediaDataType, dict[str, Any]] = {

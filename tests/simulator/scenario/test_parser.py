@@ -13,7 +13,7 @@ from rtms_gevent.enums import MediaDataType, Product
 from rtms_gevent.errors import ConfigurationError
 from rtms_gevent.simulator import load_scenario, parse_scenario
 from rtms_gevent.simulator.meeting.faults import Faults
-from rtms_gevent.simulator.scenario.schema import ACTIONS, FAULTS
+from rtms_gevent.simulator.scenario.schema import ACTIONS, FAULTS, PARTICIPANT, SCENARIO
 
 GOOD = {
     "description": "one of each",
@@ -274,14 +274,15 @@ DOCUMENT = pathlib.Path(__file__).parents[3] / "docs" / "simulator.md"
 
 
 def test_the_document_describes_every_action_and_field():
-    rows = {
-        match[1]: match[0]
-        for match in re.finditer(r"^\| `(\w+)`.*", DOCUMENT.read_text("utf-8"), re.MULTILINE)
-    }
+    text = DOCUMENT.read_text("utf-8")
+    rows = {match[1]: match[0] for match in re.finditer(r"^\| `(\w+)`.*", text, re.MULTILINE)}
     rows["unmute"] = rows["mute"]
     for name, action in {**ACTIONS, **FAULTS}.items():
         for field in (*action.required, *action.optional):
             assert f"`{field}`" in rows[name]
+    assert set(SCENARIO.optional) <= set(rows)
+    (participant,) = re.findall(r"^A participant has .*?\n\n", text, re.MULTILINE | re.DOTALL)
+    assert all(f"`{field}`" in participant for field in PARTICIPANT.optional)
 
 
 def test_the_documents_example_is_valid(tmp_path):
