@@ -15,7 +15,7 @@ from ...errors import ConfigurationError
 from ..scenario.model import Step
 from ..wire.connection import AnyConnection
 from ..wire.negotiation import MEDIA_KEYS
-from ..wire.network import Shaping
+from ..wire.network import NetworkConditions
 from ..wire.rejections import Rejection, RejectionQueue, names_role
 from .addresses import ServerAddresses
 from .media_queue import MediaQueue
@@ -74,7 +74,7 @@ class Faults:
         self._webhooks = webhooks
         self._speed = speed
         self._present_certificate = present_certificate
-        self._shapings: dict[str, Shaping] = {}
+        self._conditions: dict[str, NetworkConditions] = {}
         self._garbage = itertools.cycle(GARBAGE)
 
     def apply(self, step: Step) -> None:
@@ -121,27 +121,29 @@ class Faults:
         As :meth:`delay` and :meth:`merge`, this goes on for sockets that are opened later, until
         it is said otherwise for the same ``sockets``.
         """
-        self._reshape(sockets, frame=frame, write=write)
+        self._change_network(sockets, frame=frame, write=write)
 
     def delay(self, sockets: str, seconds: float) -> None:
         """Let every message come so late; 0 ends it."""
-        self._reshape(sockets, delay=seconds)
+        self._change_network(sockets, delay=seconds)
 
     def merge(self, sockets: str, seconds: float) -> None:
         """Collect messages for so long, and send them in one TCP write; 0 ends it."""
-        self._reshape(sockets, merge=seconds)
+        self._change_network(sockets, merge=seconds)
 
-    def _reshape(self, sockets: str, **changes: Any) -> None:
-        shaping = dataclasses.replace(self._shapings.pop(sockets, Shaping()), **changes)
-        self._shapings[sockets] = shaping  # the latest that fits counts
+    def _change_network(self, sockets: str, **changes: Any) -> None:
+        conditions = dataclasses.replace(
+            self._conditions.pop(sockets, NetworkConditions()), **changes
+        )
+        self._conditions[sockets] = conditions  # the latest that fits counts
         for connection in self._sockets.find("all_sockets"):
             self.opened(connection)
 
     def opened(self, connection: AnyConnection) -> None:
         """Let a socket have the network that is asked for."""
-        for sockets, shaping in self._shapings.items():
+        for sockets, conditions in self._conditions.items():
             if names_role(sockets, connection.role):
-                connection.network.reshape(shaping)
+                connection.network.change(conditions)
 
     def garbage(self, sockets: str, times: int = 1, text: str | None = None) -> None:
         """Send messages that no client can use, or this text."""

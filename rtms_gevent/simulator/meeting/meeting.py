@@ -29,9 +29,9 @@ from .addresses import ServerAddresses
 from .announcer import StateAnnouncer
 from .faults import Faults
 from .identity import Identity
-from .participants import MeetingState
 from .sender import MediaSender
 from .sockets import OpenSockets
+from .state import MeetingState
 from .webhook_events import WebhookEvents
 from .windows import ReconnectWindows
 

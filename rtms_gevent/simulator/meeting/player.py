@@ -15,7 +15,7 @@ from ..clock import milliseconds
 from ..scenario.assets import mix, silence
 from ..scenario.model import Person, Step
 from ..scenario.schema import FAULTS
-from . import participants as events
+from . import events
 from .meeting import Meeting
 
 __all__ = ["Player"]

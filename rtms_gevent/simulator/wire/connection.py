@@ -24,7 +24,7 @@ from ..clock import milliseconds, move_on_after
 from ..options import Options
 from .keep_alive import PendingKeepAlives
 from .negotiation import MEDIA_MESSAGES, Refusal, reason_text
-from .network import NetworkConditions
+from .network import EmulatedNetwork
 from .rejections import Rejection
 from .websocket import Encoded
 
@@ -104,7 +104,7 @@ class Connection(abc.ABC, Generic[SideT]):
         self.role = role  #: "signaling", or the media type in the socket's URL
         self.address = address  #: the rest of the URL's path: which of our servers it is
         self.number = 0  #: counts the sockets of a meeting, from 1 on
-        self.network = NetworkConditions(socket, frame=options.fragment)
+        self.network = EmulatedNetwork(socket, frame=options.fragment)
         self._socket = socket
         self._find = find
         self._options = options

@@ -10,11 +10,11 @@ import gevent
 
 from .websocket import Encoded, ServerWebSocket
 
-__all__ = ["NetworkConditions", "Shaping"]
+__all__ = ["EmulatedNetwork", "NetworkConditions"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Shaping:
+class NetworkConditions:
     """What a network does to messages, besides losing them."""
 
     frame: int | None = None  #: bytes of the largest WebSocket frame; None does not split
@@ -23,7 +23,7 @@ class Shaping:
     merge: float = 0.0  #: seconds for which a message waits for others, to be written with them
 
 
-class NetworkConditions:
+class EmulatedNetwork:
     """Writes messages in the order in which they are given.
 
     Where nothing holds them up the sender writes, and waits while the client reads nothing. Where
@@ -34,15 +34,15 @@ class NetworkConditions:
 
     def __init__(self, socket: ServerWebSocket, *, frame: int | None) -> None:
         self._socket = socket
-        self._shaping = Shaping(frame=frame)
+        self._conditions = NetworkConditions(frame=frame)
         self._stalled_until = 0.0  # monotonic
         self._waiting: collections.deque[tuple[float, Encoded]] = collections.deque()
         self._writer: gevent.Greenlet[..., None] | None = None
 
-    def reshape(self, shaping: Shaping) -> None:
+    def change(self, conditions: NetworkConditions) -> None:
         """Treat messages so from now on; frames stay as small as the simulator was told."""
-        frame = self._shaping.frame if shaping.frame is None else shaping.frame
-        self._shaping = dataclasses.replace(shaping, frame=frame)
+        frame = self._conditions.frame if conditions.frame is None else conditions.frame
+        self._conditions = dataclasses.replace(conditions, frame=frame)
 
     def stall(self, seconds: float) -> None:
         """Write nothing for so long."""
@@ -50,9 +50,9 @@ class NetworkConditions:
 
     @property
     def _is_direct(self) -> bool:
-        shaping = self._shaping
+        conditions = self._conditions
         return self._writer is None and not (
-            shaping.delay or shaping.merge or self._stalled_until > time.monotonic()
+            conditions.delay or conditions.merge or self._stalled_until > time.monotonic()
         )
 
     def send(self, message: Encoded) -> bool:
@@ -64,7 +64,7 @@ class NetworkConditions:
             return self._write([message])
         if self._socket.closed:
             return False
-        self._waiting.append((time.monotonic() + self._shaping.delay, message))
+        self._waiting.append((time.monotonic() + self._conditions.delay, message))
         if self._writer is None:
             self._writer = gevent.spawn(self._run)
         return True
@@ -78,7 +78,7 @@ class NetworkConditions:
         try:
             while self._waiting:
                 now = time.monotonic()
-                begin = max(self._stalled_until, self._waiting[0][0] + self._shaping.merge)
+                begin = max(self._stalled_until, self._waiting[0][0] + self._conditions.merge)
                 if begin > now:
                     gevent.sleep(begin - now)
                 elif not self._write(self._take(now)):
@@ -90,14 +90,14 @@ class NetworkConditions:
     def _take(self, now: float) -> list[Encoded]:
         """Return what is due: one message, or all of them where they are merged."""
         taken = [self._waiting.popleft()[1]]
-        while self._shaping.merge and self._waiting and self._waiting[0][0] <= now:
+        while self._conditions.merge and self._waiting and self._waiting[0][0] <= now:
             taken.append(self._waiting.popleft()[1])
         return taken
 
     def _write(self, messages: list[Encoded]) -> bool:
-        shaping = self._shaping
+        conditions = self._conditions
         try:
-            self._socket.send_messages(messages, frame=shaping.frame, write=shaping.write)
+            self._socket.send_messages(messages, frame=conditions.frame, write=conditions.write)
         except OSError:
             return False
         return True

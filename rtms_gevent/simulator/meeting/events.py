@@ -1,48 +1,22 @@
-"""Who is in the meeting, who speaks, whose camera is on, who shares: what is so now."""
+"""The events of what people do in a meeting, as they stand on the wire."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...enums import ContactCenterEventType, EventType
+from ..scenario.model import Person
 
-if TYPE_CHECKING:
-    from ..scenario.model import Person
-
-__all__ = ["MeetingState"]
-
-
-@dataclasses.dataclass(slots=True)
-class MeetingState:
-    """The state that events change. Holds no I/O."""
-
-    #: in order of joining, by user id
-    present: dict[int, Person] = dataclasses.field(default_factory=dict)
-    cameras: set[int] = dataclasses.field(default_factory=set)
-    speaker: Person | None = None
-    sharer: Person | None = None
-
-    def events_so_far(self, number: int) -> list[dict[str, Any]]:
-        """Return the events that a client needs which subscribes to ``number`` only now.
-
-        Zoom documents this for the list of participants; the simulator does it for speaker,
-        share and cameras too, so that a client that comes late knows as much as one that is early.
-        """
-        if number == EventType.PARTICIPANT_JOIN and self.present:
-            return [joined(*self.present.values())]
-        if number == EventType.ACTIVE_SPEAKER_CHANGE and self.speaker is not None:
-            return [speaks(self.speaker)]
-        if number == EventType.SHARING_START and self.sharer is not None:
-            return [shares(self.sharer)]
-        if number == EventType.PARTICIPANT_VIDEO_ON and self.cameras:
-            return [camera(True, *sorted(self.cameras))]
-        return []
-
-    def engagement_so_far(self, number: int, consumer: Person) -> list[dict[str, Any]]:
-        """Return the same for Contact Center: who has answered already."""
-        events = [answered(person, consumer) for person in self.present.values()]
-        return [event for event in events if event["event_type"] == number]
+__all__ = [
+    "answered",
+    "camera",
+    "hung_up",
+    "joined",
+    "left",
+    "shares",
+    "speaks",
+    "stopped_sharing",
+]
 
 
 def joined(*people: Person) -> dict[str, Any]:
