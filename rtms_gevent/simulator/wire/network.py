@@ -34,14 +34,15 @@ class EmulatedNetwork:
 
     def __init__(self, socket: ServerWebSocket, *, frame: int | None) -> None:
         self._socket = socket
+        self._largest_frame = frame
         self._conditions = NetworkConditions(frame=frame)
         self._stalled_until = 0.0  # monotonic
         self._waiting: collections.deque[tuple[float, Encoded]] = collections.deque()
         self._writer: gevent.Greenlet[..., None] | None = None
 
     def change(self, conditions: NetworkConditions) -> None:
-        """Treat messages so from now on; frames stay as small as the simulator was told."""
-        frame = self._conditions.frame if conditions.frame is None else conditions.frame
+        """Treat messages so from now on; frames stay as small as the simulator's option says."""
+        frame = self._largest_frame if conditions.frame is None else conditions.frame
         self._conditions = dataclasses.replace(conditions, frame=frame)
 
     def stall(self, seconds: float) -> None:

@@ -140,9 +140,12 @@ def test_messages_are_split_in_frames_and_go_on_to_be_on_the_next_socket(stamped
             meeting.reset_sockets("audio")
             wait_until(lambda: not meeting.connections("audio"))
             client.reopen("audio")
-        meeting.faults.split("audio")
         meeting.send_audio(b"hello")
         assert client.media["audio"].receive()["content"]["length"] == 5
+        meeting.faults.split("audio")
+        meeting.send_audio(b"hello")
+        opcode, fin, data = client.media["audio"].frame()
+        assert (opcode, fin, json.loads(data)["content"]["length"]) == (TEXT, 1, 5)
 
 
 def test_messages_are_split_in_tcp_writes(stamped):
