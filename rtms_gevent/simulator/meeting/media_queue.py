@@ -185,9 +185,11 @@ class MediaQueue:
                     break
             while self._waiting:
                 connection = self._sockets.carrying(self._kind)
-                if connection is None or not self._write(self._waiting[0], connection):
+                message = self._waiting[0]
+                if connection is None or not self._write(message, connection):
                     break
-                self._waiting.popleft()
+                if self._waiting and self._waiting[0] is message:  # else it was reset meanwhile
+                    self._waiting.popleft()
         finally:
             self._flusher = None
             if not self.buffer_seconds:

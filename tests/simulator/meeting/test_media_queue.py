@@ -173,3 +173,16 @@ def test_who_comes_next_has_asked_for_nothing(queue):
     queue.send(3)
     assert queue.got == [3]
     assert queue.queue.sent.lost == [1]
+
+
+def test_a_client_that_leaves_while_it_gets_what_was_kept(queue):
+    queue.queue.buffer_seconds = 60
+    queue.send(1, 2)
+    queue.sockets.socket = socket = Socket()
+    take = socket.send
+    socket.send = lambda message: (queue.queue.reset(), take(message))[1]
+    queue.queue.opened(PARAMS, wants_start=True)
+    (flusher,) = queue.greenlets
+    flusher.get(timeout=5)
+    assert queue.got == [1]
+    assert queue.queue.params is None
