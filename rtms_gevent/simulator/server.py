@@ -101,7 +101,8 @@ class Simulator:
         media_window: float = 65.0,
     ) -> None:
         self._scenario = load_scenario(scenario)
-        self._options = Options(
+        #: what holds for every meeting
+        self.options = Options(
             client_id=client_id,
             client_secret=secrets.token_hex(16) if client_secret is None else client_secret,
             webhook_url=webhook_url,
@@ -220,17 +221,17 @@ class Simulator:
     @property
     def client_id(self) -> str:
         """What clients sign their handshakes with."""
-        return self._options.client_id
+        return self.options.client_id
 
     @property
     def client_secret(self) -> str:
         """What clients sign their handshakes with."""
-        return self._options.client_secret
+        return self.options.client_secret
 
     @property
     def webhook_secret(self) -> str:
         """What webhooks are signed with."""
-        return self._options.webhook_secret
+        return self.options.webhook_secret
 
     @property
     def ca(self) -> str | None:
@@ -275,7 +276,7 @@ class Simulator:
         meeting = Meeting(
             str(next(self._keys)),
             chosen,
-            self._options,
+            self.options,
             self._base_url,
             same_as=same_as,
             make_playback=self._make_playback,
@@ -303,18 +304,19 @@ class Simulator:
             raise ConfigurationError("certificates need a simulator with tls")
         self._certificates.present(kind)
 
-    def _find(self, stream_id: object) -> Meeting | None:
-        return self._meetings.get(stream_id) if isinstance(stream_id, str) else None
+    def find_meeting(self, stream_id: str) -> Meeting | None:
+        """Return the meeting that has this stream; None where there is none, or none any more."""
+        return self._meetings.get(stream_id)
 
     def _make_playback(self, meeting: Meeting) -> Player:
-        return Player(meeting, self._options.speed)
+        return Player(meeting, self.options.speed)
 
     def validate_webhook(self) -> bool:
         """Send Zoom's URL validation to the webhook URL; return whether the answer is right."""
-        url = self._options.webhook_url
+        url = self.options.webhook_url
         if url is None:
             raise ConfigurationError("no webhook_url is set")
-        return WebhookSender(url, self._options.webhook_secret).validate()
+        return WebhookSender(url, self.options.webhook_secret).validate()
 
     # -- the WSGI application ----------------------------------------------------------------------
 
@@ -328,10 +330,8 @@ class Simulator:
             start_response(status, [("Content-Type", "text/plain")])
             return [b"this is a WebSocket server\n"]
         role, address = route
-        common = (address, websocket, self._find, self._options, self.requests)
-        connection: AnyConnection = (
-            SignalingConnection(*common) if role == "signaling" else MediaConnection(role, *common)
-        )
+        kind = SignalingConnection if role == "signaling" else MediaConnection
+        connection: AnyConnection = kind(role, address, websocket, self)
         connection.serve()
         return []
 

@@ -1,4 +1,4 @@
-"""One WebSocket of a client: handshake, keep-alives, and what the client asks for.
+"""One WebSocket of a client: its handshake and its keep-alives.
 
 Source of the conversation: https://developers.zoom.us/docs/rtms/event-reference/ and what the
 official SDK was seen to need. Every message is written out by hand here.
@@ -13,8 +13,8 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from collections.abc import Iterator
+from typing import Any, Generic, Protocol, TypeVar
 
 import gevent
 from gevent.event import Event
@@ -26,12 +26,9 @@ from .keep_alive import PendingKeepAlives
 from .negotiation import MEDIA_MESSAGES, Refusal, reason_text
 from .network import EmulatedNetwork
 from .rejections import Rejection
-from .websocket import Encoded
+from .websocket import Encoded, ServerWebSocket
 
-if TYPE_CHECKING:
-    from .websocket import ServerWebSocket
-
-__all__ = ["AnyConnection", "Connection", "MeetingSide", "handshake_signature"]
+__all__ = ["AnyConnection", "Connection", "MeetingSide", "ServerSide"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +47,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def handshake_signature(client_id: str, client_secret: str, uuid: str, stream_id: str) -> str:
+def _handshake_signature(client_id: str, client_secret: str, uuid: str, stream_id: str) -> str:
     """Return the hex HMAC-SHA256 that both handshakes carry."""
     text = f"{client_id},{uuid},{stream_id}"
     return hmac.new(client_secret.encode(), text.encode(), hashlib.sha256).hexdigest()
@@ -80,6 +77,21 @@ class MeetingSide(Protocol):
 
 
 SideT = TypeVar("SideT", bound=MeetingSide)
+SideT_co = TypeVar("SideT_co", bound=MeetingSide, covariant=True)
+
+
+class ServerSide(Protocol[SideT_co]):
+    """What every connection asks of the server that has accepted it."""
+
+    #: the latest messages from clients, of all meetings
+    requests: collections.deque[dict[str, Any]]
+
+    @property
+    def options(self) -> Options:
+        """What holds for every meeting."""
+
+    def find_meeting(self, stream_id: str) -> SideT_co | None:
+        """Return the meeting that has this stream."""
 
 
 class Connection(abc.ABC, Generic[SideT]):
@@ -97,18 +109,15 @@ class Connection(abc.ABC, Generic[SideT]):
         role: str,
         address: str,
         socket: ServerWebSocket,
-        find: Callable[[object], SideT | None],
-        options: Options,
-        requests: collections.deque[dict[str, Any]],
+        server: ServerSide[SideT],
     ) -> None:
         self.role = role  #: "signaling", or the media type in the socket's URL
         self.address = address  #: the rest of the URL's path: which of our servers it is
         self.number = 0  #: counts the sockets of a meeting, from 1 on
-        self.network = EmulatedNetwork(socket, frame=options.fragment)
+        self.network = EmulatedNetwork(socket, frame=server.options.fragment)
         self._socket = socket
-        self._find = find
-        self._options = options
-        self._requests = requests
+        self._server = server
+        self._options = server.options
         self.meeting: SideT | None = None
         self.ended = Event()
         #: Set where a fault of ours may make the client close the socket, and come back.
@@ -215,7 +224,7 @@ class Connection(abc.ABC, Generic[SideT]):
             if not isinstance(message, dict):
                 self._complain({}, StatusCode.INVALID_PAYLOAD, "not a JSON object")
                 continue
-            self._requests.append({"socket": self.role, "message": message})
+            self._server.requests.append({"socket": self.role, "message": message})
             if self.meeting is not None:
                 self.meeting.received.append(message)
             if not self._socket.closed:
@@ -286,7 +295,7 @@ class Connection(abc.ABC, Generic[SideT]):
         stream_id, signature = message.get("rtms_stream_id"), message.get("signature")
         if not isinstance(stream_id, str) or not isinstance(signature, str):
             raise Refusal(StatusCode.INVALID_PAYLOAD, "rtms_stream_id and signature are needed")
-        meeting = self._find(stream_id)
+        meeting = self._server.find_meeting(stream_id)
         if meeting is None or meeting.is_over:
             raise Refusal(StatusCode.INVALID_RTMS_STREAM_ID, "no such stream")
         # The official SDK names every product's id meeting_uuid; newer samples use its own name.
@@ -294,7 +303,7 @@ class Connection(abc.ABC, Generic[SideT]):
         if uuid != meeting.uuid:
             raise Refusal(StatusCode.INVALID_RTMS_STREAM_ID, "the stream is of another meeting")
         options = self._options
-        expected = handshake_signature(
+        expected = _handshake_signature(
             options.client_id, options.client_secret, meeting.uuid, meeting.stream_id
         )
         if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace")):

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ...enums import DataOption, MediaDataType, MessageType, StatusCode
-from .connection import Connection, MeetingSide
+from .connection import Connection, MeetingSide, ServerSide
 from .negotiation import MEDIA_KEYS, Refusal, negotiate
+from .websocket import ServerWebSocket
 
 __all__ = ["MediaConnection", "MediaSide"]
 
@@ -53,8 +54,10 @@ class MediaConnection(Connection[MediaSide]):
     request = MessageType.DATA_HAND_SHAKE_REQ
     response = MessageType.DATA_HAND_SHAKE_RESP
 
-    def __init__(self, role: str, *args: Any) -> None:
-        super().__init__(role, *args)
+    def __init__(
+        self, role: str, address: str, socket: ServerWebSocket, server: ServerSide[MediaSide]
+    ) -> None:
+        super().__init__(role, address, socket, server)
         self.is_ready = False  #: the client's client-ready came after this handshake
         self.is_unified = False  #: it carries more than one media type, or was asked for all
         self.has_carried = False  #: some media was sent on it

@@ -6,8 +6,9 @@ from typing import Any, Protocol
 
 from ...enums import MessageType, StatusCode
 from ..clock import milliseconds
-from .connection import Connection, MeetingSide
+from .connection import Connection, MeetingSide, ServerSide
 from .negotiation import Refusal, reason_text
+from .websocket import ServerWebSocket
 
 __all__ = ["SignalingConnection", "SignalingSide"]
 
@@ -66,8 +67,10 @@ class SignalingConnection(Connection[SignalingSide]):
     request = MessageType.SIGNALING_HAND_SHAKE_REQ
     response = MessageType.SIGNALING_HAND_SHAKE_RESP
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__("signaling", *args)
+    def __init__(
+        self, role: str, address: str, socket: ServerWebSocket, server: ServerSide[SignalingSide]
+    ) -> None:
+        super().__init__(role, address, socket, server)
         self.is_ready = False  #: the client has said that media may flow
         self.had_media = False  #: a media handshake was accepted since this one
         self.subscriptions: set[int] = set()

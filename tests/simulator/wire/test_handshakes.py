@@ -34,6 +34,12 @@ def signal(simulator, **changes):
         return socket.receive()
 
 
+def test_meetings_are_found_by_their_stream(simulator):
+    other = simulator.add_meeting()
+    assert simulator.find_meeting(other.stream_id) is other
+    assert simulator.find_meeting("nobody's") is None
+
+
 def test_a_good_signaling_handshake_names_every_media_address(simulator):
     answer = signal(simulator)
     base = simulator.signaling_url.removesuffix("/signaling")
