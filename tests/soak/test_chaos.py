@@ -12,6 +12,7 @@ def test_every_message_is_accounted_for():
     assert run.problems == []
     # Something did happen.
     verdicts = [one for stream in run.streams.values() for one in stream.verdicts]
-    assert sum(one.delivered for one in verdicts) > 10_000
+    # Some 12,000 on a quiet machine; a busy one spends more of the time on repairs.
+    assert sum(one.delivered for one in verdicts) > 5_000
     assert sum(one.missing for one in verdicts) > 0
     assert sum(len(stream.witness.outages) for stream in run.streams.values()) > 10
