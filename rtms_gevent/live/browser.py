@@ -23,7 +23,7 @@ from gevent import socket
 from gevent.lock import BoundedSemaphore
 from websocket import ABNF
 
-from ..wsgi.upgrade import accept_key
+from ..wsgi.websocket import accept_key
 
 __all__ = ["BrowserGone", "BrowserSocket", "take_over"]
 

@@ -25,7 +25,7 @@ except ImportError as missing:
 
 from .._version import __version__
 from ..config import live_token
-from ..wsgi.upgrade import VERSION, BadUpgrade
+from ..wsgi.websocket import VERSION, BadUpgrade
 from .access import bearer, derive_token, foreign_origin, is_same
 from .browser import BrowserGone, BrowserSocket, take_over
 from .feed import Feed

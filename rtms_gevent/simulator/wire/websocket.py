@@ -20,7 +20,7 @@ import gevent
 from gevent.lock import RLock
 
 from ...errors import MissingExtra
-from ...wsgi.upgrade import VERSION, BadUpgrade, accept_key
+from ...wsgi.websocket import VERSION, BadUpgrade, accept_key
 
 try:
     from geventwebsocket.exceptions import ProtocolError, WebSocketError

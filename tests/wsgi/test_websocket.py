@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rtms_gevent.wsgi.upgrade import BadUpgrade, accept_key
+from rtms_gevent.wsgi.websocket import BadUpgrade, accept_key
 
 #: The example of RFC 6455 section 1.3.
 GOOD = {
