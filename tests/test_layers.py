@@ -75,7 +75,7 @@ PURE = {
 EXTRAS = {
     "flask": {"flask", "live", "demo"},
     "werkzeug": {"flask", "live", "demo"},
-    "geventwebsocket": {"simulator"},
+    "geventwebsocket": set(),
     "trustme": {"simulator"},
     "gunicorn": set(),
     "pytest": {"simulator"},

@@ -25,9 +25,9 @@ except ImportError as missing:
 
 from .._version import __version__
 from ..config import live_token
-from ..wsgi.websocket import VERSION, BadUpgrade
+from ..wsgi.websocket import VERSION, BadUpgrade, WebSocketClosed
 from .access import bearer, derive_token, foreign_origin, is_same
-from .browser import BrowserGone, BrowserSocket, take_over
+from .browser import BrowserSocket, websocket_of
 from .feed import Feed
 from .viewer import Viewer
 
@@ -181,7 +181,7 @@ class LivePage:
         answer = self.guard()
         if answer is not None and request.environ.get("wsgi.websocket") is not None:
             # The upgrade was answered before the app was asked: all that is left is to close.
-            browser = take_over(request.environ)
+            browser = websocket_of(request.environ)
             assert browser is not None
             browser.close(1008, answer.get_data(as_text=True).partition("\n")[0])
             browser.end()
@@ -240,7 +240,7 @@ class LivePage:
 
     def _socket(self) -> Response:
         try:
-            browser = take_over(request.environ)
+            browser = websocket_of(request.environ)
         except BadUpgrade as problem:
             answer = _plain(f"{problem}\n", 400)
             answer.headers["Sec-WebSocket-Version"] = VERSION
@@ -263,7 +263,7 @@ class LivePage:
                 Viewer(self.feed, browser).run()
             finally:
                 self._viewers -= 1
-        except BrowserGone as gone:
+        except WebSocketClosed as gone:
             logger.debug("viewer left before the first message: %s", gone)
         finally:
             browser.end()

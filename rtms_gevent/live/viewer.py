@@ -37,7 +37,8 @@ import gevent
 from gevent.event import Event
 
 from .._version import __version__
-from .browser import BrowserGone, BrowserSocket
+from ..wsgi.websocket import WebSocketClosed
+from .browser import BrowserSocket
 from .feed import Feed
 
 __all__ = ["Viewer"]
@@ -80,7 +81,7 @@ class Viewer:
             while not self._gone.is_set():
                 self._send_news()
                 self._gone.wait(INTERVAL)
-        except BrowserGone as gone:
+        except WebSocketClosed as gone:
             logger.debug("viewer left: %s", gone)
         finally:
             self._feed.watch(self._watched, -1)
@@ -92,7 +93,7 @@ class Viewer:
             while True:
                 self._wanted = self._browser.receive()
                 self._asked = True
-        except BrowserGone as gone:
+        except WebSocketClosed as gone:
             logger.debug("viewer left: %s", gone)
         finally:
             self._gone.set()

@@ -76,7 +76,7 @@ class Simulator:
 
     Raises:
         ConfigurationError: an argument or the scenario is not valid.
-        MissingExtra: gevent-websocket or trustme is not installed.
+        MissingExtra: ``tls`` is asked for, and trustme is not installed.
     """
 
     def __init__(
@@ -368,7 +368,6 @@ class _Server(WSGIServer):
 
     #: Asked before each upgrade, with the path.
     gate: Callable[[str], Rejection | None]
-    logger = logger  # gevent-websocket's handler would make one that prints
 
     @staticmethod
     def has(path: str) -> bool:

@@ -1,40 +1,68 @@
-"""The server's side of the request that opens a WebSocket: a pure rule over a WSGI environment.
+"""The server's side of WebSockets: the opening handshake, frames, messages, the close frame.
 
-gevent-websocket upgrades whatever asks for it, on every path and before the app is called, and
-answers a key that is no base64 with 500 and a traceback. So what serves WebSockets here, the live
-page and the simulator, first looks whether the path is its own, and then asks this module.
+For whoever has the socket of a request, however it got it: the live page from gunicorn, the
+simulator from gevent's own server. Both look first whether a request is for them.
 
-Source: RFC 6455 section 4.2.
+Source: RFC 6455.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
-from collections.abc import Mapping
-from typing import Any
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
 
-__all__ = ["VERSION", "BadUpgrade", "accept_key"]
+import gevent
+from gevent.lock import BoundedSemaphore
+
+__all__ = [
+    "BINARY",
+    "CONTINUATION",
+    "TEXT",
+    "VERSION",
+    "BadUpgrade",
+    "WebSocket",
+    "WebSocketClosed",
+    "encode_frame",
+    "opening_answer",
+]
 
 #: The only version of the protocol that is spoken; a refusal names it in Sec-WebSocket-Version.
 VERSION = "13"
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
+# Opcodes, section 5.2.
+CONTINUATION, TEXT, BINARY, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+_OPCODES = frozenset({CONTINUATION, TEXT, BINARY, _CLOSE, _PING, _PONG})
+
+_FINAL = 0x80
+_RESERVED = 0x70
+_MASKED = 0x80
+#: Bytes of the longest payload of a control frame, section 5.5.
+_MAX_CONTROL = 125
+
 
 class BadUpgrade(Exception):
     """A request opens no WebSocket; the text says what is wrong with it, and quotes none of it."""
 
 
-def accept_key(environ: Mapping[str, Any]) -> str:
-    """Return the ``Sec-WebSocket-Accept`` that answers a request.
+class WebSocketClosed(ConnectionError):
+    """The WebSocket is closed or broken; nothing can be sent or received any more."""
+
+
+def opening_answer(environ: Mapping[str, Any]) -> bytes:
+    """Return what answers a request, so that its socket is a WebSocket from then on.
 
     Args:
         environ: The WSGI environment.
 
     Raises:
-        BadUpgrade: the request is no opening handshake. Answer it with 400.
+        BadUpgrade: the request is no opening handshake. Answer it with 400. Section 4.2.1.
     """
     if environ.get("REQUEST_METHOD") != "GET" or environ.get("SERVER_PROTOCOL") != "HTTP/1.1":
         raise BadUpgrade("a WebSocket is opened with GET over HTTP/1.1")
@@ -50,8 +78,238 @@ def accept_key(environ: Mapping[str, Any]) -> str:
         is_key = False
     if not is_key:
         raise BadUpgrade("Sec-WebSocket-Key is not 16 bytes in base64")
-    return base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest()).decode()
+    accept = base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\n"
+        b"Upgrade: websocket\r\n"
+        b"Connection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+    )
 
 
 def _tokens(header: str) -> list[str]:
     return [token.strip().lower() for token in header.split(",")]
+
+
+def encode_frame(payload: bytes, opcode: int, *, is_final: bool = True) -> bytes:
+    """Return one frame as a server sends it: not masked. Section 5.2."""
+    first = opcode | _FINAL if is_final else opcode
+    length = len(payload)
+    if length < 126:
+        return struct.pack("!BB", first, length) + payload
+    if length < 1 << 16:
+        return struct.pack("!BBH", first, 126, length) + payload
+    return struct.pack("!BBQ", first, 127, length) + payload
+
+
+class WebSocket:
+    """The server's end of one WebSocket, after its opening handshake was answered.
+
+    Greenlet-safety: one greenlet receives; any greenlet of the same hub may send and close.
+
+    Args:
+        connection: gevent's socket.
+        file: What to read from it with.
+    """
+
+    #: Bytes of the largest message that the client may send. A larger one is refused (1009) from
+    #: its header.
+    max_message = 1024 * 1024
+    #: Seconds that one sending may take, to wait for others included. None waits for ever.
+    send_timeout: float | None = None
+
+    def __init__(self, connection: Any, file: Any) -> None:
+        self._connection = connection
+        self._file = file
+        self._lock = BoundedSemaphore(1)  # sending switches midway; frames must not interleave
+        self._is_broken = False
+        self.closed = False  #: we have sent the last that we have to say
+        #: Code of the close frame that the client sent, 1005 where it had none (section 7.1.5);
+        #: None where there was no close frame.
+        self.peer_close_code: int | None = None
+
+    # -- sending -----------------------------------------------------------------------------------
+
+    def send(self, message: str | bytes) -> None:
+        """Send a text or binary message, and wait until the socket took it.
+
+        Raises:
+            WebSocketClosed: it is closed, or did not take the message in time.
+        """
+        if isinstance(message, str):
+            self.write(encode_frame(message.encode(), TEXT))
+        else:
+            self.write(encode_frame(message, BINARY))
+
+    def write(self, frames: bytes) -> None:
+        """Send frames as they are.
+
+        Raises:
+            WebSocketClosed: as :meth:`send`.
+        """
+        if self.closed:
+            raise WebSocketClosed("closed")
+        self._write(frames)
+
+    def close(self, code: int = 1000, reason: str | bytes = "") -> None:
+        """Send a close frame; nothing can be sent after it. Never raises, and may be called twice.
+
+        Does not wait for the client's close frame: whoever receives gets to it.
+
+        Args:
+            code: Section 7.4.1.
+            reason: For the client; more than 123 bytes are cut off.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        text = reason.encode() if isinstance(reason, str) else reason
+        with contextlib.suppress(WebSocketClosed):  # gone is what it was to become
+            self._write(encode_frame(struct.pack("!H", code) + text[:123], _CLOSE))
+
+    def _write(self, data: bytes) -> None:
+        with self._sending():
+            self._connection.sendall(data)
+
+    @contextlib.contextmanager
+    def _sending(self) -> Iterator[None]:
+        """Have the socket to oneself, and turn its errors into ours."""
+        timeout = gevent.Timeout(self.send_timeout)
+        try:
+            with timeout, self._lock:
+                if self._is_broken:
+                    raise WebSocketClosed("broken")
+                try:
+                    yield
+                except BaseException:
+                    # Half of a frame may be on its way: nothing sensible can follow it.
+                    self.closed = self._is_broken = True
+                    raise
+        except OSError as error:
+            raise WebSocketClosed("the connection is broken") from error
+        except gevent.Timeout as expired:
+            if expired is not timeout:
+                raise
+            self.closed = True
+            raise WebSocketClosed("too slow") from expired
+
+    # -- receiving ---------------------------------------------------------------------------------
+
+    def receive(self) -> str | bytes:
+        """Return the next message. Pings are answered on the way, and the client's close frame.
+
+        Goes on after :meth:`close`, so that the client's answer is read.
+
+        Raises:
+            WebSocketClosed: the client closed, broke the connection, or broke the rules, for which
+                it was sent a close frame.
+        """
+        try:
+            return self._read_message()
+        except _Violation as violation:
+            self.refuse(violation.code, str(violation))
+
+    def refuse(self, code: int, reason: str) -> NoReturn:
+        """Close, and give up receiving.
+
+        Raises:
+            WebSocketClosed: always.
+        """
+        self.close(code, reason)
+        raise WebSocketClosed(reason)
+
+    def _read_message(self) -> str | bytes:
+        kind = CONTINUATION  # of nothing yet
+        message = bytearray()
+        while True:
+            opcode, is_final, payload = self.read_frame(self.max_message - len(message))
+            if opcode == _CLOSE:
+                self._answer_close(payload)
+            elif opcode == _PING:
+                if not self.closed:
+                    self.write(encode_frame(payload, _PONG))
+            elif opcode != _PONG:
+                if (opcode == CONTINUATION) is (kind == CONTINUATION):
+                    raise _Violation(1002, "no message goes on like this")
+                kind = kind or opcode
+                message += payload
+                if is_final:
+                    return _decode(message) if kind == TEXT else bytes(message)
+
+    def read_frame(self, limit: int) -> tuple[int, bool, bytes]:
+        """Read one frame; for :meth:`receive`. Subclasses may count.
+
+        Args:
+            limit: Bytes that a message's part may have.
+
+        Returns:
+            Its opcode, whether it is its message's last, and its payload.
+        """
+        first, second = self._read(2)
+        opcode, is_final, length = first & 0xF, bool(first & _FINAL), second & ~_MASKED
+        if first & _RESERVED or opcode not in _OPCODES:
+            raise _Violation(1002, "reserved bits or opcodes are set")
+        if not second & _MASKED:
+            raise _Violation(1002, "a client's frames are masked")  # section 5.1
+        if opcode & 0x8 and not (is_final and length <= _MAX_CONTROL):
+            raise _Violation(1002, "control frames are short, and whole")
+        if length == 126:
+            (length,) = struct.unpack("!H", self._read(2))
+        elif length == 127:
+            (length,) = struct.unpack("!Q", self._read(8))
+        if length > limit and not opcode & 0x8:
+            raise _Violation(1009, "the message is too long")
+        mask = self._read(4)
+        return opcode, is_final, _unmask(self._read(length), mask)
+
+    def _answer_close(self, payload: bytes) -> NoReturn:
+        """Note the client's code, and answer with the same. Section 5.5.1."""
+        self.peer_close_code = 1005
+        if payload:
+            if len(payload) == 1:
+                raise _Violation(1002, "half a close code")
+            (self.peer_close_code,) = struct.unpack("!H", payload[:2])
+            _decode(payload[2:])
+            if not _is_close_code(self.peer_close_code):
+                raise _Violation(1002, "no such close code")
+        self.close(1000 if self.peer_close_code == 1005 else self.peer_close_code, payload[2:])
+        raise WebSocketClosed("closed by the client")
+
+    def _read(self, size: int) -> bytes:
+        try:
+            data: bytes = self._file.read(size) if size else b""
+        except (OSError, ValueError) as error:  # ValueError: the file is closed
+            self.closed = True
+            raise WebSocketClosed("the connection is broken") from error
+        if len(data) < size:
+            self.closed = True
+            raise WebSocketClosed("the connection ended")
+        return data
+
+
+class _Violation(Exception):
+    """The client broke the rules of the protocol; it is told so in a close frame."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+def _decode(text: bytes | bytearray) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        raise _Violation(1007, "not UTF-8") from None
+
+
+def _is_close_code(code: int) -> bool:
+    """Tell whether a close frame may have this code. Section 7.4, and IANA's registry."""
+    return (1000 <= code <= 1014 and code not in (1004, 1005, 1006)) or 3000 <= code <= 4999
+
+
+def _unmask(payload: bytes, mask: bytes) -> bytes:
+    """XOR the whole payload as one integer, which is about ten times as fast as a loop."""
+    length = len(payload)
+    key = (mask * (length // 4 + 1))[:length]
+    number = int.from_bytes(payload, "little") ^ int.from_bytes(key, "little")
+    return number.to_bytes(length, "little")

@@ -15,7 +15,8 @@ from flask import Flask
 from gevent import socket
 
 from rtms_gevent.live import LivePage, browser, page
-from rtms_gevent.live.browser import BrowserGone, BrowserSocket
+from rtms_gevent.live.browser import BrowserSocket
+from rtms_gevent.wsgi.websocket import WebSocketClosed
 
 from .conftest import PERMITTED
 from .stage import TOKEN
@@ -73,13 +74,11 @@ def test_masked_text_is_read(line: Line) -> None:
     assert line.browser.receive() == "abc"
 
 
-def test_a_browser_that_takes_nothing_is_given_up(
-    line: Line, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(browser, "SEND_TIMEOUT", 0.05)
-    with pytest.raises(BrowserGone, match="too slow"):
+def test_a_browser_that_takes_nothing_is_given_up(line: Line) -> None:
+    line.browser.send_timeout = 0.05
+    with pytest.raises(WebSocketClosed, match="too slow"):
         line.browser.send(bytes(50_000_000))
-    with pytest.raises(BrowserGone):
+    with pytest.raises(WebSocketClosed):
         line.browser.send("no frame may follow half a frame")
     line.browser.close(1001)  # nothing to tell any more, and no error
 
@@ -94,13 +93,13 @@ def test_the_timeout_of_somebody_else_passes(line: Line) -> None:
 def test_a_connection_that_ends_midway_is_noticed(line: Line, sent: bytes) -> None:
     line.theirs.sendall(sent)
     line.theirs.shutdown(socket.SHUT_WR)
-    with pytest.raises(BrowserGone):
+    with pytest.raises(WebSocketClosed):
         line.browser.receive()
 
 
 def test_a_broken_connection_is_noticed_when_sending(line: Line) -> None:
     line.theirs.close()
-    with pytest.raises(BrowserGone):
+    with pytest.raises(WebSocketClosed):
         line.browser.send("anybody?")
 
 
@@ -116,7 +115,7 @@ def test_frames_of_several_senders_do_not_mix(line: Line) -> None:
 def test_who_sends_too_much_is_refused(line: Line) -> None:
     line.theirs.sendall(TINY * (browser.MAX_FRAMES + 1))
     received = []
-    with pytest.raises(BrowserGone):
+    with pytest.raises(WebSocketClosed):
         while True:
             received.append(line.browser.receive())
     assert received == ["x"] * browser.MAX_FRAMES
@@ -125,7 +124,7 @@ def test_who_sends_too_much_is_refused(line: Line) -> None:
 
 def test_pings_and_pongs_count_too(line: Line) -> None:
     line.theirs.sendall(b"\x8a\x80\0\0\0\0" * browser.MAX_FRAMES + b"\x89\x80\0\0\0\0")
-    with pytest.raises(BrowserGone, match="too many"):
+    with pytest.raises(WebSocketClosed, match="too many"):
         line.browser.receive()
 
 
@@ -147,7 +146,7 @@ def test_what_never_waits_holds_up_nobody(line: Line) -> None:
             return {2: b"\x81\x81", 4: bytes(4), 1: b"x"}[size]
 
     flooded = BrowserSocket(line.ours, Endless())
-    with pytest.raises(BrowserGone, match="too many"):
+    with pytest.raises(WebSocketClosed, match="too many"):
         while True:
             flooded.receive()
 
@@ -172,7 +171,7 @@ def test_bytes_after_the_end_give_turns_to_others(line: Line) -> None:
 
 def test_a_browser_that_closes_first_is_not_waited_for(line: Line) -> None:
     line.theirs.sendall(b"\x88\x80\x01\x02\x03\x04")
-    with pytest.raises(BrowserGone):
+    with pytest.raises(WebSocketClosed):
         line.browser.receive()
     line.browser.end()
     assert line.close_frame() == (1000, "")

@@ -207,8 +207,8 @@ def test_help_names_every_command_and_imports_none(capsys):
 
 def test_a_missing_package_is_named_with_the_extra_that_has_it():
     script = (
-        "import sys; sys.modules['geventwebsocket'] = None\n"
-        "from rtms_gevent import cli; sys.exit(cli.main(['simulate']))"
+        "import sys; sys.modules['trustme'] = None\n"
+        "from rtms_gevent import cli; sys.exit(cli.main(['simulate', '--tls']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, timeout=20, check=False

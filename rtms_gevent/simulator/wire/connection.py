@@ -213,7 +213,7 @@ class Connection(abc.ABC, Generic[SideT]):
                 self._leave(self.meeting)
 
     def _messages(self) -> Iterator[dict[str, Any]]:
-        while (text := self._socket.receive()) is not None:
+        for text in self._socket.messages():
             while (left := self._ignoring_input_until - time.monotonic()) > 0:
                 if self._closing.wait(left):
                     break
@@ -286,7 +286,7 @@ class Connection(abc.ABC, Generic[SideT]):
             for _ in self._messages():
                 pass
         self.close(1000, "handshake refused")
-        while self._socket.receive() is not None:
+        for _ in self._socket.messages():
             pass  # until the client has closed, too, or has had its time
 
     def _identify(self, message: dict[str, Any]) -> SideT:

@@ -111,6 +111,7 @@ def test_a_client_that_does_not_answer_a_close_frame_is_let_go(simulator):
         (b"\x81\x82\0\0\0\0\xff\xff", 1007),  # text that is no UTF-8
         (b"\xc1\x81\0\0\0\0a", 1002),  # a reserved bit
         (b"\x83\x81\0\0\0\0a", 1002),  # a reserved opcode
+        (b"\x81\x01a", 1002),  # no mask
         (b"\x82\xff" + struct.pack("!Q", 1 << 40) + b"\0\0\0\0", 1009),
         (b"\x88\x81\0\0\0\0a", 1002),  # half a close code
     ],
