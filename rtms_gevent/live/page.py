@@ -29,6 +29,7 @@ from ..wsgi.websocket import VERSION, BadUpgrade, WebSocketClosed
 from .access import bearer, derive_token, foreign_origin, is_same
 from .browser import BrowserSocket, websocket_of
 from .feed import Feed
+from .recorder import Recorder
 from .viewer import Viewer
 
 __all__ = ["WORKER_CLASS", "LivePage"]
@@ -124,7 +125,8 @@ class LivePage:
         shows: Callable[[Any], bool] | None = None,
         stats: Stats | None = None,
     ) -> None:
-        self.feed = Feed(shows)
+        self.feed = Feed()
+        self.recorder = Recorder(self.feed, shows)
         self._authorize = authorize
         self._stats = stats
         self._viewers = 0
@@ -143,9 +145,9 @@ class LivePage:
         app.config.setdefault("RTMS_LIVE_PATH", "/rtms/live")
         app.config.setdefault("RTMS_LIVE_PUBLIC", False)
         app.config.setdefault("RTMS_LIVE_ORIGINS", ())
-        app.extensions["rtms_live"] = self  # also keeps the feed alive: blinker holds weakly
+        app.extensions["rtms_live"] = self  # also keeps the recorder alive: blinker holds weakly
         app.register_blueprint(self._blueprint(), url_prefix=app.config["RTMS_LIVE_PATH"])
-        self.feed.connect()
+        self.recorder.connect()
 
     def _blueprint(self) -> Blueprint:
         blueprint = Blueprint(

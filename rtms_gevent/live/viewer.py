@@ -45,16 +45,16 @@ __all__ = ["Viewer"]
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks for news.
+#: Seconds between two looks for changes.
 INTERVAL = 0.1
 #: Seconds between two looks at the counters.
 COUNTERS_INTERVAL = 0.5
-#: Seconds of no news after which an empty message shows that the connection lives.
-QUIET = 10.0
+#: Seconds without changes after which an empty message shows that the connection lives.
+MAX_SILENCE = 10.0
 
 
 class Viewer:
-    """Tells one browser what is new.
+    """Sends one browser what is new.
 
     Two greenlets: the caller's sends, another one reads. Greenlet-safety: use it from one greenlet.
     """
@@ -73,13 +73,13 @@ class Viewer:
         self._last_sent = 0.0
 
     def run(self) -> None:
-        """Send news until the browser is gone. Blocks this greenlet, and never raises."""
+        """Send what is new until the browser is gone. Blocks this greenlet, and never raises."""
         reader = gevent.spawn(self._read)
         reader.name = "rtms-live:reader"
         try:
             self._send({"hello": __version__})
             while not self._gone.is_set():
-                self._send_news()
+                self._send_changes()
                 self._gone.wait(INTERVAL)
         except WebSocketClosed as gone:
             logger.debug("viewer left: %s", gone)
@@ -98,27 +98,27 @@ class Viewer:
         finally:
             self._gone.set()
 
-    def _send_news(self) -> None:
+    def _send_changes(self) -> None:
         if self._asked:
-            self._turn_to(self._wanted)
+            self._watch(self._wanted)
         full = not self._since_detail
         changes = self._feed.changes(self._since, self._watched, self._since_detail)
-        news: dict[str, Any] = {}
+        message: dict[str, Any] = {}
         if changes.ids is not None:
-            news["ids"] = changes.ids
+            message["ids"] = changes.ids
         if changes.streams:
-            news["streams"] = changes.streams
+            message["streams"] = changes.streams
         detail: dict[str, Any] = {**changes.detail, **self._new_counters()}
         if self._watched and (full or detail):
-            news["detail"] = {"id": self._watched, **({"full": True} if full else {}), **detail}
+            message["detail"] = {"id": self._watched, **({"full": True} if full else {}), **detail}
         self._since = changes.revision
         self._since_detail = changes.revision
-        if news or time.monotonic() - self._last_sent > QUIET:
-            self._send(news)
+        if message or time.monotonic() - self._last_sent > MAX_SILENCE:
+            self._send(message)
         for picture in changes.pictures:
             self._browser.send(picture.message)
 
-    def _turn_to(self, stream_id: str) -> None:
+    def _watch(self, stream_id: str) -> None:
         self._asked = False
         self._feed.watch(self._watched, -1)
         self._feed.watch(stream_id, 1)
@@ -138,6 +138,6 @@ class Viewer:
         self._counters = counters
         return {"counters": counters}
 
-    def _send(self, news: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         self._last_sent = time.monotonic()
-        self._browser.send(json.dumps({"now": round(time.time() * 1000), **news}))
+        self._browser.send(json.dumps({"now": round(time.time() * 1000), **message}))

@@ -15,7 +15,7 @@ from flask import Flask, request
 
 from rtms_gevent import signals
 from rtms_gevent.enums import Codec, Product
-from rtms_gevent.live import LivePage, feed
+from rtms_gevent.live import LivePage, recorder
 from rtms_gevent.protocol.metadata import ChatDetails, Metadata
 from rtms_gevent.stream.leave_reason import LeaveReason
 
@@ -89,5 +89,5 @@ def create_app(**config: Any) -> Flask:
 
 def create_careless_app() -> Flask:
     """Return an app that sends viewers all times, also those that no clock of a browser shows."""
-    feed._moment = lambda at: at
+    recorder._displayable_time = lambda at: at
     return create_app()

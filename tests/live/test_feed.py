@@ -14,8 +14,9 @@ from rtms_gevent import signals
 from rtms_gevent.enums import ChatOperation, Codec, MessageAttribute, Product, StreamState
 from rtms_gevent.errors import HandshakeRejected, InboxOverflow
 from rtms_gevent.live import feed as feed_module
-from rtms_gevent.live import streams
+from rtms_gevent.live import model, streams
 from rtms_gevent.live.feed import Feed
+from rtms_gevent.live.recorder import Recorder
 from rtms_gevent.protocol.metadata import ChatDetails, Metadata
 from rtms_gevent.protocol.people import ChannelParticipant
 from rtms_gevent.stream.leave_reason import LeaveReason
@@ -32,8 +33,9 @@ class Stage:
 
     def __init__(self, **options: Any) -> None:
         self.now = 1000.0
-        self.feed = Feed(now=lambda: self.now, **options)
-        self.feed.connect()
+        self.feed = Feed(now=lambda: self.now)
+        self.recorder = Recorder(self.feed, **options)
+        self.recorder.connect()
         self.client = Actor("one")
 
     def emit(self, name: str, client: Actor | None = None, **arguments: Any) -> None:
@@ -63,7 +65,7 @@ def stage() -> Iterator[Stage]:
     stage.emit("joining", stream_id="one", uuid="abc==", product=Product.MEETING)
     stage.emit("joined", stream_id="one", uuid="abc==")
     yield stage
-    stage.feed.disconnect()
+    stage.recorder.disconnect()
 
 
 def texts(lines: list[dict[str, Any]]) -> list[str]:
@@ -159,7 +161,7 @@ def test_the_app_chooses_which_streams_are_shown() -> None:
         stage.media("chat_data", b"hello", client)
     assert stage.feed.changes(0).ids == ["one"]
     assert [numbers["stream_id"] for numbers in stage.feed.stats()] == ["one"]
-    stage.feed.disconnect()
+    stage.recorder.disconnect()
 
 
 def test_streams_that_were_joined_before_are_found(stage: Stage) -> None:
@@ -237,17 +239,17 @@ def test_a_time_that_no_browser_can_show_is_left_out(
 
 
 def test_history_is_bounded(stage: Stage) -> None:
-    for number in range(streams.HISTORY + 50):
+    for number in range(model.HISTORY + 50):
         stage.say(str(number), start=number + 1)
     lines = texts(stage.detail()["transcript"])
-    assert (len(lines), lines[0], lines[-1]) == (streams.HISTORY, "50", str(streams.HISTORY + 49))
+    assert (len(lines), lines[0], lines[-1]) == (model.HISTORY, "50", str(model.HISTORY + 49))
     stage.say("gone", UPDATE, start=1)  # its line is no longer there: a line of its own
     assert texts(stage.detail()["transcript"])[-1] == "gone"
 
 
 def test_long_text_is_cut(stage: Stage) -> None:
-    stage.say("x" * (streams.MAX_TEXT + 1))
-    assert len(texts(stage.detail()["transcript"])[0]) == streams.MAX_TEXT
+    stage.say("x" * (model.MAX_TEXT + 1))
+    assert len(texts(stage.detail()["transcript"])[0]) == model.MAX_TEXT
 
 
 def test_text_that_is_no_utf8_is_shown_all_the_same(stage: Stage) -> None:

@@ -316,7 +316,7 @@ def test_stats_are_numbers_and_what_the_app_adds() -> None:
     (stream,) = answer.json["streams"]
     assert (stream["stream_id"], stream["participants"], stream["more"]) == ("one", 1, 3)
     assert "Ada" not in answer.text
-    live.feed.disconnect()
+    live.recorder.disconnect()
 
 
 def test_pages_of_the_app_may_be_as_private() -> None:
@@ -348,7 +348,7 @@ def test_two_apps_may_have_a_page_each() -> None:
     ]
     assert seen == [["a"], ["b"]]
     for page in pages:
-        page.feed.disconnect()
+        page.recorder.disconnect()
 
 
 def test_without_flask_the_missing_extra_is_named() -> None:
