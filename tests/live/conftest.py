@@ -1,4 +1,4 @@
-"""A stage in a process of its own, for all tests that need a real server."""
+"""The page in a process of its own, for all tests that need a real server."""
 
 from __future__ import annotations
 
@@ -24,14 +24,17 @@ from werkzeug.test import TestResponse
 if not hasattr(TestResponse, "text"):  # Werkzeug before 2.1
     TestResponse.text = property(lambda self: self.get_data(as_text=True))
 
-from .stage import TOKEN
+from rtms_gevent.enums import Product
+
+from .page_app import TOKEN
+from .recording import Recording
 
 HERE = pathlib.Path(__file__).parent
 PERMITTED = {"Authorization": f"Bearer {TOKEN}"}
 
 
-class Theatre:
-    """Tells a stage in another process what to play."""
+class PageServer:
+    """Tells a page in another process which signals to emit."""
 
     log = ""
 
@@ -46,9 +49,9 @@ class Theatre:
         with urllib.request.urlopen(f"http://{self.address}/contexts", timeout=50) as answer:
             assert answer.status == 200
 
-    def act(self, *acts: dict[str, Any]) -> None:
+    def emit(self, *emitted: dict[str, Any]) -> None:
         request = urllib.request.Request(
-            f"http://{self.address}/act", data=json.dumps(acts).encode(), method="POST"
+            f"http://{self.address}/emit", data=json.dumps(emitted).encode(), method="POST"
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 204
@@ -72,7 +75,7 @@ class Theatre:
 
 
 class Script:
-    """Writes the acts of one stream."""
+    """Makes the signals of one stream."""
 
     def __init__(self, stream: str) -> None:
         self.stream = stream
@@ -106,38 +109,38 @@ class Script:
 
 
 @contextlib.contextmanager
-def open_theatre(
-    worker: str = "gevent", port: int = 0, app: str = "stage:create_app()", workers: int = 1
-) -> Iterator[Theatre]:
-    """Serve a stage with gunicorn; what it logs is in ``theatre.log`` afterwards."""
+def serve_page(
+    worker: str = "gevent", port: int = 0, app: str = "page_app:create_app()", workers: int = 1
+) -> Iterator[PageServer]:
+    """Serve the page with gunicorn; what it logs is in ``server.log`` afterwards."""
     with socket.create_server(("127.0.0.1", port)) as listener, tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "gunicorn", "--log-level", "warning"),
-                *("--config", str(HERE / "stage_server.py")),
+                *("--config", str(HERE / "gunicorn_conf.py")),
                 *("--chdir", str(HERE), "--bind", f"fd://{listener.fileno()}"),
                 *("-k", worker, "--workers", str(workers), app),
             ],
             pass_fds=[listener.fileno()],
             stderr=log,
         )
-        theatre = Theatre(listener.getsockname()[1])
+        server = PageServer(listener.getsockname()[1])
         listener.close()
         try:
-            theatre.wait_ready()
-            yield theatre
+            server.wait_ready()
+            yield server
         finally:
             process.send_signal(signal.SIGINT)  # a quick end, whoever looks
             process.wait(10)
             log.seek(0)
-            theatre.log = log.read().decode()
+            server.log = log.read().decode()
 
 
 @pytest.fixture(scope="session")
-def theatre() -> Iterator[Theatre]:
-    with open_theatre() as theatre:
-        yield theatre
-    assert theatre.log == ""
+def server() -> Iterator[PageServer]:
+    with serve_page() as server:
+        yield server
+    assert server.log == ""
 
 
 class Nginx(socketserver.ThreadingTCPServer):
@@ -175,17 +178,26 @@ class Passage(socketserver.StreamRequestHandler):
 
 
 @pytest.fixture
-def nginx(theatre: Theatre) -> Iterator[int]:
-    with Nginx(theatre.port) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+def nginx(server: PageServer) -> Iterator[int]:
+    with Nginx(server.port) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever, args=(0.01,))
         thread.start()
         try:
-            yield server.server_address[1]
+            yield proxy.server_address[1]
         finally:
-            server.shutdown()
+            proxy.shutdown()
             thread.join()
 
 
 @pytest.fixture
 def script(request: pytest.FixtureRequest) -> Script:
     return Script(request.node.name)
+
+
+@pytest.fixture
+def recording() -> Iterator[Recording]:
+    recording = Recording()
+    recording.emit("joining", stream_id="one", uuid="abc==", product=Product.MEETING)
+    recording.emit("joined", stream_id="one", uuid="abc==")
+    yield recording
+    recording.recorder.disconnect()

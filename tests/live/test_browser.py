@@ -19,7 +19,7 @@ from rtms_gevent.live.browser import BrowserSocket
 from rtms_gevent.wsgi.websocket import WebSocketClosed
 
 from .conftest import PERMITTED
-from .stage import TOKEN
+from .page_app import TOKEN
 
 PATH = "/rtms/live/socket"
 UPGRADE = {

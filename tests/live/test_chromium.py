@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from demo.test_demo import running
 
-from .conftest import Script, Theatre, open_theatre
-from .stage import TOKEN
+from .conftest import PageServer, Script, serve_page
+from .page_app import TOKEN
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
@@ -95,7 +95,7 @@ class Page:
         return str(self.run(f"{self._button(uuid)}.title"))
 
     def choose(self, script: Script, uuid: str) -> None:
-        """Turn to the stream of this test; others may be on the stage too."""
+        """Turn to the stream of this test; others may be there too."""
         button = self._button(uuid)
         self.wait(lambda: self.run(button))
         self.driver.execute_script(f"{button}.click()")
@@ -135,38 +135,38 @@ def stranger(page: Page) -> Page:
 
 
 def test_the_link_opens_the_page_and_leaves_the_address_bar(
-    stranger: Page, theatre: Theatre
+    stranger: Page, server: PageServer
 ) -> None:
-    stranger.open(theatre.link)
-    assert stranger.run("location.href") == theatre.url
+    stranger.open(server.link)
+    assert stranger.run("location.href") == server.url
     (cookie,) = stranger.driver.get_cookies()
-    assert (cookie["name"], cookie["value"]) == (f"rtms_live_{theatre.port}", TOKEN)
+    assert (cookie["name"], cookie["value"]) == (f"rtms_live_{server.port}", TOKEN)
     assert (cookie["httpOnly"], cookie["sameSite"], cookie["secure"]) == (True, "Strict", False)
     assert TOKEN not in stranger.run("document.documentElement.outerHTML")
-    assert [one for one in theatre.requests() if TOKEN in one] == []
+    assert [one for one in server.requests() if TOKEN in one] == []
     stranger.driver.get("about:blank")
-    stranger.driver.get(theatre.link)
-    stranger.wait(lambda: stranger.run("location.href") == theatre.url)
+    stranger.driver.get(server.link)
+    stranger.wait(lambda: stranger.run("location.href") == server.url)
     stranger.wait(lambda: stranger.text("#connection-text") == "Connected")
     assert stranger.refusals() == []  # the cookie was enough
 
 
-def test_a_link_on_another_site_opens_the_page(stranger: Page, theatre: Theatre) -> None:
+def test_a_link_on_another_site_opens_the_page(stranger: Page, server: PageServer) -> None:
     """Browsers send no cookie that is SameSite=Strict where another site has led them."""
-    link = f"<a href='{theatre.link}'>the meeting</a>"
+    link = f"<a href='{server.link}'>the meeting</a>"
     stranger.driver.get(f"data:text/html,{urllib.parse.quote(link)}")
     stranger.driver.find_element("tag name", "a").click()
     stranger.wait(lambda: stranger.text("#connection-text") == "Connected")
-    assert stranger.run("location.href") == theatre.url
+    assert stranger.run("location.href") == server.url
     assert stranger.refusals()
 
 
-def test_a_link_to_the_page_that_is_open_already_counts(stranger: Page, theatre: Theatre) -> None:
-    stranger.driver.get(theatre.url)
+def test_a_link_to_the_page_that_is_open_already_counts(stranger: Page, server: PageServer) -> None:
+    stranger.driver.get(server.url)
     assert stranger.text("h1") == "This page is closed"
-    stranger.driver.get(theatre.link)  # the same page to the browser: it loads nothing
+    stranger.driver.get(server.link)  # the same page to the browser: it loads nothing
     stranger.wait(lambda: stranger.text("#connection-text") == "Connected")
-    assert stranger.run("location.href") == theatre.url
+    assert stranger.run("location.href") == server.url
     assert stranger.refusals()
 
 
@@ -180,8 +180,8 @@ def test_the_link_of_the_demo_opens_its_page(stranger: Page, tmp_path: pathlib.P
         process.communicate(timeout=30)
 
 
-def test_without_the_link_the_page_asks_for_the_token(stranger: Page, theatre: Theatre) -> None:
-    stranger.driver.get(theatre.url)
+def test_without_the_link_the_page_asks_for_the_token(stranger: Page, server: PageServer) -> None:
+    stranger.driver.get(server.url)
     assert stranger.text("h1") == "This page is closed"
     assert stranger.texts(".participant") == []
 
@@ -197,29 +197,29 @@ def test_without_the_link_the_page_asks_for_the_token(stranger: Page, theatre: T
     assert stranger.driver.get_cookies() == []
     enter(TOKEN)
     stranger.wait(lambda: stranger.text("#connection-text") == "Connected")
-    assert stranger.run("location.href") == theatre.url
+    assert stranger.run("location.href") == server.url
     assert stranger.refusals()
 
 
-def test_a_link_with_another_token_opens_nothing(stranger: Page, theatre: Theatre) -> None:
-    stranger.driver.get(f"{theatre.url}#token=of-another-server")
+def test_a_link_with_another_token_opens_nothing(stranger: Page, server: PageServer) -> None:
+    stranger.driver.get(f"{server.url}#token=of-another-server")
     stranger.wait(lambda: stranger.text("#notice") == "That is not the token.")
-    assert stranger.run("location.href") == theatre.url
+    assert stranger.run("location.href") == server.url
     assert stranger.refusals()
 
 
 def test_a_page_whose_token_has_changed_says_so(stranger: Page) -> None:
-    with open_theatre() as theatre:
-        stranger.open(theatre.link)
-    app = "stage:create_app(RTMS_LIVE_TOKEN='the-token-of-another-run')"
-    with open_theatre(port=theatre.port, app=app):
+    with serve_page() as server:
+        stranger.open(server.link)
+    app = "page_app:create_app(RTMS_LIVE_TOKEN='the-token-of-another-run')"
+    with serve_page(port=server.port, app=app):
         stranger.wait(lambda: "the log of the server" in stranger.text("#notice"))
         stranger.driver.get("about:blank")
     stranger.driver.get_log("browser")  # connections that failed
 
 
 def test_behind_a_proxy_that_changes_the_host_the_page_says_what_to_do(
-    stranger: Page, theatre: Theatre, nginx: int
+    stranger: Page, server: PageServer, nginx: int
 ) -> None:
     stranger.driver.get(f"http://127.0.0.1:{nginx}/rtms/live/#token={TOKEN}")
     stranger.wait(lambda: "the headers Upgrade and Host" in stranger.text("#notice"))
@@ -230,17 +230,17 @@ def test_behind_a_proxy_that_changes_the_host_the_page_says_what_to_do(
 NUMBERS = (10**17, -(10**17), 10**20, 10**400, 2**53, 8_640_000_000_000_001, -1, 0)
 
 
-@pytest.mark.parametrize("app", ["stage:create_app()", "stage:create_careless_app()"])
+@pytest.mark.parametrize("app", ["page_app:create_app()", "page_app:create_careless_app()"])
 def test_the_page_survives_any_number(page: Page, app: str) -> None:
     """Also one that is no time: the server leaves it out, and so does the page."""
     page.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
     script = Script("numbers")
-    with open_theatre(app=app) as theatre:
-        page.open(theatre.link)
-        theatre.act(*script.begin("uuid-numbers"))
+    with serve_page(app=app) as server:
+        page.open(server.link)
+        server.emit(*script.begin("uuid-numbers"))
         page.choose(script, "uuid-numbers")
         for place, number in enumerate(NUMBERS, 1):
-            theatre.act(
+            server.emit(
                 script.arrive(number, "Ada"),
                 script.speak(number, "Ada"),
                 script.media("audio", LOUD, userId=number, userName="Ada"),
@@ -248,7 +248,7 @@ def test_the_page_survives_any_number(page: Page, app: str) -> None:
                 script.media("chat", str(place), at=number, userId=number),
                 script.media("video", RED, userId=number, userName="Ada"),
             )
-        theatre.act(
+        server.emit(
             script.media("transcript", "even", userId=1, userName="Bob", startTs=1_700_000_000_000),
             script.media("chat", "even", userId=1, userName="Bob"),
         )
@@ -263,24 +263,24 @@ def test_the_page_survives_any_number(page: Page, app: str) -> None:
 
 
 def test_more_participants_than_the_page_keeps_are_counted(
-    page: Page, theatre: Theatre, script: Script
+    page: Page, server: PageServer, script: Script
 ) -> None:
-    page.open(theatre.link)
-    theatre.act(*script.begin("uuid-crowd"))
+    page.open(server.link)
+    server.emit(*script.begin("uuid-crowd"))
     page.choose(script, "uuid-crowd")
     for hundred in range(6):
-        theatre.act(*(script.arrive(hundred * 100 + number, "x") for number in range(100)))
+        server.emit(*(script.arrive(hundred * 100 + number, "x") for number in range(100)))
     page.wait(lambda: page.text("#people-count") == "500, 100 forgotten")
     assert page.run("document.querySelectorAll('.participant').length") == 500
 
 
-def test_a_meeting_is_shown_as_it_happens(page: Page, theatre: Theatre, script: Script) -> None:
-    page.open(theatre.link)
-    theatre.act(*script.begin("uuid-happens"), script.arrive(1, "Ada"), script.arrive(2, "Bob"))
+def test_a_meeting_is_shown_as_it_happens(page: Page, server: PageServer, script: Script) -> None:
+    page.open(server.link)
+    server.emit(*script.begin("uuid-happens"), script.arrive(1, "Ada"), script.arrive(2, "Bob"))
     page.choose(script, "uuid-happens")
     page.wait(lambda: page.texts(".participant .name") == ["Ada", "Bob"])
 
-    theatre.act(
+    server.emit(
         script.speak(2, "Bob"),
         script.media("transcript", "Good morning", userId=2, userName="Bob", startTs=1),
         script.media("chat", "Hello to all", userId=1, userName="Ada"),
@@ -291,32 +291,32 @@ def test_a_meeting_is_shown_as_it_happens(page: Page, theatre: Theatre, script: 
     assert page.texts("#transcript .name") == ["Bob"]
     page.wait(lambda: page.texts("#chat .text") == ["Hello to all"])
 
-    theatre.act(script.speak(1, "Ada"))
+    server.emit(script.speak(1, "Ada"))
     page.wait(lambda: page.texts(".participant[data-speaking] .name") == ["Ada"])
     assert page.text("#state") == "Live"
     page.wait(lambda: page.texts("#counters tr[data-media='chat'] td")[0] == "1")
 
-    theatre.act(script.end())
+    server.emit(script.end())
     page.wait(lambda: "Ended" in page.title("uuid-happens"))
     page.choose(script, "uuid-happens")  # it goes on to what is live, if another test left that
     page.wait(lambda: page.text("#state") == "Ended: meeting ended")
 
 
-def test_lines_are_revised_where_they_stand(page: Page, theatre: Theatre, script: Script) -> None:
-    page.open(theatre.link)
-    theatre.act(*script.begin("uuid-revised"))
+def test_lines_are_revised_where_they_stand(page: Page, server: PageServer, script: Script) -> None:
+    page.open(server.link)
+    server.emit(*script.begin("uuid-revised"))
     page.choose(script, "uuid-revised")
     for start, text in ((1, "helo"), (2, "wrong"), (3, "last")):
-        theatre.act(script.media("transcript", text, userId=1, startTs=start, attribute=1))
+        server.emit(script.media("transcript", text, userId=1, startTs=start, attribute=1))
     page.wait(lambda: page.texts("#transcript .text") == ["helo", "wrong", "last"])
-    theatre.act(
+    server.emit(
         script.media("transcript", "hello", userId=1, startTs=1, attribute=2),
         script.media("transcript", "", userId=1, startTs=2, attribute=3),
     )
     page.wait(lambda: page.texts("#transcript .text") == ["hello (edited)", "last"])
 
 
-def test_the_picture_changes_with_the_video(page: Page, theatre: Theatre, script: Script) -> None:
+def test_the_picture_changes_with_the_video(page: Page, server: PageServer, script: Script) -> None:
     def colour() -> list[int]:
         """Return the red and blue of a pixel in the middle of the picture."""
         return list(
@@ -333,53 +333,53 @@ def test_the_picture_changes_with_the_video(page: Page, theatre: Theatre, script
             )
         )
 
-    page.open(theatre.link)
-    theatre.act(*script.begin("uuid-picture"), script.media("video", RED, userId=1, userName="Ada"))
+    page.open(server.link)
+    server.emit(*script.begin("uuid-picture"), script.media("video", RED, userId=1, userName="Ada"))
     page.choose(script, "uuid-picture")
     page.wait(lambda: page.text("#video .number") == "frame 1")
     page.wait(lambda: colour()[0] > 200 and colour()[1] < 60)
-    theatre.act(script.media("video", BLUE, userId=1, userName="Ada"))
+    server.emit(script.media("video", BLUE, userId=1, userName="Ada"))
     page.wait(lambda: colour()[0] < 60 and colour()[1] > 200)
     assert page.text("#video .who") == "Ada"
 
-    theatre.act(script.media("deskshare", RED, userId=1, userName="Ada"))
+    server.emit(script.media("deskshare", RED, userId=1, userName="Ada"))
     page.wait(lambda: page.run("!document.querySelector('#deskshare').hidden"))
-    theatre.act(script.signal("sharing_event", event="stop", timestamp=1))
+    server.emit(script.signal("sharing_event", event="stop", timestamp=1))
     page.wait(lambda: page.run("document.querySelector('#deskshare').hidden"))
 
 
-def test_h264_is_counted_and_explained(page: Page, theatre: Theatre, script: Script) -> None:
-    page.open(theatre.link)
+def test_h264_is_counted_and_explained(page: Page, server: PageServer, script: Script) -> None:
+    page.open(server.link)
     packet = script.media("video", b"\x00\x00\x00\x01\x67", userId=1)
-    theatre.act(*script.begin("uuid-h264"), packet, packet)
+    server.emit(*script.begin("uuid-h264"), packet, packet)
     page.choose(script, "uuid-h264")
     page.wait(lambda: "H.264" in page.text("#video .placeholder"))
     page.wait(lambda: page.text("#video .number") == "packet 2")
 
 
 def test_a_meter_rises_with_the_voice_and_falls(
-    page: Page, theatre: Theatre, script: Script
+    page: Page, server: PageServer, script: Script
 ) -> None:
     def level() -> int:
         return int(page.run("document.querySelector('.meter')?.ariaValueNow") or 0)
 
-    page.open(theatre.link)
-    theatre.act(*script.begin("uuid-meter"), script.arrive(1, "Ada"))
+    page.open(server.link)
+    server.emit(*script.begin("uuid-meter"), script.arrive(1, "Ada"))
     page.choose(script, "uuid-meter")
 
     def speaks() -> bool:
-        theatre.act(script.media("audio", LOUD, userId=1, userName="Ada"))
+        server.emit(script.media("audio", LOUD, userId=1, userName="Ada"))
         return level() == 90
 
     page.wait(speaks)
     page.wait(lambda: level() == 0)
 
 
-def test_what_people_typed_stays_text(page: Page, theatre: Theatre, script: Script) -> None:
+def test_what_people_typed_stays_text(page: Page, server: PageServer, script: Script) -> None:
     evil = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
     name = "<b>Zoë</b> & co"
-    page.open(theatre.link)
-    theatre.act(
+    page.open(server.link)
+    server.emit(
         *script.begin("uuid-typed"),
         script.arrive(1, name),
         script.speak(1, name),
@@ -398,11 +398,11 @@ def test_what_people_typed_stays_text(page: Page, theatre: Theatre, script: Scri
 
 
 def test_a_phone_shows_all_without_scrolling_sideways(
-    page: Page, theatre: Theatre, script: Script
+    page: Page, server: PageServer, script: Script
 ) -> None:
-    page.open(theatre.link, 360, 740, mobile=True)
+    page.open(server.link, 360, 740, mobile=True)
     long = "Longwordwithoutanyspace" * 20
-    theatre.act(
+    server.emit(
         *script.begin("uuid-phone"),
         script.arrive(1, long),
         script.speak(1, long),
@@ -418,24 +418,24 @@ def test_a_phone_shows_all_without_scrolling_sideways(
     assert page.run("innerWidth") == 360
 
 
-def test_who_scrolled_back_is_left_there(page: Page, theatre: Theatre, script: Script) -> None:
+def test_who_scrolled_back_is_left_there(page: Page, server: PageServer, script: Script) -> None:
     def at_end() -> bool:
         scroll = "document.querySelector('.words .scroll')"
         return bool(
             page.run(f"{scroll}.scrollHeight - {scroll}.scrollTop - {scroll}.clientHeight < 40")
         )
 
-    page.open(theatre.link)
-    theatre.act(*script.begin("uuid-scroll"))
+    page.open(server.link)
+    server.emit(*script.begin("uuid-scroll"))
     page.choose(script, "uuid-scroll")
     for number in range(60):
         line = script.media("transcript", f"line {number}", userId=number % 2, startTs=number + 1)
-        theatre.act(line)
+        server.emit(line)
     page.wait(lambda: len(page.texts("#transcript .text")) == 60)
     page.wait(at_end)
     page.driver.execute_script("document.querySelector('.words .scroll').scrollTop = 0")
     page.wait(lambda: not page.run("document.querySelector('.words .latest').hidden"))
-    theatre.act(script.media("transcript", "news", userId=1, startTs=100))
+    server.emit(script.media("transcript", "news", userId=1, startTs=100))
     page.wait(lambda: len(page.texts("#transcript .text")) == 61)
     assert not at_end()
     page.driver.execute_script("document.querySelector('.words .latest').click()")
@@ -445,13 +445,13 @@ def test_who_scrolled_back_is_left_there(page: Page, theatre: Theatre, script: S
 def test_the_page_comes_back_after_the_server_did(driver: Any) -> None:
     page = Page(driver)
     script = Script("back")
-    with open_theatre() as theatre:
-        page.open(theatre.link)
-        theatre.act(*script.begin("uuid-before"))
+    with serve_page() as server:
+        page.open(server.link)
+        server.emit(*script.begin("uuid-before"))
         page.wait(lambda: page.text("#uuid") == "uuid-before")
     page.wait(lambda: page.text("#connection-text").startswith("Reconnecting"))
-    with open_theatre(port=theatre.port) as theatre:
-        theatre.act(*script.begin("uuid-after"))
+    with serve_page(port=server.port) as server:
+        server.emit(*script.begin("uuid-after"))
         page.wait(lambda: page.text("#uuid") == "uuid-after")
         assert page.text("#connection-text") == "Connected"
         driver.get("about:blank")

@@ -18,7 +18,7 @@ import pytest
 from rtms_gevent.simulator import Simulator
 
 from .conftest import PERMITTED
-from .stage import TOKEN
+from .page_app import TOKEN
 
 #: How a request looks that came through nginx from elsewhere.
 NGINX = {"Host": "127.0.0.1:8000", "Accept": "text/html"}

@@ -17,7 +17,7 @@ from rtms_gevent.live import LivePage
 from rtms_gevent.live.access import derive_token
 
 from .conftest import PERMITTED
-from .stage import TOKEN, Actor
+from .page_app import TOKEN, FakeClient
 
 STATIC = "/rtms/live/static/live.js"
 CLOSED = ("/rtms/live/", "/rtms/live/stats", "/rtms/live/socket")
@@ -303,7 +303,7 @@ def test_the_page_may_be_mounted_elsewhere() -> None:
 def test_stats_are_numbers_and_what_the_app_adds() -> None:
     live = LivePage(stats=lambda stream_id: {"more": len(stream_id)})
     app = make(live)
-    client = Actor("one")
+    client = FakeClient("one")
     signals.emit(signals.joining, client, stream_id="one", uuid="u", product=None)
     signals.emit(
         signals.participant_event,
@@ -341,7 +341,7 @@ def test_two_apps_may_have_a_page_each() -> None:
     pages = [LivePage(shows=lambda client, name=name: client.stream_id() == name) for name in "ab"]
     apps = [make(page) for page in pages]
     for name in "ab":
-        signals.emit(signals.joining, Actor(name), stream_id=name, uuid="u", product=None)
+        signals.emit(signals.joining, FakeClient(name), stream_id=name, uuid="u", product=None)
     seen = [
         [stream["stream_id"] for stream in look(app, "/rtms/live/stats").json["streams"]]
         for app in apps

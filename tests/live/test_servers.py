@@ -10,7 +10,7 @@ import websocket
 
 from rtms_gevent.live.access import derive_token
 
-from .conftest import PERMITTED, Theatre, open_theatre
+from .conftest import PERMITTED, PageServer, serve_page
 
 HANDSHAKE = {
     "Connection": "Upgrade",
@@ -50,32 +50,32 @@ def status(port: int, path: str, headers: dict[str, str]) -> int:
     ],
 )
 def test_only_a_good_request_for_the_socket_is_upgraded(
-    theatre: Theatre, path: str, changes: dict[str, str]
+    server: PageServer, path: str, changes: dict[str, str]
 ) -> None:
     """And nothing is logged: the fixture looks."""
-    headers = {**HANDSHAKE, **PERMITTED, "Origin": f"http://{theatre.address}", **changes}
-    assert status(theatre.port, path, headers) == 400
+    headers = {**HANDSHAKE, **PERMITTED, "Origin": f"http://{server.address}", **changes}
+    assert status(server.port, path, headers) == 400
 
 
 # -- behind nginx ----------------------------------------------------------------------------------
 
 
-def test_nginx_is_no_way_in(theatre: Theatre, nginx: int) -> None:
+def test_nginx_is_no_way_in(server: PageServer, nginx: int) -> None:
     for path in ("/rtms/live/", "/rtms/live/stats"):
         assert status(nginx, path, {}) == 403
     with pytest.raises(websocket.WebSocketBadStatusException) as caught:
         websocket.create_connection(
-            f"ws://127.0.0.1:{nginx}/rtms/live/socket", origin=f"http://{theatre.address}"
+            f"ws://127.0.0.1:{nginx}/rtms/live/socket", origin=f"http://{server.address}"
         )
     assert caught.value.status_code == 403
 
 
-def test_the_token_opens_the_page_through_nginx(theatre: Theatre, nginx: int) -> None:
+def test_the_token_opens_the_page_through_nginx(server: PageServer, nginx: int) -> None:
     for path in ("/rtms/live/", "/rtms/live/stats"):
         assert status(nginx, path, PERMITTED) == 200
     browser = websocket.create_connection(
         f"ws://127.0.0.1:{nginx}/rtms/live/socket",
-        origin=f"http://{theatre.address}",
+        origin=f"http://{server.address}",
         header=PERMITTED,
         timeout=10,
     )
@@ -88,13 +88,13 @@ def test_the_token_opens_the_page_through_nginx(theatre: Theatre, nginx: int) ->
 
 def test_workers_have_the_secret_keys_token_in_common() -> None:
     token = derive_token("key")
-    app = "stage:create_app(RTMS_LIVE_TOKEN=None, SECRET_KEY='key')"
-    with open_theatre(workers=2, app=app) as theatre:
+    app = "page_app:create_app(RTMS_LIVE_TOKEN=None, SECRET_KEY='key')"
+    with serve_page(workers=2, app=app) as server:
         good = {"Authorization": f"Bearer {token}"}
         for _ in range(20):
-            assert status(theatre.port, "/rtms/live/", good) == 200
-        assert status(theatre.port, "/rtms/live/", {}) == 403
-    lines = [line for line in theatre.log.splitlines() if token in line]
+            assert status(server.port, "/rtms/live/", good) == 200
+        assert status(server.port, "/rtms/live/", {}) == 403
+    lines = [line for line in server.log.splitlines() if token in line]
     assert lines
     assert set(lines) == {
         f"the live page opens with this link of the app: /rtms/live/#token={token}"
@@ -102,10 +102,10 @@ def test_workers_have_the_secret_keys_token_in_common() -> None:
 
 
 def test_workers_that_have_nothing_in_common_stay_closed() -> None:
-    with open_theatre(workers=2, app="stage:create_app(RTMS_LIVE_TOKEN=None)") as theatre:
+    with serve_page(workers=2, app="page_app:create_app(RTMS_LIVE_TOKEN=None)") as server:
         for _ in range(5):
-            answer = ask(theatre.port, "/rtms/live/", {})
+            answer = ask(server.port, "/rtms/live/", {})
             assert answer.startswith(b"HTTP/1.1 403 ")
             assert b"several worker processes" in answer
-    assert "the live page stays closed" in theatre.log
-    assert "#token=" not in theatre.log
+    assert "the live page stays closed" in server.log
+    assert "#token=" not in server.log

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import websocket
 
-from .conftest import PERMITTED, Script, Theatre, open_theatre
+from .conftest import PERMITTED, PageServer, Script, serve_page
 
 #: A masked text of one letter.
 TINY = b"\x81\x81\0\0\0\0x"
@@ -23,9 +23,9 @@ LOUD = b"\xff\x7f" * 320
 class Browser:
     """Reads messages until one tells what a test waits for."""
 
-    def __init__(self, theatre: Theatre, **options: Any) -> None:
+    def __init__(self, server: PageServer, **options: Any) -> None:
         self.socket = websocket.create_connection(
-            f"ws://{theatre.address}/rtms/live/socket",
+            f"ws://{server.address}/rtms/live/socket",
             timeout=10,
             **{"header": PERMITTED, **options},
         )
@@ -36,12 +36,12 @@ class Browser:
     def until(self, found: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         while True:
             message = self.socket.recv()
-            if isinstance(message, str) and found(news := json.loads(message)):
-                return news
+            if isinstance(message, str) and found(message := json.loads(message)):
+                return message
 
     def detail(self, part: str, stream: str) -> Any:
-        def found(news: dict[str, Any]) -> object:
-            detail = news.get("detail", {})
+        def found(message: dict[str, Any]) -> object:
+            detail = message.get("detail", {})
             return detail.get("id") == stream and part in detail
 
         return self.until(found)["detail"][part]
@@ -65,16 +65,16 @@ class Browser:
 @pytest.fixture(
     scope="module", params=["gevent", "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"]
 )
-def theatre(request: pytest.FixtureRequest) -> Iterator[Theatre]:
+def server(request: pytest.FixtureRequest) -> Iterator[PageServer]:
     """A server of each kind whose sockets the page can use."""
-    with open_theatre(request.param) as theatre:
-        yield theatre
-    assert "Traceback" not in theatre.log
+    with serve_page(request.param) as server:
+        yield server
+    assert "Traceback" not in server.log
 
 
 @contextlib.contextmanager
-def browse(theatre: Theatre, **options: Any) -> Iterator[Browser]:
-    browser = Browser(theatre, **options)
+def browse(server: PageServer, **options: Any) -> Iterator[Browser]:
+    browser = Browser(server, **options)
     try:
         yield browser
     finally:
@@ -82,34 +82,34 @@ def browse(theatre: Theatre, **options: Any) -> Iterator[Browser]:
         browser.socket.shutdown()  # also where the other side closed first
 
 
-def test_the_first_message_greets_and_the_list_follows(theatre: Theatre, script: Script) -> None:
-    theatre.act(*script.begin())
-    with browse(theatre) as browser:
-        assert browser.until(lambda news: "hello" in news)["now"] > 0
-        news = browser.until(lambda news: "ids" in news)
-    assert script.stream in news["ids"]
-    (about,) = [about for about in news["streams"] if about["id"] == script.stream]
+def test_the_first_message_greets_and_the_list_follows(server: PageServer, script: Script) -> None:
+    server.emit(*script.begin())
+    with browse(server) as browser:
+        assert browser.until(lambda message: "hello" in message)["now"] > 0
+        message = browser.until(lambda message: "ids" in message)
+    assert script.stream in message["ids"]
+    (about,) = [about for about in message["streams"] if about["id"] == script.stream]
     assert (about["uuid"], about["state"]) == ("4Jk2mQ==", "live")
 
 
-def test_news_come_as_they_happen(theatre: Theatre, script: Script) -> None:
-    theatre.act(*script.begin())
-    with browse(theatre) as browser:
+def test_changes_come_as_they_happen(server: PageServer, script: Script) -> None:
+    server.emit(*script.begin())
+    with browse(server) as browser:
         browser.watch(script.stream)
-        browser.until(lambda news: news.get("detail", {}).get("full"))
-        theatre.act(script.media("transcript", "one", userId=1, startTs=1, attribute=1))
+        browser.until(lambda message: message.get("detail", {}).get("full"))
+        server.emit(script.media("transcript", "one", userId=1, startTs=1, attribute=1))
         (line,) = browser.detail("transcript", script.stream)
-        theatre.act(script.media("transcript", "two", userId=1, startTs=1, attribute=2))
+        server.emit(script.media("transcript", "two", userId=1, startTs=1, attribute=2))
         (revised,) = browser.detail("transcript", script.stream)
-        theatre.act(script.media("audio", LOUD, userId=1, userName="Ada"))
+        server.emit(script.media("audio", LOUD, userId=1, userName="Ada"))
         levels = browser.detail("levels", script.stream)
     assert (line["text"], revised["text"]) == ("one", "two")
     assert line["id"] == revised["id"]
     assert levels == {"1": 100}
 
 
-def test_who_comes_late_gets_all_that_is_kept(theatre: Theatre, script: Script) -> None:
-    theatre.act(
+def test_who_comes_late_gets_all_that_is_kept(server: PageServer, script: Script) -> None:
+    server.emit(
         *script.begin(),
         script.arrive(1, "Ada"),
         script.speak(1, "Ada"),
@@ -117,9 +117,9 @@ def test_who_comes_late_gets_all_that_is_kept(theatre: Theatre, script: Script) 
         script.media("chat", "typed before", userId=1, userName="Ada"),
         script.media("video", JPG, userId=1, userName="Ada"),
     )
-    with browse(theatre) as browser:
+    with browse(server) as browser:
         browser.watch(script.stream)
-        detail = browser.until(lambda news: news.get("detail", {}).get("full"))["detail"]
+        detail = browser.until(lambda message: message.get("detail", {}).get("full"))["detail"]
         header, data = browser.picture()
     assert [line["text"] for line in detail["transcript"]] == ["said before"]
     assert [line["text"] for line in detail["chat"]] == ["typed before"]
@@ -128,19 +128,19 @@ def test_who_comes_late_gets_all_that_is_kept(theatre: Theatre, script: Script) 
     assert (header["stream"], header["name"], data) == (script.stream, "Ada", JPG)
 
 
-def test_only_the_watched_stream_is_told_in_detail(theatre: Theatre, script: Script) -> None:
+def test_only_the_watched_stream_is_told_in_detail(server: PageServer, script: Script) -> None:
     other = Script(script.stream + "-other")
-    theatre.act(*script.begin(), *other.begin())
-    with browse(theatre) as browser:
+    server.emit(*script.begin(), *other.begin())
+    with browse(server) as browser:
         browser.watch(script.stream)
-        browser.until(lambda news: news.get("detail", {}).get("full"))
-        theatre.act(other.media("chat", "elsewhere"), script.media("chat", "here"))
+        browser.until(lambda message: message.get("detail", {}).get("full"))
+        server.emit(other.media("chat", "elsewhere"), script.media("chat", "here"))
         (line,) = browser.detail("chat", script.stream)
         browser.watch(other.stream)
-        news = browser.until(lambda news: news.get("detail", {}).get("id") == other.stream)
+        message = browser.until(lambda message: message.get("detail", {}).get("id") == other.stream)
     assert line["text"] == "here"
-    assert news["detail"]["full"] is True
-    assert news["detail"]["chat"][0]["text"] == "elsewhere"
+    assert message["detail"]["full"] is True
+    assert message["detail"]["chat"][0]["text"] == "elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -155,14 +155,14 @@ def test_only_the_watched_stream_is_told_in_detail(theatre: Theatre, script: Scr
     ],
 )
 def test_whoever_may_not_look_is_refused(
-    theatre: Theatre, request: pytest.FixtureRequest, options: dict[str, Any]
+    server: PageServer, request: pytest.FixtureRequest, options: dict[str, Any]
 ) -> None:
-    if request.node.callspec.params["theatre"] == "gevent":
+    if request.node.callspec.params["server"] == "gevent":
         with pytest.raises(websocket.WebSocketBadStatusException) as caught:
-            Browser(theatre, **options)
+            Browser(server, **options)
         assert caught.value.status_code == 403
     else:  # it has upgraded before we are asked
-        with browse(theatre, **options) as browser:
+        with browse(server, **options) as browser:
             assert browser.close_code() == 1008
 
 
@@ -176,47 +176,47 @@ def test_whoever_may_not_look_is_refused(
     ],
 )
 def test_what_no_page_sends_ends_the_connection(
-    theatre: Theatre, payload: str | bytes, opcode: int, code: int
+    server: PageServer, payload: str | bytes, opcode: int, code: int
 ) -> None:
-    with browse(theatre) as browser:
+    with browse(server) as browser:
         browser.socket.send(payload, opcode)
         assert browser.close_code() == code
 
 
-def test_a_frame_without_a_mask_is_refused(theatre: Theatre) -> None:
-    with browse(theatre) as browser:
+def test_a_frame_without_a_mask_is_refused(server: PageServer) -> None:
+    with browse(server) as browser:
         browser.socket.sock.sendall(b"\x81\x01x")
         assert browser.close_code() == 1002
 
 
-def test_a_viewer_that_sends_too_much_is_closed(theatre: Theatre) -> None:
-    with browse(theatre) as browser:
+def test_a_viewer_that_sends_too_much_is_closed(server: PageServer) -> None:
+    with browse(server) as browser:
         browser.socket.sock.sendall(TINY * 1000)
         assert browser.close_code() == 1008
 
 
-def test_a_viewer_that_never_stops_sending_harms_nobody(theatre: Theatre, script: Script) -> None:
+def test_a_viewer_that_never_stops_sending_harms_nobody(server: PageServer, script: Script) -> None:
     def flood() -> None:
         with contextlib.suppress(OSError):  # the server has had enough
             while True:
                 rude.socket.sock.sendall(TINY * 10_000)
 
-    theatre.act(*script.begin())
-    with browse(theatre) as browser, browse(theatre) as rude:
+    server.emit(*script.begin())
+    with browse(server) as browser, browse(server) as rude:
         browser.watch(script.stream)
-        browser.until(lambda news: news.get("detail", {}).get("full"))
+        browser.until(lambda message: message.get("detail", {}).get("full"))
         flooding = threading.Thread(target=flood)
         flooding.start()
         for number in range(10):
-            theatre.act(script.media("chat", str(number)))
+            server.emit(script.media("chat", str(number)))
             (line,) = browser.detail("chat", script.stream)
             assert line["text"] == str(number)
         assert rude.close_code() == 1008
         flooding.join()
 
 
-def test_pings_are_answered(theatre: Theatre) -> None:
-    with browse(theatre) as browser:
+def test_pings_are_answered(server: PageServer) -> None:
+    with browse(server) as browser:
         browser.socket.ping("are you there")
         while True:
             opcode, data = browser.socket.recv_data(control_frame=True)
@@ -225,38 +225,38 @@ def test_pings_are_answered(theatre: Theatre) -> None:
     assert data == b"are you there"
 
 
-def test_viewers_that_go_are_forgotten(theatre: Theatre, script: Script) -> None:
-    theatre.act(*script.begin())
-    rude = Browser(theatre)
-    with browse(theatre) as browser:
+def test_viewers_that_go_are_forgotten(server: PageServer, script: Script) -> None:
+    server.emit(*script.begin())
+    rude = Browser(server)
+    with browse(server) as browser:
         for viewer in (browser, rude):
             viewer.watch(script.stream)
-            viewer.until(lambda news: news.get("detail", {}).get("full"))
-        before = theatre.stats()["viewers"]
+            viewer.until(lambda message: message.get("detail", {}).get("full"))
+        before = server.stats()["viewers"]
         rude.socket.shutdown()  # without goodbye
-        while theatre.stats()["viewers"] >= before:
-            theatre.act(script.media("chat", "still there?"))
+        while server.stats()["viewers"] >= before:
+            server.emit(script.media("chat", "still there?"))
             browser.detail("chat", script.stream)
 
 
-def test_a_viewer_holds_nothing_of_the_request(theatre: Theatre) -> None:
-    with browse(theatre) as browser:
-        browser.until(lambda news: "hello" in news)
-        assert theatre.contexts() == 1
+def test_a_viewer_holds_nothing_of_the_request(server: PageServer) -> None:
+    with browse(server) as browser:
+        browser.until(lambda message: "hello" in message)
+        assert server.contexts() == 1
 
 
-def test_a_slow_viewer_loses_pictures_and_harms_nobody(theatre: Theatre, script: Script) -> None:
-    theatre.act(*script.begin())
+def test_a_slow_viewer_loses_pictures_and_harms_nobody(server: PageServer, script: Script) -> None:
+    server.emit(*script.begin())
     big = JPG + bytes(1_000_000)
-    with browse(theatre) as slow, browse(theatre) as quick:
+    with browse(server) as slow, browse(server) as quick:
         for viewer in (slow, quick):
             viewer.watch(script.stream)
-            viewer.until(lambda news: news.get("detail", {}).get("full"))
+            viewer.until(lambda message: message.get("detail", {}).get("full"))
         for number in range(1, 21):  # far more than its socket takes; it does not read
-            theatre.act(script.media("video", big, userId=1), script.media("chat", str(number)))
+            server.emit(script.media("video", big, userId=1), script.media("chat", str(number)))
             header, _ = quick.picture()
             assert header["number"] == number
-        theatre.act(script.media("chat", "end"))
+        server.emit(script.media("chat", "end"))
         numbers: list[int] = []
         texts: list[str] = []
         while "end" not in texts:

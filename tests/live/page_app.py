@@ -1,6 +1,6 @@
-"""A stage for the live page: a real server whose streams do what a test tells them.
+"""An app with the live page, whose streams do what a test says.
 
-gunicorn serves it. ``POST /act`` takes a JSON list of acts; each names a signal, a stream and the
+gunicorn serves it. ``POST /emit`` takes a JSON list; each item names a signal, a stream and the
 arguments, and is sent as that stream's client would send it.
 """
 
@@ -19,10 +19,10 @@ from rtms_gevent.live import LivePage, recorder
 from rtms_gevent.protocol.metadata import ChatDetails, Metadata
 from rtms_gevent.stream.leave_reason import LeaveReason
 
-TOKEN = "a-token-for-the-stage"
+TOKEN = "a-token-of-the-tests"
 
 
-class Actor:
+class FakeClient:
     """Sends signals in the place of a client: the page knows no more of one than this."""
 
     def __init__(self, stream_id: str) -> None:
@@ -41,9 +41,9 @@ def metadata(**fields: Any) -> Metadata:
     return Metadata(**fields, chat=ChatDetails(**chat) if chat is not None else None)
 
 
-def play(acts: list[dict[str, Any]]) -> None:
-    for act in acts:
-        arguments = dict(act.get("arguments", {}))
+def emit(emitted: list[dict[str, Any]]) -> None:
+    for item in emitted:
+        arguments = dict(item.get("arguments", {}))
         if "metadata" in arguments:
             arguments["metadata"] = metadata(**arguments["metadata"])
             data = arguments["data"]
@@ -51,11 +51,11 @@ def play(acts: list[dict[str, Any]]) -> None:
             if isinstance(arguments["data"], str):
                 arguments["data"] = arguments["data"].encode()
             arguments["size"] = len(arguments["data"])
-        if act["signal"] == "left":
+        if item["signal"] == "left":
             arguments["reason"] = LeaveReason.stopped(arguments["reason"])
         if "product" in arguments:
             arguments["product"] = Product(arguments["product"])
-        signals.emit(getattr(signals, act["signal"]), Actor(act["stream"]), **arguments)
+        signals.emit(getattr(signals, item["signal"]), FakeClient(item["stream"]), **arguments)
 
 
 def create_app(**config: Any) -> Flask:
@@ -64,9 +64,9 @@ def create_app(**config: Any) -> Flask:
     app.config.update(config)
     LivePage(app)
 
-    @app.post("/act")
-    def act() -> tuple[str, int]:
-        play(json.loads(request.get_data()))
+    @app.post("/emit")
+    def post_signals() -> tuple[str, int]:
+        emit(json.loads(request.get_data()))
         return "", 204
 
     requests: collections.deque[str] = collections.deque(maxlen=1000)
