@@ -1,17 +1,25 @@
-"""Settings as frozen values, and the only place that reads the environment.
-
-Explicit arguments win over the environment; the environment is read when a setting is needed,
-never at import.
-"""
+"""Settings as frozen values. Explicit arguments win over the environment."""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
-import os
-import re
 from collections.abc import Mapping
 
+from ._environment import (
+    DEFAULT_ALLOWED_HOSTS,
+    allowed_hosts,
+    boolean,
+    ca_file,
+    environment,
+    lacks_webhook_secret,
+    live_token,
+    log_options,
+    set_default_ca,
+    unless_blank,
+    webhook_port,
+    webhook_verify,
+)
 from .errors import ConfigurationError
 
 __all__ = [
@@ -36,9 +44,6 @@ __all__ = [
     "set_default_ca",
     "webhook_port",
 ]
-
-#: Hosts whose names (and the names of whose subdomains) may be dialled without being told so.
-DEFAULT_ALLOWED_HOSTS = ("zoom.us", "zoomgov.com")
 
 #: Where webhooks are received, by the Flask extension and by the own server alike.
 DEFAULT_WEBHOOK_PATH = "/rtms/webhook"
@@ -65,9 +70,9 @@ class Credentials:
         Raises:
             ConfigurationError: one of them is given nowhere.
         """
-        environ = os.environ if environ is None else environ
-        client_id = _unless_blank(client_id) or _unless_blank(environ.get("ZM_RTMS_CLIENT"))
-        client_secret = _unless_blank(client_secret) or _unless_blank(environ.get("ZM_RTMS_SECRET"))
+        environ = environment(environ)
+        client_id = unless_blank(client_id) or unless_blank(environ.get("ZM_RTMS_CLIENT"))
+        client_secret = unless_blank(client_secret) or unless_blank(environ.get("ZM_RTMS_SECRET"))
         for value, argument, variable in (
             (client_id, "client", "ZM_RTMS_CLIENT"),
             (client_secret, "secret", "ZM_RTMS_SECRET"),
@@ -82,10 +87,6 @@ class Credentials:
         assert client_id
         assert client_secret
         return cls(client_id, client_secret)
-
-
-def _unless_blank(text: str | None) -> str | None:
-    return None if isinstance(text, str) and not text.strip() else text
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +162,8 @@ class InboxLimits:
     """How much may wait for one callback.
 
     Raises:
-        ConfigurationError: a limit is not a number from 1 on, or ``when_full`` is no Policy.
+        ConfigurationError: a limit is not a number from 1 on, or ``when_full`` is not an
+            :class:`OverflowPolicy`.
     """
 
     #: How many packets.
@@ -176,7 +178,9 @@ class InboxLimits:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigurationError(f"{name} must be a number from 1 on, not {value!r:.40}")
         if not isinstance(self.when_full, OverflowPolicy):
-            raise ConfigurationError(f"when_full must be a Policy, not {self.when_full!r:.40}")
+            raise ConfigurationError(
+                f"when_full must be an OverflowPolicy, not {self.when_full!r:.40}"
+            )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +256,7 @@ class WebhookSettings:
             raise ConfigurationError(
                 f"max_body must be a number of bytes from 1 on, not {self.max_body!r:.40}"
             )
-        if _unless_blank(self.secret) is None:
+        if unless_blank(self.secret) is None:
             if self.verify:
                 raise ConfigurationError(FORGEABLE)
             object.__setattr__(self, "secret", None)  # nothing is ever signed with a blank one
@@ -281,10 +285,10 @@ class WebhookSettings:
             ConfigurationError: there is no secret, and ``verify`` is not False; the port is no
                 number from 0 to 65535; or a switch is neither true nor false.
         """
-        environ = os.environ if environ is None else environ
+        environ = environment(environ)
         return cls(
             secret=environ.get("ZM_RTMS_WEBHOOK_SECRET") if secret is None else secret,
-            verify=_webhook_verify(environ) if verify is None else verify,
+            verify=webhook_verify(environ) if verify is None else verify,
             port=webhook_port(environ),
             path=environ.get("ZM_RTMS_PATH") or path,
             debug_signatures=boolean(
@@ -305,66 +309,6 @@ FORGEABLE = (
     "ZM_RTMS_WEBHOOK_VERIFY=false (Flask: RTMS_WEBHOOK_VERIFY = False; in code: "
     "WebhookSettings(verify=False))"
 )
-
-
-def _webhook_verify(environ: Mapping[str, str]) -> bool:
-    name = "ZM_RTMS_WEBHOOK_VERIFY"
-    return boolean(environ.get(name) or "true", name)
-
-
-def lacks_webhook_secret(environ: Mapping[str, str] | None = None) -> bool:
-    """Tell whether the environment has no webhook secret, and does not say that none is needed.
-
-    Args:
-        environ: The environment to read, for tests.
-
-    Raises:
-        ConfigurationError: ``ZM_RTMS_WEBHOOK_VERIFY`` is neither true nor false.
-    """
-    environ = os.environ if environ is None else environ
-    secret = _unless_blank(environ.get("ZM_RTMS_WEBHOOK_SECRET"))
-    return secret is None and _webhook_verify(environ)
-
-
-def webhook_port(environ: Mapping[str, str] | None = None) -> int:
-    """Return the port of the own server: ``ZM_RTMS_PORT``, or 8080.
-
-    Args:
-        environ: The environment to read, for tests.
-
-    Raises:
-        ConfigurationError: it is no number from 0 to 65535.
-    """
-    port = (os.environ if environ is None else environ).get("ZM_RTMS_PORT") or "8080"
-    if not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= 65535):
-        raise ConfigurationError(f"ZM_RTMS_PORT must be a number from 0 to 65535, not {port!r:.40}")
-    return int(port)
-
-
-def allowed_hosts(
-    given: str | tuple[str, ...] | list[str] | None = None,
-    environ: Mapping[str, str] | None = None,
-) -> tuple[str, ...]:
-    """Return the hosts that may be dialled: Zoom's own, and those ``given`` in addition.
-
-    Args:
-        given: Host names, as a sequence or with commas between; where it is ``None``, the
-            environment variable ``ZM_RTMS_ALLOWED_HOSTS`` is read instead.
-        environ: The environment to read, for tests.
-
-    Raises:
-        ConfigurationError: something is no name of a host.
-    """
-    if given is None:
-        given = (os.environ if environ is None else environ).get("ZM_RTMS_ALLOWED_HOSTS", "")
-    names = given.split(",") if isinstance(given, str) else given
-    hosts = tuple(name.strip().lower() for name in names if name.strip())
-    for host in hosts:
-        if "/" in host or "@" in host or " " in host:
-            raise ConfigurationError(
-                f"allowed_hosts takes names of hosts, such as example.com, not {host!r:.60}"
-            )
-    return DEFAULT_ALLOWED_HOSTS + hosts
 
 
 #: Names of this machine.
@@ -390,7 +334,7 @@ class Proxies:
                 and ``NO_PROXY``, in capitals or not.
             environ: Where to look for ``ZM_RTMS_PROXY``, for tests.
         """
-        environ = os.environ if environ is None else environ
+        environ = environment(environ)
         chosen = given or environ.get("ZM_RTMS_PROXY") or ""
         if chosen.strip().lower() == "env":
             # Not at import: few need it, and it takes 20 ms.
@@ -405,89 +349,9 @@ class Proxies:
         if url is None or (self.spares_local and host in _LOCAL):
             return None
         if "no" in self.urls:
-            # typeshed does not know it
+            # The ignored error: typeshed does not have this function.
             from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
             if proxy_bypass_environment(host if ":" in host else f"{host}:{port}", self.urls):
                 return None
         return url
-
-
-_default_ca: str | None = None
-
-
-def set_default_ca(path: str | None) -> None:
-    """Set the CA file of joins that name none, before ``ZM_RTMS_CA``; ``None`` takes it back."""
-    global _default_ca
-    _default_ca = path
-
-
-def ca_file(given: str | None = None, environ: Mapping[str, str] | None = None) -> str | None:
-    """Return the CA file to trust; ``None`` means certifi's.
-
-    The first of these counts: ``given``, :func:`set_default_ca`, ``ZM_RTMS_CA``.
-    """
-    environ = os.environ if environ is None else environ
-    return given or _default_ca or environ.get("ZM_RTMS_CA") or None
-
-
-#: What a link and a header can carry as it is, and nobody guesses.
-_LIVE_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,200}")
-
-
-def live_token(given: object = None, environ: Mapping[str, str] | None = None) -> str | None:
-    """Return the token that opens the live page: ``given``, else ``ZM_RTMS_LIVE_TOKEN``.
-
-    Returns:
-        ``None`` where neither is set.
-
-    Raises:
-        ConfigurationError: it is no text of 16 to 200 letters, digits and ``._~+/=-``.
-    """
-    if given is None:
-        given = (os.environ if environ is None else environ).get("ZM_RTMS_LIVE_TOKEN") or None
-    if given is None:
-        return None
-    if not isinstance(given, str) or not _LIVE_TOKEN.fullmatch(given):
-        raise ConfigurationError(
-            "RTMS_LIVE_TOKEN (or ZM_RTMS_LIVE_TOKEN) must have 16 to 200 letters, digits or "
-            "._~+/=-, such as secrets.token_urlsafe() returns; leave it out to have one made"
-        )
-    return given
-
-
-def log_options(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return what ``ZM_RTMS_LOG_LEVEL``, ``_FORMAT`` and ``_ENABLED`` say, as far as they are set.
-
-    The names are those of :func:`rtms_gevent.logs.configure_logger`, which checks the values.
-    """
-    environ = os.environ if environ is None else environ
-    given = {name: environ.get(f"ZM_RTMS_LOG_{name.upper()}") for name in _LOG_OPTIONS}
-    return {name: value for name, value in given.items() if value}
-
-
-_LOG_OPTIONS = ("level", "format", "enabled")
-
-
-def boolean(value: object, name: str) -> bool:
-    """Return a switch that may be written as text.
-
-    Args:
-        value: A bool; or "true", "1", "yes", "on", or their opposites, in any case.
-        name: What to call it where it is none of these.
-
-    Raises:
-        ConfigurationError: it is none of these.
-    """
-    if isinstance(value, bool):
-        return value
-    text = value.strip().lower() if isinstance(value, str) else ""
-    if text not in _SWITCH:
-        raise ConfigurationError(f"{name} must be true or false, not {value!r:.40}")
-    return _SWITCH[text]
-
-
-_SWITCH = {
-    **dict.fromkeys(("true", "1", "yes", "on"), True),
-    **dict.fromkeys(("false", "0", "no", "off"), False),
-}

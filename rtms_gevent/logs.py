@@ -162,12 +162,13 @@ class _ProgressiveFormatter(logging.Formatter):
     """Lines for people, shaped as the official SDK's: component, local time, level, message."""
 
     def __init__(self) -> None:
-        super().__init__("%(component)-8s | %(asctime)s | %(levelname)-7s | %(message)s")
+        super().__init__("%(asctime)s | %(levelname)-7s | %(message)s")
         self.default_msec_format = "%s.%03d"
 
-    def format(self, record: logging.LogRecord) -> str:
-        record.component = record.name.removeprefix(f"{_ROOT}.")
-        return super().format(record)
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        # Here, not by an attribute of the record: other handlers see the same record.
+        component = record.name.removeprefix(f"{_ROOT}.")
+        return f"{component:<8} | {super().formatMessage(record)}"
 
 
 class _JsonFormatter(logging.Formatter):

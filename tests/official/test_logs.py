@@ -84,6 +84,15 @@ def test_info_and_lines_for_people_are_the_default():
     assert (component.strip(), level.strip(), message.strip()) == ("bot", "INFO", "100%")
 
 
+@pytest.mark.parametrize("format", LogFormat)
+def test_other_handlers_get_the_record_as_it_was(root, format):
+    configure_logger({"format": format})
+    record = logging.makeLogRecord({"name": "rtms_gevent.x", "msg": "hello"})
+    before = set(vars(record)) | {"message", "asctime"}  # the standard library's
+    assert "hello" in logs._handler.format(record)
+    assert set(vars(record)) <= before
+
+
 def test_json_lines():
     script = FROM_ENVIRONMENT + (
         "logs.log_warn('bot', 'two\\nlines', {'who': object})\n"
