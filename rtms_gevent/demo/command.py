@@ -27,6 +27,7 @@ from gevent import subprocess
 from gevent.event import Event
 
 from ..errors import MissingExtra, RtmsError
+from ..wsgi.listening import open_listener
 
 if TYPE_CHECKING:
     from ..simulator import Meeting, Simulator
@@ -342,18 +343,11 @@ def _listen(port: int | None) -> contextlib.closing[socket.socket]:
     Raises:
         DemoFailed: the port is in use.
     """
-    wishes = [DEFAULT_PORT, 0] if port is None else [port]
-    for wish in wishes:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    for number in [DEFAULT_PORT, 0] if port is None else [port]:
         try:
-            listener.bind(("127.0.0.1", wish))
-            listener.listen(128)
-        except (OSError, OverflowError) as error:
-            listener.close()
-            problem = (getattr(error, "strerror", None) or str(error)).rstrip(".")
-        else:
-            return contextlib.closing(listener)
+            return contextlib.closing(open_listener("127.0.0.1", number))
+        except OSError as error:
+            problem = (error.strerror or str(error)).rstrip(".")
     raise DemoFailed(f"cannot listen on port {port}: {problem}. Choose another one with --port")
 
 

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any
 
-from gevent import socket
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
 from ..enums import Product
 from ..errors import ConfigurationError
+from ..wsgi.listening import open_listener
 from .meeting.meeting import Meeting
 from .meeting.player import Player
 from .meeting.webhook_sender import WebhookSender
@@ -158,7 +158,7 @@ class Simulator:
             self._certificates = Certificates(*([] if self._host in _WILDCARDS else [self._host]))
             tls["ssl_context"] = self._certificates.context
         try:
-            listener = self._listen()
+            listener = open_listener(self._host, self._port)
         except OSError as error:
             self._remove_certificates()
             raise ConfigurationError(
@@ -189,17 +189,6 @@ class Simulator:
             meeting.shut_down()
         server.stop(timeout=0.5)
         self._remove_certificates()
-
-    def _listen(self) -> socket.socket:
-        listener = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((self._host, self._port))
-            listener.listen(128)
-        except (OSError, OverflowError) as error:
-            listener.close()
-            raise error if isinstance(error, OSError) else OSError(str(error)) from error
-        return listener
 
     def _remove_certificates(self) -> None:
         if self._certificates is not None:

@@ -20,7 +20,8 @@ from ..errors import ConfigurationError
 from ..runtime.fork import forget_in_child
 from ..runtime.hub_context import HubContext, context_of, current_context
 from ..runtime.threads import current_hub, is_current
-from ..wsgi.server import HttpServer, open_listener
+from ..wsgi.listening import open_listener
+from ..wsgi.server import HttpServer
 from .application import WebhookApplication, is_local, with_path
 from .handlers import Handler
 

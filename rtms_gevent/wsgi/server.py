@@ -14,19 +14,15 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
-from gevent import monkey
 from gevent.pool import Pool
 from gevent.pywsgi import LoggingLogAdapter, WSGIHandler, WSGIServer
 
 from ..runtime.deadline import Deadline
 from .body import REQUEST_TIMEOUT, BoundedFile, Readable, bytes_on_the_wire, let_others_run
 
-__all__ = ["HttpServer", "open_listener"]
+__all__ = ["HttpServer"]
 
 logger = logging.getLogger(__name__)
-
-#: Connections that the kernel holds while we are busy.
-_BACKLOG = 128
 
 
 class _Body:
@@ -146,7 +142,7 @@ class HttpServer(WSGIServer):
         """Prepare a server.
 
         Args:
-            listener: What :func:`open_listener` returned, perhaps in another thread.
+            listener: What ``open_listener()`` returned, perhaps in another thread.
             application: The WSGI application. It reads the body to its end, by ``read`` of
                 ``wsgi.input`` only: that ends the deadline.
             name: What applications are told as the server's name.
@@ -163,22 +159,3 @@ class HttpServer(WSGIServer):
             error_log=LoggingLogAdapter(logger, logging.DEBUG),
             environ={"SERVER_NAME": name},  # or gevent asks DNS for it
         )
-
-
-def open_listener(host: str, port: int) -> socket.socket:
-    """Return a listening socket of the standard library's, which belongs to no hub yet.
-
-    Raises:
-        OSError: the address cannot be listened on.
-    """
-    native: type[socket.socket] = monkey.get_original("socket", "socket")
-    listener = native(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-        listener.setblocking(False)
-    except OSError:
-        listener.close()
-        raise
-    return listener
