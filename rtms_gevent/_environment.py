@@ -27,7 +27,7 @@ __all__ = [
     "webhook_verify",
 ]
 
-#: Hosts whose names (and the names of whose subdomains) may be dialled without being told so.
+#: Hosts whose names (and the names of whose subdomains) may be dialled by default.
 DEFAULT_ALLOWED_HOSTS = ("zoom.us", "zoomgov.com")
 
 

@@ -10,7 +10,8 @@ import argparse
 import platform
 import sys
 from collections.abc import Sequence
-from importlib import import_module, metadata
+from importlib import metadata
+from types import ModuleType
 
 from ._version import __version__
 from .errors import ConfigurationError, MissingExtra
@@ -19,10 +20,23 @@ from .stream.decoding import describe_decoding
 
 __all__ = ["main"]
 
-#: Name, module relative to this package, and what it does.
+
+def _simulate() -> ModuleType:
+    from .simulator import command
+
+    return command
+
+
+def _demo() -> ModuleType:
+    from .demo import command
+
+    return command
+
+
+#: Name, what imports its module, and what it does.
 _COMMANDS = (
-    ("simulate", ".simulator.command", "run a simulated Zoom, for tests and for trying things out"),
-    ("demo", ".demo.command", "show a simulated meeting on a live page, with no Zoom account"),
+    ("simulate", _simulate, "run a simulated Zoom, for tests and for trying things out"),
+    ("demo", _demo, "show a simulated meeting on a live page, with no Zoom account"),
 )
 
 #: Exit code for arguments that are not valid and for packages that are missing, as argparse's own.
@@ -49,12 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     try:
-        for name, module, summary in _COMMANDS:
+        for name, load, summary in _COMMANDS:
             command = commands.add_parser(
                 name, help=summary, description=f"{summary}.".capitalize()
             )
             if name in given[:1]:
-                chosen = import_module(module, __package__)
+                chosen = load()
                 chosen.add_arguments(command)
                 command.set_defaults(run=chosen.run)
         arguments = parser.parse_args(given)

@@ -110,7 +110,7 @@ def configure_from_environment() -> None:
     """Do what the environment says about logging; for whoever owns the process.
 
     Where the program has given the root logger or the one of this package a handler, nothing is
-    touched. A value that is not allowed is told in one warning, and its default used.
+    touched. A value that is not allowed costs one warning, and its default is used.
     """
     if logging.getLogger(_ROOT).handlers or logging.getLogger().handlers:
         return

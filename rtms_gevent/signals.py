@@ -1,4 +1,4 @@
-"""Blinker signals for everything that a client tells: connect to as many as you like.
+"""Blinker signals for everything that a client reports: connect to as many as you like.
 
 The sender of every signal is the :class:`~rtms_gevent.Client`, but for ``webhook_received``, whose
 sender is the receiver object. Connected functions must accept ``**extra``, so that arguments can
@@ -113,7 +113,7 @@ reconnecting = _Signal(
     " on), ``delay`` (int, ms until it is made).",
 )
 reconnected = _Signal(
-    "reconnected", doc="All is whole again. Arguments: ``outage`` (int, ms since the loss)."
+    "reconnected", doc="All sockets are open again. Arguments: ``outage`` (int, ms since the loss)."
 )
 media_gap = _Signal(
     "media-gap",

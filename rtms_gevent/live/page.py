@@ -131,7 +131,7 @@ class LivePage:
         self._stats = stats
         self._viewers = 0
         self._random_token = secrets.token_hex(16)
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         if app is not None:
             self.init_app(app)
 
@@ -201,7 +201,7 @@ class LivePage:
             return None if self._authorize() else _REFUSED
         token = self._token()
         if token is None:
-            self._tell_once("the live page stays closed: set RTMS_LIVE_TOKEN or SECRET_KEY")
+            self._warn_once("the live page stays closed: set RTMS_LIVE_TOKEN or SECRET_KEY")
             return _SEVERAL
         if is_same(request.cookies.get(_cookie_name(), ""), token):
             return None
@@ -211,7 +211,7 @@ class LivePage:
         if current_app.config["RTMS_LIVE_TOKEN"] is None:
             # Without a host: whoever asks first could have chosen it.
             path = current_app.config["RTMS_LIVE_PATH"]
-            self._tell_once(f"the live page opens with this link of the app: {path}/#token={token}")
+            self._warn_once(f"the live page opens with this link of the app: {path}/#token={token}")
         return _LOCKED
 
     def _token(self) -> str | None:
@@ -223,9 +223,9 @@ class LivePage:
             return derive_token(current_app.secret_key)
         return None if request.environ.get("wsgi.multiprocess") else self._random_token
 
-    def _tell_once(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
+    def _warn_once(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
             logger.warning("%s", text)
 
     # -- routes ------------------------------------------------------------------------------------

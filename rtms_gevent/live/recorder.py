@@ -172,7 +172,7 @@ class Recorder:
     def _error(self, client: Any, *, error: Exception, where: str = "", **extra: Any) -> None:
         # Only our own errors are known to hold nothing that somebody said.
         text = str(error) if isinstance(error, RtmsError) else f"{type(error).__name__} in {where}"
-        # What goes wrong before there is a client is told by another sender.
+        # What goes wrong before there is a client has another sender.
         stream = self._stream(client) if hasattr(client, "stream_id") else None
         if stream is None:
             return

@@ -288,7 +288,7 @@ class WebSocket:
 
 
 class _Violation(Exception):
-    """The client broke the rules of the protocol; it is told so in a close frame."""
+    """The client broke the rules of the protocol; a close frame says so."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
