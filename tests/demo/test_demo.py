@@ -107,7 +107,7 @@ def wait_until_nobody_listens(port: int) -> None:
 
 
 def test_one_meeting_is_delivered_without_loss(tmp_path: pathlib.Path) -> None:
-    done = demo("--once", "--json", "--scenario", "short", cwd=tmp_path)
+    done = demo("--once", "--json", "--scenario", "short", "--speed", "4", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     (line,) = done.stdout.splitlines()
     report = json.loads(line)
@@ -135,7 +135,8 @@ def test_what_is_lost_is_told(tmp_path: pathlib.Path) -> None:
         "        take(self, media, size, stamp, now_ns)\n"
         "latency._Stream.take = forget_some\n"
     )
-    done = demo("--once", "--json", "--scenario", "short", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    quickly = ("--once", "--json", "--scenario", "short", "--speed", "4")
+    done = demo(*quickly, cwd=tmp_path, PYTHONPATH=str(tmp_path))
     report = json.loads(done.stdout.splitlines()[-1])
     assert (done.returncode, report["lost"]) == (1, 2)
     assert report["sent"]["audio"] - report["delivered"]["audio"] == 2

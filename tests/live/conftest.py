@@ -74,7 +74,7 @@ class PageServer:
         return stats
 
 
-class Script:
+class Signals:
     """Makes the signals of one stream."""
 
     def __init__(self, stream: str) -> None:
@@ -190,8 +190,8 @@ def nginx(server: PageServer) -> Iterator[int]:
 
 
 @pytest.fixture
-def script(request: pytest.FixtureRequest) -> Script:
-    return Script(request.node.name)
+def script(request: pytest.FixtureRequest) -> Signals:
+    return Signals(request.node.name)
 
 
 @pytest.fixture

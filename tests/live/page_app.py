@@ -15,7 +15,7 @@ from flask import Flask, request
 
 from rtms_gevent import signals
 from rtms_gevent.enums import Codec, Product
-from rtms_gevent.live import LivePage, recorder
+from rtms_gevent.live import LivePage, browser, recorder, viewer
 from rtms_gevent.protocol.metadata import ChatDetails, Metadata
 from rtms_gevent.stream.leave_reason import LeaveReason
 
@@ -59,6 +59,9 @@ def emit(emitted: list[dict[str, Any]]) -> None:
 
 
 def create_app(**config: Any) -> Flask:
+    # As seldom as it really looks, a test would mostly wait for it.
+    viewer.INTERVAL = 0.02
+    browser.CLOSE_TIMEOUT = 0.5
     app = Flask(__name__)
     app.config.from_mapping(RTMS_LIVE_TOKEN=TOKEN)
     app.config.update(config)

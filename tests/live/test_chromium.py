@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from demo.test_demo import running
 
-from .conftest import PageServer, Script, serve_page
+from .conftest import PageServer, Signals, serve_page
 from .page_app import TOKEN
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -94,7 +94,7 @@ class Page:
         """What the button of a stream says of it."""
         return str(self.run(f"{self._button(uuid)}.title"))
 
-    def choose(self, script: Script, uuid: str) -> None:
+    def choose(self, script: Signals, uuid: str) -> None:
         """Turn to the stream of this test; others may be there too."""
         button = self._button(uuid)
         self.wait(lambda: self.run(button))
@@ -234,7 +234,7 @@ NUMBERS = (10**17, -(10**17), 10**20, 10**400, 2**53, 8_640_000_000_000_001, -1,
 def test_the_page_survives_any_number(page: Page, app: str) -> None:
     """Also one that is no time: the server leaves it out, and so does the page."""
     page.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
-    script = Script("numbers")
+    script = Signals("numbers")
     with serve_page(app=app) as server:
         page.open(server.link)
         server.emit(*script.begin("uuid-numbers"))
@@ -263,7 +263,7 @@ def test_the_page_survives_any_number(page: Page, app: str) -> None:
 
 
 def test_more_participants_than_the_page_keeps_are_counted(
-    page: Page, server: PageServer, script: Script
+    page: Page, server: PageServer, script: Signals
 ) -> None:
     page.open(server.link)
     server.emit(*script.begin("uuid-crowd"))
@@ -274,7 +274,7 @@ def test_more_participants_than_the_page_keeps_are_counted(
     assert page.run("document.querySelectorAll('.participant').length") == 500
 
 
-def test_a_meeting_is_shown_as_it_happens(page: Page, server: PageServer, script: Script) -> None:
+def test_a_meeting_is_shown_as_it_happens(page: Page, server: PageServer, script: Signals) -> None:
     page.open(server.link)
     server.emit(*script.begin("uuid-happens"), script.arrive(1, "Ada"), script.arrive(2, "Bob"))
     page.choose(script, "uuid-happens")
@@ -302,7 +302,9 @@ def test_a_meeting_is_shown_as_it_happens(page: Page, server: PageServer, script
     page.wait(lambda: page.text("#state") == "Ended: meeting ended")
 
 
-def test_lines_are_revised_where_they_stand(page: Page, server: PageServer, script: Script) -> None:
+def test_lines_are_revised_where_they_stand(
+    page: Page, server: PageServer, script: Signals
+) -> None:
     page.open(server.link)
     server.emit(*script.begin("uuid-revised"))
     page.choose(script, "uuid-revised")
@@ -316,7 +318,9 @@ def test_lines_are_revised_where_they_stand(page: Page, server: PageServer, scri
     page.wait(lambda: page.texts("#transcript .text") == ["hello (edited)", "last"])
 
 
-def test_the_picture_changes_with_the_video(page: Page, server: PageServer, script: Script) -> None:
+def test_the_picture_changes_with_the_video(
+    page: Page, server: PageServer, script: Signals
+) -> None:
     def colour() -> list[int]:
         """Return the red and blue of a pixel in the middle of the picture."""
         return list(
@@ -348,7 +352,7 @@ def test_the_picture_changes_with_the_video(page: Page, server: PageServer, scri
     page.wait(lambda: page.run("document.querySelector('#deskshare').hidden"))
 
 
-def test_h264_is_counted_and_explained(page: Page, server: PageServer, script: Script) -> None:
+def test_h264_is_counted_and_explained(page: Page, server: PageServer, script: Signals) -> None:
     page.open(server.link)
     packet = script.media("video", b"\x00\x00\x00\x01\x67", userId=1)
     server.emit(*script.begin("uuid-h264"), packet, packet)
@@ -358,7 +362,7 @@ def test_h264_is_counted_and_explained(page: Page, server: PageServer, script: S
 
 
 def test_a_meter_rises_with_the_voice_and_falls(
-    page: Page, server: PageServer, script: Script
+    page: Page, server: PageServer, script: Signals
 ) -> None:
     def level() -> int:
         return int(page.run("document.querySelector('.meter')?.ariaValueNow") or 0)
@@ -375,7 +379,7 @@ def test_a_meter_rises_with_the_voice_and_falls(
     page.wait(lambda: level() == 0)
 
 
-def test_what_people_typed_stays_text(page: Page, server: PageServer, script: Script) -> None:
+def test_what_people_typed_stays_text(page: Page, server: PageServer, script: Signals) -> None:
     evil = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
     name = "<b>Zoë</b> & co"
     page.open(server.link)
@@ -398,7 +402,7 @@ def test_what_people_typed_stays_text(page: Page, server: PageServer, script: Sc
 
 
 def test_a_phone_shows_all_without_scrolling_sideways(
-    page: Page, server: PageServer, script: Script
+    page: Page, server: PageServer, script: Signals
 ) -> None:
     page.open(server.link, 360, 740, mobile=True)
     long = "Longwordwithoutanyspace" * 20
@@ -418,7 +422,7 @@ def test_a_phone_shows_all_without_scrolling_sideways(
     assert page.run("innerWidth") == 360
 
 
-def test_who_scrolled_back_is_left_there(page: Page, server: PageServer, script: Script) -> None:
+def test_who_scrolled_back_is_left_there(page: Page, server: PageServer, script: Signals) -> None:
     def at_end() -> bool:
         scroll = "document.querySelector('.words .scroll')"
         return bool(
@@ -444,7 +448,7 @@ def test_who_scrolled_back_is_left_there(page: Page, server: PageServer, script:
 
 def test_the_page_comes_back_after_the_server_did(driver: Any) -> None:
     page = Page(driver)
-    script = Script("back")
+    script = Signals("back")
     with serve_page() as server:
         page.open(server.link)
         server.emit(*script.begin("uuid-before"))

@@ -10,7 +10,7 @@ import pytest
 
 from rtms_gevent.enums import ChatOperation, Codec, MessageAttribute, Product
 from rtms_gevent.live import model, streams
-from rtms_gevent.protocol.packets import Metadata
+from rtms_gevent.protocol.metadata import Metadata
 from rtms_gevent.protocol.people import ChannelParticipant
 
 from .recording import JPG, LOUD, Recording, texts

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import websocket
 
-from .conftest import PERMITTED, PageServer, Script, serve_page
+from .conftest import PERMITTED, PageServer, Signals, serve_page
 
 #: A masked text of one letter.
 TINY = b"\x81\x81\0\0\0\0x"
@@ -82,7 +82,7 @@ def browse(server: PageServer, **options: Any) -> Iterator[Browser]:
         browser.socket.shutdown()  # also where the other side closed first
 
 
-def test_the_first_message_greets_and_the_list_follows(server: PageServer, script: Script) -> None:
+def test_the_first_message_greets_and_the_list_follows(server: PageServer, script: Signals) -> None:
     server.emit(*script.begin())
     with browse(server) as browser:
         assert browser.until(lambda message: "hello" in message)["now"] > 0
@@ -92,7 +92,7 @@ def test_the_first_message_greets_and_the_list_follows(server: PageServer, scrip
     assert (about["uuid"], about["state"]) == ("4Jk2mQ==", "live")
 
 
-def test_changes_come_as_they_happen(server: PageServer, script: Script) -> None:
+def test_changes_come_as_they_happen(server: PageServer, script: Signals) -> None:
     server.emit(*script.begin())
     with browse(server) as browser:
         browser.watch(script.stream)
@@ -108,7 +108,7 @@ def test_changes_come_as_they_happen(server: PageServer, script: Script) -> None
     assert levels == {"1": 100}
 
 
-def test_who_comes_late_gets_all_that_is_kept(server: PageServer, script: Script) -> None:
+def test_who_comes_late_gets_all_that_is_kept(server: PageServer, script: Signals) -> None:
     server.emit(
         *script.begin(),
         script.arrive(1, "Ada"),
@@ -128,8 +128,8 @@ def test_who_comes_late_gets_all_that_is_kept(server: PageServer, script: Script
     assert (header["stream"], header["name"], data) == (script.stream, "Ada", JPG)
 
 
-def test_only_the_watched_stream_is_told_in_detail(server: PageServer, script: Script) -> None:
-    other = Script(script.stream + "-other")
+def test_only_the_watched_stream_is_told_in_detail(server: PageServer, script: Signals) -> None:
+    other = Signals(script.stream + "-other")
     server.emit(*script.begin(), *other.begin())
     with browse(server) as browser:
         browser.watch(script.stream)
@@ -195,7 +195,9 @@ def test_a_viewer_that_sends_too_much_is_closed(server: PageServer) -> None:
         assert browser.close_code() == 1008
 
 
-def test_a_viewer_that_never_stops_sending_harms_nobody(server: PageServer, script: Script) -> None:
+def test_a_viewer_that_never_stops_sending_harms_nobody(
+    server: PageServer, script: Signals
+) -> None:
     def flood() -> None:
         with contextlib.suppress(OSError):  # the server has had enough
             while True:
@@ -225,7 +227,7 @@ def test_pings_are_answered(server: PageServer) -> None:
     assert data == b"are you there"
 
 
-def test_viewers_that_go_are_forgotten(server: PageServer, script: Script) -> None:
+def test_viewers_that_go_are_forgotten(server: PageServer, script: Signals) -> None:
     server.emit(*script.begin())
     rude = Browser(server)
     with browse(server) as browser:
@@ -245,7 +247,7 @@ def test_a_viewer_holds_nothing_of_the_request(server: PageServer) -> None:
         assert server.contexts() == 1
 
 
-def test_a_slow_viewer_loses_pictures_and_harms_nobody(server: PageServer, script: Script) -> None:
+def test_a_slow_viewer_loses_pictures_and_harms_nobody(server: PageServer, script: Signals) -> None:
     server.emit(*script.begin())
     big = JPG + bytes(1_000_000)
     with browse(server) as slow, browse(server) as quick:
