@@ -72,7 +72,7 @@ class BrowserSocket(WebSocket):
         Raises:
             WebSocketClosed: the browser did not wait for it.
         """
-        self.write(self._opening)
+        self.write([self._opening])
 
     def receive(self) -> str:
         """Return the next short text message.

@@ -13,7 +13,7 @@ import binascii
 import contextlib
 import hashlib
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 import gevent
@@ -137,19 +137,19 @@ class WebSocket:
             WebSocketClosed: it is closed, or did not take the message in time.
         """
         if isinstance(message, str):
-            self.write(encode_frame(message.encode(), TEXT))
+            self.write([encode_frame(message.encode(), TEXT)])
         else:
-            self.write(encode_frame(message, BINARY))
+            self.write([encode_frame(message, BINARY)])
 
-    def write(self, frames: bytes) -> None:
-        """Send frames as they are.
+    def write(self, chunks: Iterable[bytes]) -> None:
+        """Send frames, in any pieces, with nothing of others between them.
 
         Raises:
             WebSocketClosed: as :meth:`send`.
         """
         if self.closed:
             raise WebSocketClosed("closed")
-        self._write(frames)
+        self._write(chunks)
 
     def close(self, code: int = 1000, reason: str | bytes = "") -> None:
         """Send a close frame; nothing can be sent after it. Never raises, and may be called twice.
@@ -165,26 +165,13 @@ class WebSocket:
         self.closed = True
         text = reason.encode() if isinstance(reason, str) else reason
         with contextlib.suppress(WebSocketClosed):  # gone is what it was to become
-            self._write(encode_frame(struct.pack("!H", code) + text[:123], _CLOSE))
+            self._write([encode_frame(struct.pack("!H", code) + text[:123], _CLOSE)])
 
-    def _write(self, data: bytes) -> None:
-        with self._sending():
-            self._connection.sendall(data)
-
-    @contextlib.contextmanager
-    def _sending(self) -> Iterator[None]:
-        """Have the socket to oneself, and turn its errors into ours."""
+    def _write(self, chunks: Iterable[bytes]) -> None:
         timeout = gevent.Timeout(self.send_timeout)
         try:
             with timeout, self._lock:
-                if self._is_broken:
-                    raise WebSocketClosed("broken")
-                try:
-                    yield
-                except BaseException:
-                    # Half of a frame may be on its way: nothing sensible can follow it.
-                    self.closed = self._is_broken = True
-                    raise
+                self._send_all(chunks)
         except OSError as error:
             raise WebSocketClosed("the connection is broken") from error
         except gevent.Timeout as expired:
@@ -192,6 +179,17 @@ class WebSocket:
                 raise
             self.closed = True
             raise WebSocketClosed("too slow") from expired
+
+    def _send_all(self, chunks: Iterable[bytes]) -> None:
+        if self._is_broken:
+            raise WebSocketClosed("broken")
+        try:
+            for chunk in chunks:
+                self._connection.sendall(chunk)
+        except BaseException:
+            # Half of a frame may be on its way: nothing sensible can follow it.
+            self.closed = self._is_broken = True
+            raise
 
     # -- receiving ---------------------------------------------------------------------------------
 
@@ -227,7 +225,7 @@ class WebSocket:
                 self._answer_close(payload)
             elif opcode == _PING:
                 if not self.closed:
-                    self.write(encode_frame(payload, _PONG))
+                    self.write([encode_frame(payload, _PONG)])
             elif opcode != _PONG:
                 if (opcode == CONTINUATION) is (kind == CONTINUATION):
                     raise _Violation(1002, "no message goes on like this")

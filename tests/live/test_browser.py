@@ -67,13 +67,6 @@ def test_text_is_text_and_bytes_are_binary(line: Line) -> None:
     assert line.theirs.recv(100) == b"\x81\x02\xc3\xa9" + b"\x82\x02\x00\x01"
 
 
-def test_masked_text_is_read(line: Line) -> None:
-    line.theirs.sendall(
-        b"\x81\x83\x01\x02\x03\x04" + bytes([ord("a") ^ 1, ord("b") ^ 2, ord("c") ^ 3])
-    )
-    assert line.browser.receive() == "abc"
-
-
 def test_a_browser_that_takes_nothing_is_given_up(line: Line) -> None:
     line.browser.send_timeout = 0.05
     with pytest.raises(WebSocketClosed, match="too slow"):

@@ -76,18 +76,7 @@ class ServerWebSocket(WebSocket):
             _frames(payload, BINARY if is_binary else TEXT, frame)
             for payload, is_binary in messages
         )
-        if write is None or len(frames) <= write:
-            self.write(frames)
-        else:
-            self._write_in_pieces(frames, write)
-
-    def _write_in_pieces(self, frames: bytes, size: int) -> None:
-        if self.closed:
-            raise WebSocketClosed("closed")
-        with self._sending():
-            for start in range(0, len(frames), size):
-                self._connection.sendall(frames[start : start + size])
-                gevent.sleep(_MOMENT)
+        self.write([frames] if write is None else _pieces(frames, write))
 
     def messages(self) -> Iterator[str | bytes]:
         """Yield what the client sends, until it has closed or broken the connection.
@@ -162,6 +151,14 @@ def _frames(payload: bytes, opcode: int, size: int | None) -> bytes:
         frames += encode_frame(part, opcode, is_final=start + size >= len(payload))
         opcode = CONTINUATION
     return bytes(frames)
+
+
+def _pieces(data: bytes, size: int) -> Iterator[bytes]:
+    """Yield ``size`` bytes at a time, and let a client see them before the next ones."""
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+        if len(data) > size:
+            gevent.sleep(_MOMENT)
 
 
 class Handler(WSGIHandler):
