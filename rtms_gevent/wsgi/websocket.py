@@ -222,7 +222,7 @@ class WebSocket:
         while True:
             opcode, is_final, payload = self.read_frame(self.max_message - len(message))
             if opcode == _CLOSE:
-                self._answer_close(payload)
+                self.answer_close(payload)
             elif opcode == _PING:
                 if not self.closed:
                     self.write([encode_frame(payload, _PONG)])
@@ -260,7 +260,7 @@ class WebSocket:
         mask = self._read(4)
         return opcode, is_final, _unmask(self._read(length), mask)
 
-    def _answer_close(self, payload: bytes) -> NoReturn:
+    def answer_close(self, payload: bytes) -> NoReturn:
         """Note the client's code, and answer with the same. Section 5.5.1."""
         self.peer_close_code = 1005
         if payload:

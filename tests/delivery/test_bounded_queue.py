@@ -125,7 +125,7 @@ def test_a_hostile_server_makes_it_know_only_so_many_sources():
         (lambda: InboxLimits(packets=0), "packets must be a number from 1 on, not 0"),
         (lambda: InboxLimits(packets=True), "packets must be a number"),
         (lambda: InboxLimits(packets=1, size=-1), "size must be a number from 1 on"),
-        (lambda: InboxLimits(packets=1, when_full="block"), "when_full must be a Policy"),
+        (lambda: InboxLimits(packets=1, when_full="block"), "when_full must be an OverflowPolicy"),
         (lambda: Inboxes(events=InboxLimits(packets=1)), "events can only fail"),
     ],
 )

@@ -237,7 +237,7 @@ class TestIsolation:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         with contextlib.suppress(OSError):
             connection = simulator.meeting.connections("audio")[0]
-            connection._socket.raw_write(b"\x81\x7f" + (100_000_000).to_bytes(8, "big"))
+            connection._socket.write([b"\x81\x7f" + (100_000_000).to_bytes(8, "big")])
         ((_, error),) = recorder.wait_for("interrupted")
         assert "100000000 bytes" in str(error)
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000

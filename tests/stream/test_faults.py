@@ -363,7 +363,7 @@ def test_an_end_that_is_not_reached_is_a_gap(join, meeting, impatient, monkeypat
     recorder.wait_for("transcript_data")
     (connection,) = meeting.connections("transcript")
     let_go = Event()
-    monkeypatch.setattr(connection._socket, "handle_close", lambda *_: let_go.wait())
+    monkeypatch.setattr(connection._socket, "answer_close", lambda _: let_go.wait())
     stopping = gevent.spawn(meeting.stop, 6)
     impatient.wait(5)
     let_go.set()
