@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -15,6 +16,16 @@ from support.hanging import (  # noqa: F401 - hooks
 # hypothesis then refuses to make any.
 settings.register_profile("rtms", derandomize=True, deadline=None)
 settings.load_profile("rtms")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    """Leave thousands of collected tests out of every later garbage collection.
+
+    Many tests collect garbage or look through all objects, for leaks.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,7 @@
 """Imports point down: a module imports from its own layer or a lower one."""
 
 import ast
+import functools
 import pathlib
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -128,6 +129,7 @@ def imports_of(path: pathlib.Path, root: pathlib.Path, modules: set[str]) -> Ite
             yield Import(str(path.relative_to(root)), unit, importer, name)
 
 
+@functools.cache
 def all_imports(root: pathlib.Path) -> list[Import]:
     modules = modules_of(root)
     return [
