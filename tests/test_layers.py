@@ -35,6 +35,7 @@ LAYERS = (
     "stream",
     "official",
     "typing",
+    "callbacks",
     "client",
     "loop",
     "wsgi",

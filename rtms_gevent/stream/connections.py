@@ -25,7 +25,6 @@ from ..errors import (
     ServerUrlError,
 )
 from ..protocol.codec import JsonCodec
-from ..protocol.identity import StreamIdentity
 from ..protocol.media import MediaState
 from ..protocol.messages import (
     ClientReady,
@@ -47,32 +46,12 @@ from ..protocol.subscription import PARAMS, Subscription
 from ..protocol.urls import Endpoint, parse_server_urls
 from ..runtime.deadline import Deadline
 from ..runtime.greenlets import GreenletGroup
-from .connection import Connection, ConnectOptions
+from .connection import Connection
+from .join_request import JoinRequest
 
-__all__ = ["Handlers", "JoinRequest", "StreamConnections"]
+__all__ = ["Handlers", "StreamConnections"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class JoinRequest:
-    """All that is needed to join one stream, checked."""
-
-    identity: StreamIdentity
-    endpoints: tuple[Endpoint, ...]
-    signature: str = dataclasses.field(repr=False)
-    options: ConnectOptions = dataclasses.field(repr=False)
-    allowed_hosts: tuple[str, ...]
-    #: Seconds that all of joining may take.
-    timeout: float
-    #: One media socket for all media types instead of one for each.
-    unified: bool = False
-    buffer_data: bool | None = None
-
-    @property
-    def stream(self) -> str:
-        """The stream as logs name it: its id is no secret, but long."""
-        return self.identity.stream_id[:12]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -56,8 +56,9 @@ from ..runtime.file_descriptors import preallocate_fd_table
 from ..runtime.fork import forget_in_child
 from ..runtime.greenlets import GreenletGroup
 from .connection import Connection
-from .connections import Handlers, JoinRequest, StreamConnections
+from .connections import Handlers, StreamConnections
 from .decoding import warn_of_slow_decoding
+from .join_request import JoinRequest
 from .leave_reason import LeaveReason
 from .stats import MediaTracker, Reconciled
 
