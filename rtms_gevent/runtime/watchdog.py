@@ -19,29 +19,29 @@ from gevent.hub import Hub
 
 from .threads import current_hub, start_native_thread
 
-__all__ = ["PATIENCE", "Watchdog", "watch"]
+__all__ = ["BLOCKED_AFTER", "Watchdog", "watch"]
 
 logger = logging.getLogger(__name__)
 
 #: Seconds without a sign of life after which a hub counts as blocked.
-PATIENCE = 5.0
+BLOCKED_AFTER = 5.0
 #: Lines of code to show, from the innermost outwards.
 _DEPTH = 12
 
 
-class _Heart:
-    """Beats while its hub gets its turns."""
+class _Heartbeat:
+    """Ticks while its hub gets its turns."""
 
     def __init__(self, hub: Hub, interval: float) -> None:
         self.users = 1
         self.thread = hub.thread_ident
         self.blocked_since: float | None = None
-        self.beat()
+        self.tick()
         self._timer = hub.loop.timer(interval, interval, ref=False)
-        self._timer.start(self.beat)
+        self._timer.start(self.tick)
 
-    def beat(self) -> None:
-        self.last = time.monotonic()
+    def tick(self) -> None:
+        self.last_tick = time.monotonic()
 
     def stop(self) -> None:
         self._timer.stop()
@@ -51,27 +51,27 @@ class _Heart:
 class Watchdog:
     """Watches hubs from a thread of its own, which lives while there are any to watch."""
 
-    def __init__(self, patience: float) -> None:
+    def __init__(self, blocked_after: float) -> None:
         """Watch nothing yet.
 
         Args:
-            patience: Seconds without a sign of life after which a hub counts as blocked.
+            blocked_after: Seconds without a sign of life after which a hub counts as blocked.
         """
-        self._patience = patience
+        self._blocked_after = blocked_after
         self._lock = monkey.get_original("_thread", "allocate_lock")()
         self._sleep = monkey.get_original("time", "sleep")
-        self._hearts: dict[Hub, _Heart] = {}
+        self._heartbeats: dict[Hub, _Heartbeat] = {}
         self._is_running = False
 
     def watch(self) -> Callable[[], None]:
         """Watch the calling thread's hub; return the undoing, which is to be called there, too."""
         hub = current_hub()
         with self._lock:
-            heart = self._hearts.get(hub)
-            if heart is not None:
-                heart.users += 1
+            heartbeat = self._heartbeats.get(hub)
+            if heartbeat is not None:
+                heartbeat.users += 1
             else:
-                self._hearts[hub] = _Heart(hub, self._patience / 5)
+                self._heartbeats[hub] = _Heartbeat(hub, self._blocked_after / 5)
             starts, self._is_running = not self._is_running, True
         if starts:
             start_native_thread(self._run)
@@ -79,45 +79,45 @@ class Watchdog:
 
     def _forget(self, hub: Hub) -> None:
         with self._lock:
-            heart = self._hearts[hub]
-            heart.users -= 1
-            if not heart.users:
-                del self._hearts[hub]
-                heart.stop()
+            heartbeat = self._heartbeats[hub]
+            heartbeat.users -= 1
+            if not heartbeat.users:
+                del self._heartbeats[hub]
+                heartbeat.stop()
 
     def _run(self) -> None:
         while True:
-            self._sleep(self._patience / 5)
+            self._sleep(self._blocked_after / 5)
             with self._lock:
-                if not self._hearts:
+                if not self._heartbeats:
                     self._is_running = False
                     return
-                hearts = list(self._hearts.values())
-            for heart in hearts:
-                self._look_at(heart)
+                heartbeats = list(self._heartbeats.values())
+            for heartbeat in heartbeats:
+                self._look_at(heartbeat)
 
-    def _look_at(self, heart: _Heart) -> None:
-        last = heart.last
+    def _look_at(self, heartbeat: _Heartbeat) -> None:
+        last = heartbeat.last_tick
         silence = time.monotonic() - last
-        if heart.blocked_since is None and silence >= self._patience:
-            heart.blocked_since = last
-            frame = sys._current_frames().get(heart.thread)
+        if heartbeat.blocked_since is None and silence >= self._blocked_after:
+            heartbeat.blocked_since = last
+            frame = sys._current_frames().get(heartbeat.thread)
             lines = traceback.format_stack(frame)[-_DEPTH:] if frame is not None else []
             logger.error(
                 "the hub of thread %s is blocked for %.1f s now: its streams are not read, and "
                 "Zoom ends them after about 30 s without an answer. Let this wait cooperatively, "
                 "hand it to a thread, or give the client an executor:\n%s",
-                heart.thread,
+                heartbeat.thread,
                 silence,
                 "".join(lines),
             )
-        elif heart.blocked_since is not None and last > heart.blocked_since:
+        elif heartbeat.blocked_since is not None and last > heartbeat.blocked_since:
             logger.warning(
                 "the hub of thread %s goes on; it was blocked for %.1f s",
-                heart.thread,
-                last - heart.blocked_since,
+                heartbeat.thread,
+                last - heartbeat.blocked_since,
             )
-            heart.blocked_since = None
+            heartbeat.blocked_since = None
 
 
 _watchdog: tuple[int, Watchdog] | None = None
@@ -127,5 +127,5 @@ def watch() -> Callable[[], None]:
     """Let this process's watchdog watch the calling thread's hub; return the undoing."""
     global _watchdog
     if _watchdog is None or _watchdog[0] != os.getpid():  # threads do not survive a fork
-        _watchdog = os.getpid(), Watchdog(PATIENCE)
+        _watchdog = os.getpid(), Watchdog(BLOCKED_AFTER)
     return _watchdog[1].watch()

@@ -239,7 +239,7 @@ class TestBlocking:
 
 
 def test_who_blocks_the_hub_is_named(simulator, join, meeting, client, monkeypatch, caplog):
-    monkeypatch.setattr(watchdog, "PATIENCE", 0.2)
+    monkeypatch.setattr(watchdog, "BLOCKED_AFTER", 0.2)
     monkeypatch.setattr(watchdog, "_watchdog", None)
     sleep = monkey.get_original("time", "sleep")
 

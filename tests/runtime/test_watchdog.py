@@ -15,7 +15,7 @@ from support.recorder import wait_until
 from rtms_gevent.runtime import watchdog
 from rtms_gevent.runtime.watchdog import Watchdog
 
-PATIENCE = 0.2
+BLOCKED_AFTER = 0.2
 
 
 def block(until):
@@ -33,7 +33,7 @@ def log(caplog):
 
 
 def test_it_shows_what_blocks_and_says_when_it_is_over(log):
-    forget = Watchdog(PATIENCE).watch()
+    forget = Watchdog(BLOCKED_AFTER).watch()
     try:
         gevent.sleep(0.01)
         block(lambda: "is blocked" in log.text)
@@ -47,12 +47,12 @@ def test_it_shows_what_blocks_and_says_when_it_is_over(log):
 
 
 def test_a_long_blocking_is_told_once(log):
-    dog = Watchdog(PATIENCE)
+    dog = Watchdog(BLOCKED_AFTER)
     forget = dog.watch()
     try:
         gevent.sleep(0.01)
         block(lambda: "is blocked" in log.text)
-        end = time.monotonic() + 3 * PATIENCE
+        end = time.monotonic() + 3 * BLOCKED_AFTER
         block(lambda: time.monotonic() > end)
         assert len(log.records) == 1
     finally:
@@ -60,15 +60,15 @@ def test_a_long_blocking_is_told_once(log):
 
 
 def test_a_hub_that_gets_its_turns_is_not_told_of(log):
-    forget = Watchdog(PATIENCE).watch()
-    looked = time.monotonic() + 2 * PATIENCE
+    forget = Watchdog(BLOCKED_AFTER).watch()
+    looked = time.monotonic() + 2 * BLOCKED_AFTER
     wait_until(lambda: time.monotonic() > looked)
     forget()
     assert not log.records
 
 
 def test_the_thread_ends_when_there_is_nothing_to_watch():
-    dog = Watchdog(PATIENCE)
+    dog = Watchdog(BLOCKED_AFTER)
     first, second = dog.watch(), dog.watch()
     first()
     assert dog._is_running
@@ -79,7 +79,7 @@ def test_the_thread_ends_when_there_is_nothing_to_watch():
 
 
 def test_a_hub_of_another_thread(log):
-    dog = Watchdog(PATIENCE)
+    dog = Watchdog(BLOCKED_AFTER)
     done = threading.Event()
 
     def other():
@@ -99,7 +99,7 @@ def test_a_hub_of_another_thread(log):
 
 
 def test_nothing_of_a_forgotten_hub_is_kept():
-    dog = Watchdog(PATIENCE)
+    dog = Watchdog(BLOCKED_AFTER)
     dog.watch()()
     gc.collect()
-    assert not dog._hearts
+    assert not dog._heartbeats
