@@ -19,6 +19,7 @@ from .protocol.params import (
 )
 from .protocol.subscription import PARAMS, Subscription
 from .stream.session import StreamSession
+from .transport.proxy import Proxy
 from .typing import (
     ActiveSpeakerCallback,
     BrokenCallback,
@@ -60,12 +61,13 @@ _NEEDED_EVENTS: Mapping[str, tuple[EventType, ...]] = {
 class CallbackRegistration:
     """Base of :class:`~rtms_gevent.Client`: what can be registered and asked for at any time.
 
-    Before joining it is noted; a joined stream is told at once.
+    It may be called before joining, and while a stream lives, which then changes at once.
     """
 
     def __init__(self) -> None:
         self._callbacks = Callbacks()
         self._subscription = Subscription()
+        self._proxy: str | None = None
 
     def _tell_session(self, method: Callable[..., object], *arguments: Any) -> None:
         """Call a method of the :class:`StreamSession`, where there is one that is joined."""
@@ -143,6 +145,32 @@ class CallbackRegistration:
     def set_transcript_params(self, params: TranscriptParams) -> bool:
         """Choose the transcript's language; see :meth:`set_audio_params`."""
         return self._set_params(MediaDataType.TRANSCRIPT, params)
+
+    def set_proxy(self, proxy_type: str, proxy_url: str | None = None) -> None:
+        """Reach Zoom through an HTTP proxy (CONNECT); call it before :meth:`join`.
+
+        Without it ``ZM_RTMS_PROXY`` counts, which takes a proxy's address or "env", too.
+
+        Args:
+            proxy_type: "http" or "https": what is tunnelled; makes no difference. "env" takes the
+                proxies of the environment: ``HTTPS_PROXY``, but for the hosts in ``NO_PROXY`` and
+                this machine.
+            proxy_url: ``http://user:password@host:port``; nothing with "env".
+
+        Raises:
+            ConfigurationError: that is no such proxy.
+        """
+        if proxy_type not in ("http", "https", "env"):
+            raise ConfigurationError(
+                f"proxy_type must be http, https or env, not {proxy_type!r:.40}"
+            )
+        if proxy_type != "env":
+            Proxy.parse(proxy_url or "")
+            self._proxy = proxy_url
+        elif proxy_url:
+            raise ConfigurationError("with proxy_type env the proxy's URL comes from HTTPS_PROXY")
+        else:
+            self._proxy = "env"
 
     # -- events ------------------------------------------------------------------------------------
 

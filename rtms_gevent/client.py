@@ -18,20 +18,20 @@ from .delivery.overflow import BackPressure
 from .delivery.runner_selector import RunnerSelector
 from .delivery.runners import ExecutorRunner
 from .enums import Product
-from .errors import ConfigurationError, JoinTimeout, NotJoinedError, UsageError
+from .errors import JoinTimeout, NotJoinedError, UsageError
 from .official.client_names import OfficialNames
 from .protocol.fields import integer
 from .protocol.identity import ParsedEvent, StartPayload
 from .protocol.urls import parse_server_urls
 from .protocol.webhook_events import WebhookKind, kind_of
 from .runtime import drivers
-from .runtime.hub_context import HubContext, current_context
+from .runtime.exit import leave_at_exit
+from .runtime.hub_context import HubContext, PendingCall, current_context
 from .stream.connection import ConnectOptions
-from .stream.join_request import JoinRequest, read_payload
+from .stream.join_request import JoinRequest, event_ts_of, read_payload
 from .stream.leave_reason import LeaveReason
 from .stream.session import StreamSession
 from .stream.stats import ClientStats, MediaStats
-from .transport.proxy import Proxy
 from .typing import Result
 
 __all__ = ["Client"]
@@ -83,11 +83,10 @@ class Client(CallbackRegistration, OfficialNames):
         self._limits = limits or Limits()
         self._reconnect = reconnect or Reconnect()
         self._inboxes = inboxes or Inboxes()
-        self._proxy: str | None = None
         self._chosen_context: HubContext | None = None  # chosen by EventLoop.add
         self._hub_context: HubContext | None = None  # where the stream lives, or is about to
         self._request: JoinRequest | None = None
-        self._is_waiting = False  # joined, but the hub has not begun yet
+        self._pending: PendingCall | None = None  # the join, until its session was started
         self._session: StreamSession | None = None
         self._dispatcher: Dispatcher | None = None
 
@@ -161,7 +160,8 @@ class Client(CallbackRegistration, OfficialNames):
             ConfigurationError: an argument is missing or wrong; nothing was started.
             UsageError: this client is joined already, or its loop is being stopped.
         """
-        if self._is_active and not self._has_ended:
+        ended = self._pending is None and self._session is not None and self._session.has_ended
+        if self._is_active and not ended:  # a callback of the end may join again
             raise UsageError("this client is joined already: leave() first, or use another Client")
         request = JoinRequest.from_arguments(
             meeting_uuid,
@@ -196,9 +196,9 @@ class Client(CallbackRegistration, OfficialNames):
             raise UsageError("the loop of this client is being stopped: join when it runs again")
         self._request = request
         self._hub_context = hub_context
-        hub_context.add(self)
-        self._is_waiting = True
-        hub_context.submit(self, self._begin)
+        leave_at_exit()
+        self._pending = PendingCall(hub_context, self._begin, self)
+        hub_context.schedule(self._pending)
         return True
 
     def _begin(self) -> None:
@@ -206,7 +206,7 @@ class Client(CallbackRegistration, OfficialNames):
         hub_context, request = self._hub_context, self._request
         assert hub_context is not None
         assert request is not None
-        if hub_context.stage is None:  # else functions run beside the hub, and may block
+        if hub_context.callback_thread is None:  # else functions run beside the hub
             drivers.warn()
 
         def make_dispatcher(back_pressure: BackPressure) -> Dispatcher:
@@ -221,10 +221,16 @@ class Client(CallbackRegistration, OfficialNames):
             )
             return self._dispatcher
 
-        self._session = StreamSession(request, self._subscription, make_dispatcher)
-        self._session.told.rawlink(lambda _: self._ended_on(hub_context))
-        self._session.start()
-        self._is_waiting = False  # last: other threads may ask at any time whether we are active
+        try:
+            session = StreamSession(request, self._subscription, make_dispatcher)
+            session.told.rawlink(lambda _: self._ended_on(hub_context))
+            session.start()
+            self._session = session
+        except BaseException:
+            hub_context.discard(self)
+            raise
+        finally:  # last: other threads may ask at any time whether we are active
+            self._pending = None
 
     def _ended_on(self, hub_context: HubContext) -> None:
         # The hub calls this a little later, when the client may have joined again already.
@@ -237,33 +243,21 @@ class Client(CallbackRegistration, OfficialNames):
         Raises:
             UsageError: it lives on another one already.
         """
-        if self._hub_context is not hub_context and self._is_active:
-            self.move_to(hub_context)
+        is_elsewhere = self._hub_context is not hub_context and self._is_active
+        if is_elsewhere and (self._pending is None or not self._pending.move_to(hub_context)):
+            raise UsageError("this client has begun to join on another loop: add it before")
         self._chosen_context = hub_context
         hub_context.add(self)
 
-    def move_to(self, hub_context: HubContext) -> None:
-        """Take a join that has not begun to another home.
-
-        Raises:
-            UsageError: it has begun, or was never asked for.
-        """
-        earlier = self._hub_context
-        if not self._is_waiting or earlier is None or earlier.withdraw(self) is None:
-            raise UsageError("this client has begun to join on another loop: add it before")
-        earlier.discard(self)
-        self._hub_context = hub_context
-        hub_context.add(self)
-        hub_context.submit(self, self._begin)
+    def moved_to(self, context: HubContext) -> None:
+        """Note that a join that has not begun was moved to another context."""
+        self._hub_context = context
 
     @property
     def _is_active(self) -> bool:
-        return self._is_waiting or (self._session is not None and not self._session.over.is_set())
-
-    @property
-    def _has_ended(self) -> bool:
-        """Whether only the end is left to be told, so that another stream may be joined."""
-        return not self._is_waiting and self._session is not None and self._session.has_ended
+        return self._pending is not None or (
+            self._session is not None and not self._session.over.is_set()
+        )
 
     def wait_joined(self, timeout: float | None = None) -> None:
         """Wait until media may flow. Blocks this greenlet only.
@@ -278,7 +272,7 @@ class Client(CallbackRegistration, OfficialNames):
         """
         session = self._joined_session()
         if not session.joined.ready():
-            # Not get(), whose Timeout could not be told from one that the caller has set.
+            # Not get(), whose Timeout looks like one that the caller has set.
             self._call(session.joined.wait, timeout)
         if not session.joined.ready():
             raise JoinTimeout(timeout or 0, "the end of joining, which goes on")
@@ -299,9 +293,8 @@ class Client(CallbackRegistration, OfficialNames):
         session = self._joined_session()
         if self._dispatcher is not None and self._dispatcher.is_delivering:
             raise UsageError("wait() cannot be called from a callback: the stream waits for it")
-        if session.told.is_set():
-            return session.end
-        return session.end if self._call(session.told.wait, timeout) else None
+        is_over = session.told.is_set() or self._call(session.told.wait, timeout)
+        return session.end if is_over else None
 
     def leave(self, *, close_stream: bool = False) -> bool:
         """Leave the stream; when this returns, nothing is delivered any more but the end.
@@ -320,26 +313,23 @@ class Client(CallbackRegistration, OfficialNames):
         hub_context = self._hub_context
         if hub_context is None or not self._is_active:
             return True
-        if hub_context.hub is None and hub_context.withdraw(self) is not None:
-            self._is_waiting = False
+        pending = self._pending
+        if hub_context.hub is None and pending is not None and pending.cancel():
+            self._pending = None
             hub_context.discard(self)
             self._tell_end_without_hub()
         else:
-            self._call(self._leave_session, close_stream)
+            # What waits for its turn yet begins, so that it can end.
+            self._call(lambda: self._joined_session().leave(close_stream=close_stream))
         return True
-
-    def _leave_session(self, close_stream: bool) -> None:
-        session = self._joined_session()  # begins what waits for its turn yet, so that it can end
-        session.leave(close_stream=close_stream)
 
     def _tell_end_without_hub(self) -> None:
         """Call ``on_end`` here: the loop that was to join never ran."""
         function = self._callbacks.get("end")
         if function is not None:
             reason = dataclasses.replace(LeaveReason.left(), was_joined=False)
-            for problem in CallbackBatch(
-                function, [(reason,)], self._context, CloseFlag()
-            )().problems:
+            batch = CallbackBatch(function, [(reason,)], self._context, CloseFlag())
+            for problem in batch().problems:
                 logger.error("callback on_end failed", exc_info=problem)
 
     def stop(self) -> bool:
@@ -367,7 +357,7 @@ class Client(CallbackRegistration, OfficialNames):
         if kind is WebhookKind.STOPPED:
             self._call(session.stopped_by_zoom, integer(payload, "stop_reason"))
         elif kind is WebhookKind.INTERRUPTED:
-            self._call(session.interrupted_by_zoom, _event_ts(event))
+            self._call(session.interrupted_by_zoom, event_ts_of(event))
         elif kind is WebhookKind.STARTED:
             urls = parse_server_urls(payload.get("server_urls"), session.request.allowed_hosts)
             self._call(session.moved_by_zoom, urls)
@@ -411,31 +401,25 @@ class Client(CallbackRegistration, OfficialNames):
     def stats(self) -> ClientStats:
         """Return what came, what was delivered and what is missing, as it is now."""
         session, dispatcher = self._session, self._dispatcher
-        media: dict[str, MediaStats] = {}
-        if session is not None and dispatcher is not None:
-            for kind in MEDIA_NAMES:
-                tracker = session.trackers.get(kind)
-                media[kind.name.lower()] = (
-                    MediaStats()
-                    if tracker is None
-                    else tracker.stats(
-                        dispatcher.delivered(kind),
-                        dispatcher.dropped(kind),
-                        dispatcher.failed(kind),
-                    )
-                )
+        if session is None or dispatcher is None:
+            return ClientStats(self.stream_id(), self.uuid(), False, {}, {}, {}, 0, 0)
+        media = dict.fromkeys((kind.name.lower() for kind in MEDIA_NAMES), MediaStats())
+        for kind, tracker in list(session.trackers.items()):
+            media[kind.name.lower()] = tracker.stats(
+                dispatcher.delivered(kind), dispatcher.dropped(kind), dispatcher.failed(kind)
+            )
         # Where another stream is joined just now, it has no numbers yet: these are the other's.
-        request = self._request if session is None else session.request
+        identity = session.request.identity
         return ClientStats(
-            stream_id="" if request is None else request.identity.stream_id,
-            uuid="" if request is None else request.identity.uuid,
+            stream_id=identity.stream_id,
+            uuid=identity.uuid,
             is_joined=self.is_joined,
             media=media,
             skipped=self.skipped,
             callback_errors=self.callback_errors,
-            outages=0 if session is None else session.outages,
-            outage_ms=0 if session is None else session.outage_ms,
-            forgotten=0 if session is None else session.forgotten,
+            outages=session.outages,
+            outage_ms=session.outage_ms,
+            forgotten=session.forgotten,
         )
 
     def stream_id(self) -> str:
@@ -446,32 +430,6 @@ class Client(CallbackRegistration, OfficialNames):
         """Return the id of the meeting, session, engagement or call; empty before :meth:`join`."""
         return "" if self._request is None else self._request.identity.uuid
 
-    def set_proxy(self, proxy_type: str, proxy_url: str | None = None) -> None:
-        """Reach Zoom through an HTTP proxy (CONNECT); call it before :meth:`join`.
-
-        Without it ``ZM_RTMS_PROXY`` counts, which takes a proxy's address or "env", too.
-
-        Args:
-            proxy_type: "http" or "https": what is tunnelled; makes no difference. "env" takes the
-                proxies of the environment: ``HTTPS_PROXY``, but for the hosts in ``NO_PROXY`` and
-                this machine.
-            proxy_url: ``http://user:password@host:port``; nothing with "env".
-
-        Raises:
-            ConfigurationError: that is no such proxy.
-        """
-        if proxy_type not in ("http", "https", "env"):
-            raise ConfigurationError(
-                f"proxy_type must be http, https or env, not {proxy_type!r:.40}"
-            )
-        if proxy_type != "env":
-            Proxy.parse(proxy_url or "")
-            self._proxy = proxy_url
-        elif proxy_url:
-            raise ConfigurationError("with proxy_type env the proxy's URL comes from HTTPS_PROXY")
-        else:
-            self._proxy = "env"
-
     # -- inside ------------------------------------------------------------------------------------
 
     def _tell_session(self, method: Callable[..., object], *arguments: Any) -> None:
@@ -480,8 +438,9 @@ class Client(CallbackRegistration, OfficialNames):
             self._call(method, session, *arguments)
 
     def _joined_session(self) -> StreamSession:
-        if self._is_waiting and self._hub_context is not None:
-            self._call(self._hub_context.run_waiting, self)
+        pending, hub_context = self._pending, self._hub_context
+        if pending is not None and hub_context is not None:
+            hub_context.call(hub_context.run, pending)
         if self._session is None:
             raise NotJoinedError("call join() first")
         return self._session
@@ -490,8 +449,3 @@ class Client(CallbackRegistration, OfficialNames):
         """Call on the hub that the stream lives on, whichever thread we are in."""
         assert self._hub_context is not None
         return self._hub_context.call(function, *arguments)
-
-
-def _event_ts(event: object) -> int | None:
-    value = event.get("event_ts") if isinstance(event, Mapping) else getattr(event, "event_ts", 0)
-    return value if isinstance(value, int) and value > 0 else None

@@ -167,7 +167,7 @@ class Dispatcher:
         self._invoker.close()
         for inbox in self._inboxes():
             inbox.close()
-        self._greenlets.dismiss()
+        self._greenlets.release()
 
     def finish(self, event: ClientEvent, done: Callable[[], object]) -> None:
         """Deliver the end in a greenlet of its own, after :meth:`close`. Never waits.

@@ -33,7 +33,7 @@ class RunnerSelector:
     @property
     def callback_thread(self) -> HubThread | None:
         """The thread to deliver in; ``None`` means the hub's own."""
-        return self._hub_context.stage
+        return self._hub_context.callback_thread
 
     def is_direct(self) -> bool:
         """Return whether plain functions are called in the inbox's own greenlet."""
@@ -41,15 +41,15 @@ class RunnerSelector:
         return (
             self._executor is None
             and hub_context.executor is None
-            and hub_context.asyncio is None
-            and hub_context.stage is None
+            and hub_context.asyncio_loop is None
+            and hub_context.callback_thread is None
         )
 
     def batch_size(self) -> int:
         """Return how many packets to take at once."""
         runner = self._for_plain_functions()
         # Another thread has to be reached, whatever comes behind it.
-        is_inline_there = runner is self._inline and self._hub_context.stage is not None
+        is_inline_there = runner is self._inline and self._hub_context.callback_thread is not None
         return BATCH_SIZE if is_inline_there else runner.batch_size
 
     def choose(self, function: Callable[..., object]) -> CallbackRunner:
@@ -67,7 +67,7 @@ class RunnerSelector:
         return self._executor_runner[1]
 
     def _for_asyncio(self) -> CallbackRunner | None:
-        loop = self._hub_context.asyncio
+        loop = self._hub_context.asyncio_loop
         if loop is None:
             return None
         if self._asyncio_runner is None or self._asyncio_runner[0] is not loop:

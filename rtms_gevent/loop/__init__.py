@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from .event_loop import (
-    EventLoop,
-    EventLoopPool,
-    call_at_stop,
-    call_before_run,
-    forget_before_run,
-    run,
-    run_async,
-    run_soon,
-    stats,
-    stop,
-)
+from .default import run, run_async, run_soon, stats, stop
+from .event_loop import EventLoop
+from .hooks import call_at_stop, call_before_run, forget_before_run
+from .pool import EventLoopPool
 
 __all__ = [
     "EventLoop",

@@ -1,28 +1,130 @@
-"""What is known of the program that this package runs in."""
+"""What becomes of streams, and of functions of the user, when the interpreter ends."""
 
 from __future__ import annotations
 
+import atexit
+import functools
+import logging
 import signal
+import weakref
+from typing import Protocol
 
-__all__ = ["graceful_seconds"]
+import gevent
+
+from . import threads
+from .deadline import Deadline
+from .greenlets import join_released
+from .hub_context import all_contexts
+
+__all__ = [
+    "CALLBACK_SHUTDOWN_TIMEOUT",
+    "LEAVE_TIMEOUT",
+    "ThreadedLoop",
+    "callback_deadline",
+    "join_callbacks",
+    "leave_at_exit",
+    "stop_at_exit",
+]
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that streams get to be left.
+LEAVE_TIMEOUT = 5.0
+
+#: Seconds that functions of the user get to come to their end when their loop ends.
+CALLBACK_SHUTDOWN_TIMEOUT = 5.0
 
 #: Seconds that gunicorn's gevent worker may take to notice SIGTERM, and that the killing of what
 #: lasts too long takes.
-_MARGIN = 2.5
+_GUNICORN_MARGIN = 2.5
 
 
-def graceful_seconds(default: float) -> float:
-    """Return how many seconds functions of the user get to come to their end with the process.
+def callback_deadline() -> Deadline:
+    """Return until when functions of the user may come to their end, if their loop ends now.
 
     In a gunicorn worker that is ``graceful_timeout``, after which gunicorn kills the worker (or
     ``timeout``, where that is less, since a worker that ends gives no more signs of life).
-
-    Args:
-        default: The seconds elsewhere.
     """
     # A worker handles its signals with methods of its own. That is the one way to it from here.
     worker = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     settings = getattr(worker, "cfg", None)
     limits = [getattr(settings, name, None) for name in ("graceful_timeout", "timeout")]
     seconds = [float(limit) for limit in limits if isinstance(limit, (int, float)) and limit > 0]
-    return max(0.0, min(seconds) - _MARGIN) if seconds else default
+    return Deadline(
+        max(0.0, min(seconds) - _GUNICORN_MARGIN) if seconds else CALLBACK_SHUTDOWN_TIMEOUT
+    )
+
+
+def join_callbacks(deadline: Deadline) -> None:
+    """Let functions of the user that run on this hub come to their end, or kill them then."""
+    for name, count in join_released(deadline.left() or 0.0).items():
+        logger.warning(
+            "%s: functions that had not come to their end %g s after leaving were killed: %d",
+            name,
+            deadline.seconds or 0.0,
+            count,
+        )
+
+
+class ThreadedLoop(Protocol):
+    """A loop that may run in a thread of its own."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it runs."""
+
+    def stop(self) -> None:
+        """Ask it to leave its streams and to end. Never waits."""
+
+    def wait_ended(self, timeout: float | None) -> None:
+        """Wait until it has ended, natively: no thread may be started any more."""
+
+
+_loops: weakref.WeakSet[ThreadedLoop] = weakref.WeakSet()
+
+
+def stop_at_exit(loop: ThreadedLoop) -> None:
+    """Stop ``loop`` when the interpreter ends, and wait for it a while."""
+    _loops.add(loop)
+    leave_at_exit()
+
+
+@functools.cache
+def leave_at_exit() -> None:
+    """Leave the streams of the thread that ends the interpreter: a script, a gunicorn worker.
+
+    Zoom would hold a stream for a minute that is not left with close frames.
+    """
+    atexit.register(_exit)
+
+
+def _exit() -> None:
+    """Stop the loops in threads, leave this thread's streams meanwhile, then wait for the loops."""
+    loops = [loop for loop in list(_loops) if loop.is_running]
+    for loop in loops:
+        loop.stop()
+    # Leaving comes first, and takes a while itself.
+    seconds = LEAVE_TIMEOUT + (callback_deadline().seconds or 0.0)
+    deadline = Deadline(seconds)
+    try:
+        _leave_here()
+    finally:
+        for loop in loops:
+            loop.wait_ended(deadline.left())
+            if loop.is_running:
+                logger.warning("%r could not leave its streams within %g s", loop, seconds)
+
+
+def _leave_here() -> None:
+    if not threads.may_wait():
+        return
+    here = [one for one in all_contexts() if one.hub is gevent.get_hub()]
+    if not here:
+        return
+    deadline = callback_deadline()
+    leaving = [gevent.spawn(client.leave) for one in here for client in one.clients]
+    gevent.joinall(leaving, timeout=LEAVE_TIMEOUT)
+    late = sum(not greenlet.dead for greenlet in leaving)
+    if late:
+        logger.warning("%d streams could not be left within %g s", late, LEAVE_TIMEOUT)
+    join_callbacks(deadline)

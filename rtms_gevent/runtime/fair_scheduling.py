@@ -13,12 +13,10 @@ from typing import Any
 import gevent
 from gevent.hub import Hub
 
-from .threads import current_hub
+from .hub_local import HubLocal
 
 __all__ = ["yield_to_io"]
 
-#: Attribute of a hub: its queues, by line.
-_QUEUES = "_rtms_gevent_turns"
 #: libev's lowest priority: after all else that is ready in that turn, and so after the reading.
 #: Else what comes during one step would wait for the next one, too. (libuv knows no priorities, but
 #: checks after it has read.)
@@ -58,6 +56,10 @@ class _Queue:
             self._awake.stop()
 
 
+#: By line.
+_queues: HubLocal[dict[str, _Queue]] = HubLocal(dict)
+
+
 def _nothing() -> None:
     pass
 
@@ -70,11 +72,8 @@ def yield_to_io(line: str = "joining") -> None:
     Args:
         line: Who waits for whom. Strangers wait in another line, lest they hold up streams.
     """
-    hub = current_hub()
-    queues: dict[str, _Queue] | None = getattr(hub, _QUEUES, None)
-    if queues is None:
-        queues = {}
-        setattr(hub, _QUEUES, queues)
+    hub = gevent.get_hub()
+    queues = _queues.of(hub)
     if line not in queues:
         queues[line] = _Queue(hub)
     queues[line].wait(hub)

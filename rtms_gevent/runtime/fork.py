@@ -7,6 +7,7 @@ join the stream itself, which throws its parent out. So it lets go of all that w
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import weakref
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 class Owner(Protocol):
     """Has something that belongs to one process."""
 
-    def forget(self, is_here: bool) -> None:
+    def after_fork_in_child(self, is_here: bool) -> None:
         """Let go of it, in a child that was just forked. Must neither wait nor call users' code.
 
         Args:
@@ -37,20 +38,22 @@ _get_ident = monkey.get_original("_thread", "get_ident")
 
 #: The owners, each with the thread whose hub it lives on.
 _owners: weakref.WeakKeyDictionary[Owner, int] = weakref.WeakKeyDictionary()
-_is_registered = False
 
 
 def forget_in_child(owner: Owner) -> None:
-    """Call ``owner.forget()`` in every child of this process. To be called in its hub's thread."""
-    global _is_registered
-    if not _is_registered and hasattr(os, "register_at_fork"):
-        # Not at import: who never joins a stream pays nothing.
-        os.register_at_fork(after_in_child=_forget_all)
-        _is_registered = True
+    """Call ``owner.after_fork_in_child()`` in every child. To be called in its hub's thread."""
+    _register()
     _owners[owner] = _get_ident()
 
 
-def _forget_all() -> None:
+@functools.cache
+def _register() -> None:
+    # Not at import: who never joins a stream pays nothing.
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def _after_fork_in_child() -> None:
     here, owners = _get_ident(), list(_owners.items())
     _owners.clear()
     if any(thread == here for _, thread in owners):
@@ -58,6 +61,6 @@ def _forget_all() -> None:
         gevent.get_hub().loop.reinit()
     for owner, thread in owners:
         try:
-            owner.forget(thread == here)
+            owner.after_fork_in_child(thread == here)
         except Exception:
             logger.exception("%r could not be let go of in a forked process", owner)

@@ -8,34 +8,33 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+from gevent.hub import Hub
 from gevent.pool import Group
 
+from .._interrupts import is_ctrl_c
 from .deadline import Deadline
-from .threads import current_hub, spawned
+from .hub_local import HubLocal
 
-__all__ = ["GreenletGroup", "join_finished"]
+__all__ = ["KILL_TIMEOUT", "GreenletGroup", "join_released", "spawn_on"]
 
 logger = logging.getLogger(__name__)
 
-#: Attribute of a hub: the crews that it dismissed. Only its own thread looks at it.
-_DISMISSED = "_rtms_gevent_dismissed"
-
 #: Seconds that killed greenlets get for their ``finally``.
-_LAST_WORDS = 1.0
+KILL_TIMEOUT = 1.0
 
 
 class GreenletGroup:
-    """Owns the greenlets of one session.
+    """Owns greenlets, and logs what they raise: a ``gevent.pool.Group`` whose members have names.
 
-    Greenlet-safety: any greenlet of one hub, members included; no other thread.
+    Greenlet-safety: any greenlet of the hub that made it, members included; no other thread.
     """
 
     def __init__(self, name: str) -> None:
-        """Make an empty crew; ``name`` begins the names of its greenlets."""
+        """Make an empty group; ``name`` begins the names of its greenlets."""
         self.name = name
         self._members = Group()
-        self._waiting: gevent.Greenlet[..., object] | None = None
-        self._hub = current_hub()
+        self._last: gevent.Greenlet[..., object] | None = None  # while it waits for the others
+        self._hub = gevent.get_hub()
 
     def spawn(
         self, role: str, run: Callable[..., object], *arguments: Any
@@ -53,24 +52,27 @@ class GreenletGroup:
 
         Where they are killed, so that the hub can end, it still runs.
         """
-        self._waiting = self.spawn(role, self._run_last, run, *arguments)
-        return self._waiting
+        self._last = self.spawn(role, self._run_last, run, *arguments)
+        return self._last
 
     def _run_last(self, run: Callable[..., object], *arguments: Any) -> object:
-        for patience in (None, _LAST_WORDS):
+        for timeout in (None, KILL_TIMEOUT):
             try:
-                self.wait(patience)
+                self.wait(timeout)
                 break
-            except gevent.GreenletExit:  # killed with the others, which have their last words now
+            except gevent.GreenletExit:  # killed with the others, which run their ``finally`` now
                 continue
-        self._waiting = None
+        self._last = None
         return run(*arguments)
 
     def _guard(self, role: str, run: Callable[..., object], *arguments: Any) -> object:
         try:
             return run(*arguments)
-        except Exception:
-            # They report what is to be expected by other ways, so this is a bug of our own.
+        except gevent.GreenletExit:  # killed
+            raise
+        except BaseException as problem:  # such as a stray sys.exit(), which would end the hub
+            if is_ctrl_c(problem):
+                raise
             logger.exception("greenlet %s:%s failed", self.name, role)
             return None
 
@@ -89,13 +91,9 @@ class GreenletGroup:
         """Kill all but the calling greenlet. Never waits."""
         gevent.killall(self._others(), block=False)
 
-    def dismiss(self) -> None:
-        """Note that all come to an end by themselves; :func:`join_finished` waits for it."""
-        crews: weakref.WeakSet[GreenletGroup] | None = getattr(self._hub, _DISMISSED, None)
-        if crews is None:
-            crews = weakref.WeakSet()
-            setattr(self._hub, _DISMISSED, crews)
-        crews.add(self)
+    def release(self) -> None:
+        """Let all come to an end by themselves; :func:`join_released` waits for it."""
+        _released.of(self._hub).add(self)
 
     def wait(self, timeout: float | None) -> int:
         """Wait until all but the calling greenlet have ended; return how many have not in time.
@@ -104,38 +102,56 @@ class GreenletGroup:
         """
         others = self._others()
         gevent.joinall(others, timeout=timeout)
-        return sum(not member.dead for member in others if member is not self._waiting)
+        return sum(not member.dead for member in others if member is not self._last)
 
     def _others(self) -> list[gevent.Greenlet[..., object]]:
         return [member for member in self._members if member is not gevent.getcurrent()]
 
 
-def join_finished(patience: float) -> dict[str, int]:
+#: The groups whose greenlets nobody waits for until the hub ends.
+_released: HubLocal[weakref.WeakSet[GreenletGroup]] = HubLocal(weakref.WeakSet)
+#: The greenlets that :func:`spawn_on` has started.
+_spawned = HubLocal(lambda: GreenletGroup("spawned"))
+
+
+def spawn_on(hub: Hub, function: Callable[..., object], *arguments: Any) -> None:
+    """Run ``function`` in a greenlet of its own on ``hub``; callable from any thread.
+
+    Returns at once. An exception is logged.
+    """
+    if gevent.get_hub() is hub:
+        _spawn_here(function, *arguments)
+    else:
+        # The one call of a hub's loop that may be made from elsewhere, and that wakes it.
+        hub.loop.run_callback_threadsafe(_spawn_here, function, *arguments)
+
+
+def _spawn_here(function: Callable[..., object], *arguments: Any) -> None:
+    role = getattr(function, "__qualname__", type(function).__name__)
+    _spawned.of(gevent.get_hub()).spawn(role, function, *arguments)
+
+
+def join_released(timeout: float) -> dict[str, int]:
     """Wait for what this hub still runs for the user, and kill what lasts too long.
 
-    That are the greenlets of dismissed crews, and those that :func:`.hubs.spawn_on` has started. To
-    be called before the hub ends, which would leave them in the middle of things.
+    That are the greenlets of released groups, and those that :func:`spawn_on` has started. To be
+    called before the hub ends, which would leave them in the middle of things.
 
     Args:
-        patience: Seconds to wait for all of them together.
+        timeout: Seconds to wait for all of them together.
 
     Returns:
-        How many were killed, by the crew's name; "spawned" for the others.
+        How many were killed, by the group's name.
     """
-    crews = list(getattr(current_hub(), _DISMISSED, ()))
-    deadline, killed = Deadline(patience), {}
-    for crew in crews:
-        late = crew.wait(deadline.left())
+    hub = gevent.get_hub()
+    groups = [*_released.of(hub), _spawned.of(hub)]  # what the others have spawned comes last
+    deadline, killed = Deadline(timeout), {}
+    for group in groups:
+        late = group.wait(deadline.left())
         if late:
-            killed[crew.name] = late
-    others = [one for one in spawned() if one is not gevent.getcurrent()]
-    gevent.joinall(others, timeout=deadline.left())
-    late = sum(not one.dead for one in others)
-    if late:
-        killed["spawned"] = late
-    farewell = Deadline(_LAST_WORDS)
-    gevent.killall(others, timeout=farewell.left())
-    for crew in crews:
-        for name in crew.stop(farewell.left()):
+            killed[group.name] = late
+    end = Deadline(KILL_TIMEOUT)
+    for group in groups:
+        for name in group.stop(end.left()):
             logger.error("greenlet %s was killed, and goes on", name)
     return killed

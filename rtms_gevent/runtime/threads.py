@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Any, TypeVar
@@ -11,32 +10,23 @@ import gevent
 from gevent import monkey
 from gevent.event import Event
 from gevent.hub import Hub
-from gevent.pool import Group
 
-from .._interrupts import is_ctrl_c
+from .greenlets import KILL_TIMEOUT, GreenletGroup
 
 __all__ = [
     "AsyncWaker",
     "HubThread",
+    "NativeEvent",
     "answer",
     "current_hub",
     "is_current",
     "isolate",
     "may_wait",
-    "spawn_on",
-    "spawned",
     "start_native_thread",
     "wait_done",
 ]
 
-logger = logging.getLogger(__name__)
-
 _Result = TypeVar("_Result")
-
-#: Seconds that killed greenlets get for their ``finally``.
-_LAST_WORDS = 1.0
-#: Attribute of a hub: see :func:`spawned`.
-_SPAWNED = "_rtms_gevent_spawned"
 
 
 def current_hub() -> Hub:
@@ -63,43 +53,6 @@ def is_current(hub: Hub) -> bool:
 def may_wait() -> bool:
     """Tell whether the calling code may wait cooperatively: it is not the hub's own."""
     return gevent.getcurrent() is not gevent.get_hub()
-
-
-def spawn_on(hub: Hub, function: Callable[..., object], *arguments: Any) -> None:
-    """Run ``function`` in a greenlet of its own on ``hub``; callable from any thread.
-
-    Returns at once. An exception is logged.
-    """
-    if is_current(hub):
-        _spawn_guarded(function, arguments)
-    else:
-        # The one call of a hub's loop that may be made from elsewhere, and that wakes it.
-        hub.loop.run_callback_threadsafe(_spawn_guarded, function, arguments)
-
-
-def _spawn_guarded(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-    spawned().spawn(_guard, function, arguments)
-
-
-def spawned() -> Group:
-    """Return the greenlets of this hub that :func:`spawn_on` has started, and that still run."""
-    hub = current_hub()
-    group: Group | None = getattr(hub, _SPAWNED, None)
-    if group is None:
-        group = Group()
-        setattr(hub, _SPAWNED, group)
-    return group
-
-
-def _guard(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-    try:
-        function(*arguments)
-    except gevent.GreenletExit:  # killed, as at the end of a hub
-        raise
-    except BaseException as problem:  # such as a stray sys.exit(), which would end the hub
-        if is_ctrl_c(problem):
-            raise
-        logger.exception("%r failed", function)
 
 
 class AsyncWaker:
@@ -157,7 +110,7 @@ def answer(
 ) -> None:
     """Run ``function``, and give ``result`` what it returns or raises, unless it has that already.
 
-    That may be if the caller, in another thread, was told meanwhile that nobody will answer.
+    That may be if the caller, in another thread, has got an error meanwhile, since a hub ended.
     """
     try:
         value = function(*arguments)
@@ -169,6 +122,45 @@ def answer(
             result.set_result(value)
 
 
+class NativeEvent:
+    """An event that native threads wait for, even where ``threading`` is monkey-patched.
+
+    Safe from any thread.
+    """
+
+    def __init__(self) -> None:
+        """Make one that is not set."""
+        self._lock = monkey.get_original("_thread", "allocate_lock")()
+        self._lock.acquire()
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return not self._lock.locked()
+
+    def set(self) -> None:
+        """Wake all who wait."""
+        if self._lock.locked():
+            self._lock.release()
+
+    def clear(self) -> bool:
+        """Let who comes wait; return whether it was set: to one thread, of several."""
+        cleared: bool = self._lock.acquire(False)
+        return cleared
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait; cooperatively where gevent serves this thread."""
+        if isinstance(gevent.getcurrent(), gevent.Greenlet) or monkey.is_module_patched("thread"):
+            # Let the threads of gevent's pool wait, so that the hub does not.
+            gevent.get_hub().threadpool.apply(self.wait_natively, (timeout,))
+        else:
+            self.wait_natively(timeout)
+
+    def wait_natively(self, timeout: float | None = None) -> None:
+        """Wait, and block this thread."""
+        if self._lock.acquire(True, -1 if timeout is None else timeout):
+            self._lock.release()
+
+
 class HubThread:
     """A native thread that does nothing but let greenlets run on its hub.
 
@@ -177,8 +169,7 @@ class HubThread:
 
     def __init__(self) -> None:
         """Start it."""
-        self._greenlets = Group()
-        self._patience = 0.0
+        self._timeout = 0.0
         allocate_lock = monkey.get_original("_thread", "allocate_lock")
         self._running, ready = allocate_lock(), allocate_lock()
         self._running.acquire()
@@ -189,13 +180,14 @@ class HubThread:
     def _run(self, ready: Callable[[], None]) -> None:
         self.hub = hub = current_hub()
         isolate(hub)
+        self._greenlets = GreenletGroup("callbacks")
         stopped = Event()
         self._stop = AsyncWaker(stopped.set)
         ready()
         try:
             stopped.wait()
-            self._greenlets.join(timeout=self._patience)
-            self._greenlets.kill(timeout=_LAST_WORDS)
+            self._greenlets.wait(self._timeout)
+            self._greenlets.stop(KILL_TIMEOUT)
         finally:
             # Before the loop: libuv's would wait for it for ever.
             self._stop.close()
@@ -204,30 +196,28 @@ class HubThread:
 
     def spawn(self, function: Callable[..., object], *arguments: Any) -> None:
         """Run ``function`` in a greenlet of its own. Returns at once. An exception is logged."""
-        self.hub.loop.run_callback_threadsafe(self._start, _guard, (function, arguments))
+        role = getattr(function, "__qualname__", type(function).__name__)
+        self.hub.loop.run_callback_threadsafe(self._greenlets.spawn, role, function, *arguments)
 
     def call(self, function: Callable[..., _Result], *arguments: Any) -> _Result:
         """Run ``function`` in a greenlet there, wait for it, and return or raise what it does."""
         result: Future[_Result] = Future()
-        self.hub.loop.run_callback_threadsafe(self._start, answer, (result, function, arguments))
+        self.spawn(answer, result, function, arguments)
         wait_done(result)
         return result.result()
 
-    def _start(self, function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-        self._greenlets.spawn(function, *arguments)
-
-    def stop(self, patience: float = 0.0) -> None:
+    def stop(self, timeout: float = 0.0) -> None:
         """Kill what still runs, and end the thread. To be called once.
 
         Waits for that, natively: an interpreter that ends meanwhile might crash in a loop that is
         being destroyed. Who blocks the thread for longer is left behind.
 
         Args:
-            patience: Seconds that what runs gets to come to its end by itself.
+            timeout: Seconds that what runs gets to come to its end by itself.
         """
-        self._patience = patience
+        self._timeout = timeout
         self._stop.wake()
-        self._running.acquire(True, patience + 2 * _LAST_WORDS)
+        self._running.acquire(True, timeout + 2 * KILL_TIMEOUT)
 
 
 def start_native_thread(function: Callable[[], None]) -> None:

@@ -15,7 +15,7 @@ from ..protocol.urls import Endpoint, parse_server_urls
 from ..protocol.webhook_events import flatten
 from .connection import ConnectOptions
 
-__all__ = ["JoinRequest", "read_payload"]
+__all__ = ["JoinRequest", "event_ts_of", "read_payload"]
 
 #: Arguments of join() that name the stream. A payload may name it too, and nothing else.
 _STREAM = frozenset({"rtms_stream_id", "server_urls", *(product.value for product in Product)})
@@ -115,7 +115,7 @@ class JoinRequest:
             )
         endpoints = parse_server_urls(fields.get("server_urls"), allowed)
         for endpoint in endpoints:
-            options.proxy_for(endpoint)  # here it can still be told to who made the mistake
+            options.proxy_for(endpoint)  # here the caller still hears of a mistake
         return cls(
             identity=identity,
             endpoints=endpoints,
@@ -143,6 +143,12 @@ def read_payload(given: object) -> tuple[str | None, dict[str, Any]]:
             f"join() takes ids, a webhook's payload or a webhook event, not {type(given).__name__}"
         )
     return (event if isinstance(event, str) else None), flatten(payload)
+
+
+def event_ts_of(event: object) -> int | None:
+    """Return when a webhook event, parsed or not, happened: ms since the epoch."""
+    value = event.get("event_ts") if isinstance(event, Mapping) else getattr(event, "event_ts", 0)
+    return value if isinstance(value, int) and value > 0 else None
 
 
 def _refuse_misspelt(others: Mapping[str, object]) -> None:

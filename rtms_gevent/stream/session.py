@@ -765,7 +765,7 @@ class StreamSession:
         event = ClientEvent("left", (self.request.identity.stream_id, self.end))
         self._dispatcher.finish(event, self.told.set)
 
-    def forget(self, is_here: bool) -> None:
+    def after_fork_in_child(self, is_here: bool) -> None:
         """Let go of the stream in a forked child, whose parent has it. Calls no function."""
         if self.told.is_set():
             return

@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator
 
 from gevent import socket, ssl
 from gevent.event import Event
-from gevent.hub import Hub
 from websocket import ABNF
 
 from ..errors import ConnectionLost, FrameError
 from ..runtime.fork import forget_in_child
+from ..runtime.hub_local import HubLocal
 from ..runtime.threads import current_hub
 from .connect import OpenedSocket
 from .frames import CLOSE, PING, CloseFrame, FrameReader, ReceiveBuffer, ReceivedMessage
@@ -33,8 +33,8 @@ __all__ = ["CloseInfo", "WebSocket"]
 logger = logging.getLogger(__name__)
 
 _READ, _WRITE = 1, 2
-#: Attribute of a hub: the memory that its sockets receive into.
-_RECEIVE_BUFFER = "_rtms_gevent_receive_buffer"
+#: The memory that the sockets of a hub receive into.
+_receive_buffer = HubLocal(ReceiveBuffer)
 #: Bytes that may wait to be sent: only small control messages are, so more means a dead peer.
 _MAX_OUTBOX = 1024 * 1024
 #: Seconds that the peer gets, after the last frame, to close the connection.
@@ -123,7 +123,7 @@ class WebSocket:
         self._on_closed = on_closed
         hub = current_hub()
         self._reader = reader_type(
-            max_message_size, on_control=self._control, buffer=_receive_buffer_of(hub)
+            max_message_size, on_control=self._control, buffer=_receive_buffer.of(hub)
         )
         self._outbox = bytearray()
         self._closing = False  # our close frame was sent
@@ -416,7 +416,7 @@ class WebSocket:
             watcher.stop()
             watcher.close()
 
-    def forget(self, is_here: bool) -> None:
+    def after_fork_in_child(self, is_here: bool) -> None:
         """Let go of the connection in a forked child, without a word to the peer."""
         if self.closed.is_set():
             return
@@ -429,14 +429,6 @@ class WebSocket:
         self._outbox.clear()
         os.close(self._sock.detach())  # the parent's descriptor stays open, and so the connection
         self.closed.set()
-
-
-def _receive_buffer_of(hub: Hub) -> ReceiveBuffer:
-    shared: ReceiveBuffer | None = getattr(hub, _RECEIVE_BUFFER, None)
-    if shared is None:
-        shared = ReceiveBuffer()
-        setattr(hub, _RECEIVE_BUFFER, shared)
-    return shared
 
 
 def _describe(problem: OSError) -> str:

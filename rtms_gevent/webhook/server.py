@@ -18,7 +18,7 @@ from gevent.pool import Group
 from ..config import WebhookSettings
 from ..errors import ConfigurationError
 from ..runtime.fork import forget_in_child
-from ..runtime.hub_context import HubContext, context_of, current_context
+from ..runtime.hub_context import HubContext, PendingCall, context_of, current_context
 from ..runtime.threads import current_hub, is_current
 from ..wsgi.listening import open_listener
 from ..wsgi.server import HttpServer
@@ -71,6 +71,7 @@ class WebhookServer:
         self._application: WebhookApplication | None = None
         self._listener: socket.socket | None = None
         self._hub_context: HubContext | None = None  # where it serves, or is going to
+        self._begin: PendingCall | None = None  # makes it serve
         self._http: HttpServer | None = None  # once it serves
 
     @property
@@ -119,14 +120,15 @@ class WebhookServer:
         if listener is None or hub_context is None or application is None:
             return
         self._listener = self._hub_context = self._http = self._application = None
-        hub_context.withdraw(self)
+        if self._begin is not None:
+            self._begin.cancel()
         if http is None or hub_context.hub is None:  # it never served, or its hub took all with it
             listener.close()
         elif is_current(hub_context.hub):
             _end(listener, http, application.greenlets, timeout)
         else:  # whose thread may be waiting for us, or do something else than drive its hub
             greenlets = application.greenlets
-            hub_context.submit(http, lambda: _end(listener, http, greenlets, timeout))
+            hub_context.submit(lambda: _end(listener, http, greenlets, timeout))
 
     def _listen(self, application: WebhookApplication) -> None:
         try:
@@ -139,7 +141,7 @@ class WebhookServer:
         self._application = application
         # Served is where streams of this thread live, which run_async() may yet decide.
         self._hub_context = current_context()
-        self._hub_context.submit(self, self._serve)
+        self._begin = self._hub_context.submit(self._serve)
         logger.info("listening for webhooks at %s", self.url)
 
     def _serve(self) -> None:
@@ -153,7 +155,7 @@ class WebhookServer:
         self._http.start()
         forget_in_child(self)
 
-    def forget(self, is_here: bool) -> None:
+    def after_fork_in_child(self, is_here: bool) -> None:
         """Accept nothing in a forked child: what comes is for the process that serves already."""
         listener, http = self._listener, self._http
         self._listener = self._hub_context = self._http = self._application = None

@@ -285,7 +285,7 @@ class StreamManager:
             del self._live[stream_id]
         return streams
 
-    def forget(self, is_here: bool) -> None:
+    def after_fork_in_child(self, is_here: bool) -> None:
         """Drop all clients in a forked child: the streams are the parent's."""
         self._live.clear()
         self._ended.clear()

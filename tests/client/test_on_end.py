@@ -34,8 +34,8 @@ from rtms_gevent import (
     signals,
 )
 from rtms_gevent.delivery.callbacks import PARAMETERS
-from rtms_gevent.loop import event_loop as loop_module
-from rtms_gevent.loop.event_loop import EventLoop
+from rtms_gevent.loop import EventLoop
+from rtms_gevent.runtime import exit as process_exit
 from rtms_gevent.simulator import Simulator
 
 NEVER = Reconnect(enabled=False)
@@ -407,7 +407,7 @@ class TestCallbacksThatRun:
         self, held, simulator, meeting, client, monkeypatch, caplog
     ):
         entered, _, calls = held
-        monkeypatch.setattr(loop_module, "_PATIENCE", 0.01)
+        monkeypatch.setattr(process_exit, "CALLBACK_SHUTDOWN_TIMEOUT", 0.01)
         running = gevent.spawn(rtms.run)
         Stage(simulator, client).join()
         meeting.send_audio(b"x")
@@ -434,7 +434,7 @@ class TestLeaveWaitsForIt:
         assert len(finished) == 1
 
     def test_and_run_for_as_long_as_it_takes(self, simulator, meeting, client, monkeypatch):
-        monkeypatch.setattr(loop_module, "_PATIENCE", 0.0)
+        monkeypatch.setattr(process_exit, "CALLBACK_SHUTDOWN_TIMEOUT", 0.0)
         finished = []
 
         @client.on_end
@@ -511,7 +511,7 @@ class TestWhere:
         Stage(simulator, client).join()
         wait_until(lambda: seen)
         client.leave()
-        stage_thread = loop._hub_context.stage.call(threading.get_ident)
+        stage_thread = loop.context.callback_thread.call(threading.get_ident)
         loop.stop()
         wait_until(lambda: not loop.is_running)
         assert seen == dict.fromkeys(("join_confirm", "end", "left"), stage_thread)

@@ -27,7 +27,7 @@ from rtms_gevent import (
 )
 from rtms_gevent.delivery.callback_batch import CallbackBatch, CloseFlag
 from rtms_gevent.delivery.runners import AsyncioRunner
-from rtms_gevent.runtime import threads
+from rtms_gevent.runtime import hub_context
 
 
 class Zoom(RawServer):
@@ -354,7 +354,7 @@ def test_nothing_joins_a_loop_that_is_being_stopped(simulator, meeting, client, 
 
 
 def test_what_is_asked_for_while_a_loop_ends_runs_when_it_begins_again(monkeypatch):
-    loop, spawn_on, ran = EventLoop().start(), threads.spawn_on, threading.Event()
+    loop, spawn_on, ran = EventLoop().start(), hub_context.spawn_on, threading.Event()
 
     def late(*arguments):
         loop.stop()
@@ -362,7 +362,7 @@ def test_what_is_asked_for_while_a_loop_ends_runs_when_it_begins_again(monkeypat
         spawn_on(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(threads, "spawn_on", late)
+        patch.setattr(hub_context, "spawn_on", late)
         loop.spawn(ran.set)
     loop.join()
     loop.start()

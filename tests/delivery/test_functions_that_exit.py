@@ -127,9 +127,9 @@ def test_a_loop_that_died_begins_anew_and_says_so(simulator, meeting, caplog):
     """So a pool does not give streams to what is dead."""
     loop = EventLoop(name="mortal").start()
     try:
-        hub = loop._hub_context.hub
+        hub = loop.context.hub
         hub.loop.run_callback_threadsafe(hub.parent.throw, SystemExit(3))
-        wait_until(lambda: loop._hub_context.hub not in (None, hub))
+        wait_until(lambda: loop.context.hub not in (None, hub))
         assert "mortal" in caplog.text
         assert "has died" in caplog.text
         client = Client()

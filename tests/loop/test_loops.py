@@ -11,16 +11,13 @@ import threading
 import gevent
 import pytest
 from gevent import monkey
-from gevent.event import Event
 from support.recorder import Recorder, wait_until
 
 import rtms_gevent as rtms
-from rtms_gevent import Client, ConfigurationError, EventLoop, EventLoopPool, UsageError
+from rtms_gevent import Client, EventLoop, UsageError
 from rtms_gevent.simulator import Simulator
 
-
-def native_thread():
-    return monkey.get_original("_thread", "get_ident")()
+from .listener import Listener, native_thread
 
 
 def in_thread(function, *arguments):
@@ -41,23 +38,6 @@ def native_wait(flag):
     """Block the thread, as a call would that gevent knows nothing of."""
     while not flag.is_set():
         monkey.get_original("time", "sleep")(0.01)
-
-
-class Listener:
-    """A client that notes in which thread its callback ran."""
-
-    def __init__(self, executor=None):
-        self.client = Client(executor)
-        self.heard = []
-        self.client.on_audio_data(self.hear)
-
-    def hear(self, data, size, timestamp, metadata):
-        self.heard.append((data, native_thread()))
-
-    def join(self, simulator, meeting):
-        self.client.join(
-            meeting.payload, client=simulator.client_id, secret=simulator.client_secret
-        )
 
 
 class TestEventLoop:
@@ -302,60 +282,6 @@ class TestEventLoop:
         assert done.stdout == "done\n", done.stderr
 
 
-class TestPool:
-    @pytest.mark.parametrize(
-        ("strategy", "places"),
-        [("least_loaded", [0, 1, 2, 0, 1]), ("round_robin", [0, 1, 2, 0, 1])],
-    )
-    def test_spreads_clients_that_have_not_joined(self, strategy, places):
-        pool = EventLoopPool(threads=3, strategy=strategy)
-        clients = [Client() for _ in places]
-        assert [pool.loops.index(pool.add(client)) for client in clients] == places
-        assert pool.client_count == 5
-
-    def test_least_loaded_looks_at_who_is_left(self):
-        pool = EventLoopPool(threads=2)
-        first, second = Client(), Client()
-        assert pool.add(first) is pool.loops[0]
-        assert pool.add(second) is pool.loops[1]
-        pool.loops[0]._hub_context.discard(first)
-        assert pool.add(Client()) is pool.loops[0]
-
-    @pytest.mark.parametrize(
-        "options", [{"threads": 0}, {"threads": True}, {"threads": "2"}, {"strategy": "random"}]
-    )
-    def test_wrong_arguments(self, options):
-        with pytest.raises(ConfigurationError, match="must be"):
-            EventLoopPool(**options)
-
-    def test_runs_here_and_in_threads_until_empty(self, simulator):
-        pool = EventLoopPool(threads=3)
-        meetings = [simulator.meeting, simulator.add_meeting(), simulator.add_meeting()]
-        listeners = [Listener() for _ in meetings]
-        for listener, meeting in zip(listeners, meetings, strict=True):
-            pool.add(listener.client)
-            listener.join(simulator, meeting)
-        running = gevent.spawn(pool.run, stop_on_empty=True)
-        for meeting in meetings:
-            assert meeting.wait_ready(5)
-            meeting.send_audio(b"x")
-        for listener in listeners:
-            wait_until(lambda listener=listener: listener.heard)
-        assert len({listener.heard[0][1] for listener in listeners}) == 3
-        assert not running.dead
-        for meeting in meetings:
-            meeting.stop(6)
-        running.get(timeout=10)
-        assert not any(loop.is_running for loop in pool.loops)
-
-    def test_stop_from_anywhere(self):
-        pool = EventLoopPool(threads=2)
-        running = gevent.spawn(pool.run)
-        wait_until(lambda: all(loop.is_running for loop in pool.loops))
-        threading.Thread(target=pool.stop).start()
-        running.get(timeout=5)
-
-
 def test_clients_joined_in_other_threads_go_to_run(simulator, meeting):
     """As from the threads of a WSGI server."""
     listener = Listener()
@@ -370,8 +296,6 @@ def test_clients_joined_in_other_threads_go_to_run(simulator, meeting):
     running.get(timeout=5)
 
 
-def test_the_recorder_of_threads_notices_an_event():
+def test_in_thread_runs_in_another_thread():
     """The helper above really is another thread."""
     assert in_thread(native_thread) != native_thread()
-    assert isinstance(Event(), Event)
-    assert Recorder

@@ -13,8 +13,8 @@ from support.recorder import Recorder, wait_until
 from support.script import Script
 
 import rtms_gevent as rtms
-from rtms_gevent.loop import event_loop as loop_module
-from rtms_gevent.loop.event_loop import EventLoop, run_soon
+from rtms_gevent.loop import EventLoop, run_soon
+from rtms_gevent.runtime import exit as process_exit
 from rtms_gevent.runtime import hub_context
 
 SCRIPT = """
@@ -148,7 +148,7 @@ class TestCallbacksUnderWayAtTheEnd:
         assert "killed" not in caplog.text
 
     def test_but_not_for_ever(self, running, caplog, monkeypatch):
-        monkeypatch.setattr(loop_module, "_PATIENCE", 0.01)
+        monkeypatch.setattr(process_exit, "CALLBACK_SHUTDOWN_TIMEOUT", 0.01)
         greenlet, client, _, told = running
         greenlet.get(timeout=5)
         assert told == ["begun", "finally"]
@@ -202,7 +202,7 @@ class TestRunSoon:
         running.get(timeout=5)
 
     def test_else_it_is_a_background_thread(self, simulator, meeting):
-        """As in a WSGI server that gevent does not drive."""
+        """As in a WSGI server that gevent does not serve."""
         client = rtms.Client()
         recorder = Recorder(client, "audio_data")
         threads = []

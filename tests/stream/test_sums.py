@@ -10,9 +10,9 @@ import pytest
 from gevent.event import Event
 from support.recorder import wait_until
 
-import rtms_gevent.loop.event_loop as loop_module
 from rtms_gevent import Client, EventLoop, Inboxes, signals
 from rtms_gevent.config import InboxLimits
+from rtms_gevent.runtime import exit as process_exit
 
 
 def audio(client):
@@ -86,7 +86,7 @@ def test_leaving_while_a_batch_is_under_way(join, meeting):
 
 @pytest.mark.parametrize("executor", [False, True], ids=["own greenlet", "executor"])
 def test_a_callback_that_is_killed(executor, simulator, meeting, monkeypatch):
-    monkeypatch.setattr(loop_module, "_PATIENCE", 0.01)
+    monkeypatch.setattr(process_exit, "CALLBACK_SHUTDOWN_TIMEOUT", 0.01)
     go = threading.Event()
     pool = concurrent.futures.ThreadPoolExecutor(1) if executor else None
     client, loop = Client(pool), EventLoop()
