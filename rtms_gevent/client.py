@@ -433,9 +433,8 @@ class Client(CallbackRegistration, OfficialNames):
     # -- inside ------------------------------------------------------------------------------------
 
     def _tell_session(self, method: Callable[..., object], *arguments: Any) -> None:
-        session = self._session
-        if session is not None and session.is_joined:
-            self._call(method, session, *arguments)
+        if self.is_joined:
+            self._call(method, self._session, *arguments)
 
     def _joined_session(self) -> StreamSession:
         pending, hub_context = self._pending, self._hub_context

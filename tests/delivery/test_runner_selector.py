@@ -35,16 +35,16 @@ async def coroutine(): ...
     ("executor", "context", "for_plain", "for_coroutines", "batch_size", "is_direct"),
     [
         (None, {}, InlineRunner, InlineRunner, 1, True),
-        (None, {"stage": CALLBACK_THREAD}, InlineRunner, InlineRunner, BATCH_SIZE, False),
+        (None, {"callback_thread": CALLBACK_THREAD}, InlineRunner, InlineRunner, BATCH_SIZE, False),
         (THREADS, {}, ExecutorRunner, ExecutorRunner, BATCH_SIZE, False),
         (PROCESSES, {}, ExecutorRunner, ExecutorRunner, 1, False),
         (None, {"executor": THREADS}, ExecutorRunner, ExecutorRunner, BATCH_SIZE, False),
         (PROCESSES, {"executor": THREADS}, ExecutorRunner, ExecutorRunner, 1, False),
-        (None, {"asyncio": LOOP}, AsyncioRunner, AsyncioRunner, BATCH_SIZE, False),
-        (THREADS, {"asyncio": LOOP}, ExecutorRunner, AsyncioRunner, BATCH_SIZE, False),
+        (None, {"asyncio_loop": LOOP}, AsyncioRunner, AsyncioRunner, BATCH_SIZE, False),
+        (THREADS, {"asyncio_loop": LOOP}, ExecutorRunner, AsyncioRunner, BATCH_SIZE, False),
         (
             None,
-            {"executor": THREADS, "asyncio": LOOP},
+            {"executor": THREADS, "asyncio_loop": LOOP},
             ExecutorRunner,
             AsyncioRunner,
             BATCH_SIZE,
@@ -59,7 +59,7 @@ def test_the_choice(executor, context, for_plain, for_coroutines, batch_size, is
     assert type(selector.choose(CallableObject())) is for_coroutines
     assert selector.batch_size() == batch_size
     assert selector.is_direct() is is_direct
-    assert selector.callback_thread is context.get("stage")
+    assert selector.callback_thread is context.get("callback_thread")
 
 
 def test_it_is_made_anew_when_it_changes_and_only_then():

@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import gevent
 import pytest
+
+from rtms_gevent.runtime.threads import NativeEvent
 
 ENDS = """
 import os, time
@@ -112,3 +115,26 @@ def test_waking_what_has_ended_does_nothing(run):
 
 def test_waking_while_it_closes(run):
     assert run(WHILE_IT_CLOSES) == "[]\n"
+
+
+class TestNativeEvent:
+    def test_one_thread_only_finds_it_set(self):
+        event = NativeEvent()
+        assert not event.is_set()
+        event.set()
+        event.set()
+        assert [event.clear(), event.clear()] == [True, False]
+
+    def test_waiting_in_a_greenlet_lets_the_others_run(self):
+        event = NativeEvent()
+        gevent.spawn_later(0.01, event.set)  # it could not if the hub were blocked
+        gevent.spawn(event.wait, 5).get(timeout=5)
+        assert event.is_set()
+
+    def test_waiting_ends_in_time_and_leaves_it_as_it_is(self):
+        event = NativeEvent()
+        event.wait_natively(0.01)
+        assert not event.is_set()
+        event.set()
+        event.wait_natively()
+        assert event.is_set()
