@@ -18,8 +18,6 @@ __all__ = [
     "HubThread",
     "NativeEvent",
     "answer",
-    "current_hub",
-    "is_current",
     "isolate",
     "may_wait",
     "start_native_thread",
@@ -27,11 +25,6 @@ __all__ = [
 ]
 
 _Result = TypeVar("_Result")
-
-
-def current_hub() -> Hub:
-    """Return this native thread's hub; makes one where there is none."""
-    return gevent.get_hub()
 
 
 def isolate(hub: Hub) -> None:
@@ -43,11 +36,6 @@ def isolate(hub: Hub) -> None:
     """
     hub.SYSTEM_ERROR = ()
     hub.NOT_ERROR = (gevent.GreenletExit,)
-
-
-def is_current(hub: Hub) -> bool:
-    """Tell whether ``hub`` is the one of this native thread."""
-    return gevent.get_hub() is hub
 
 
 def may_wait() -> bool:
@@ -66,7 +54,7 @@ class AsyncWaker:
         """Let :meth:`wake` call ``function``, which must not switch."""
         # Natively, and again in a signal handler that interrupts the thread which holds it.
         self._lock = monkey.get_original("_thread", "RLock")()
-        self._watcher = current_hub().loop.async_()
+        self._watcher = gevent.get_hub().loop.async_()
         self._watcher.start(function)
         self._is_open = True
 
@@ -178,7 +166,7 @@ class HubThread:
         ready.acquire()
 
     def _run(self, ready: Callable[[], None]) -> None:
-        self.hub = hub = current_hub()
+        self.hub = hub = gevent.get_hub()
         isolate(hub)
         self._greenlets = GreenletGroup("callbacks")
         stopped = Event()

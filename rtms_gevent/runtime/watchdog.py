@@ -14,10 +14,11 @@ import time
 import traceback
 from collections.abc import Callable
 
+import gevent
 from gevent import monkey
 from gevent.hub import Hub
 
-from .threads import current_hub, start_native_thread
+from .threads import start_native_thread
 
 __all__ = ["BLOCKED_AFTER", "Watchdog", "watch"]
 
@@ -65,7 +66,7 @@ class Watchdog:
 
     def watch(self) -> Callable[[], None]:
         """Watch the calling thread's hub; return the undoing, which is to be called there, too."""
-        hub = current_hub()
+        hub = gevent.get_hub()
         with self._lock:
             heartbeat = self._heartbeats.get(hub)
             if heartbeat is not None:

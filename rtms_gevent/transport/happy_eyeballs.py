@@ -20,8 +20,6 @@ import gevent
 from gevent import socket
 from gevent.event import Event
 
-from ..runtime.threads import current_hub
-
 __all__ = ["History", "Race"]
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -203,7 +201,7 @@ class Race(Generic[_Key]):
         except OSError as problem:  # this machine has no such family
             self._fail(key, problem)
             return False
-        attempt = _Attempt(key, info, sock, current_hub().loop.io(sock.fileno(), _WRITE))
+        attempt = _Attempt(key, info, sock, gevent.get_hub().loop.io(sock.fileno(), _WRITE))
         # Who is alone can be waited for here, which is the least that it can cost.
         sock.setblocking(not (self._queue or self._pending or self._lookups))
         self._pending.append(attempt)

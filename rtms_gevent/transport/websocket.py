@@ -17,6 +17,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 
+import gevent
 from gevent import socket, ssl
 from gevent.event import Event
 from websocket import ABNF
@@ -24,7 +25,6 @@ from websocket import ABNF
 from ..errors import ConnectionLost, FrameError
 from ..runtime.fork import forget_in_child
 from ..runtime.hub_local import HubLocal
-from ..runtime.threads import current_hub
 from .connect import OpenedSocket
 from .frames import CLOSE, PING, CloseFrame, FrameReader, ReceiveBuffer, ReceivedMessage
 
@@ -121,7 +121,7 @@ class WebSocket:
         self._sock = opened.sock
         self._on_messages = on_messages
         self._on_closed = on_closed
-        hub = current_hub()
+        hub = gevent.get_hub()
         self._reader = reader_type(
             max_message_size, on_control=self._control, buffer=_receive_buffer.of(hub)
         )

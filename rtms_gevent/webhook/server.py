@@ -19,7 +19,6 @@ from ..config import WebhookSettings
 from ..errors import ConfigurationError
 from ..runtime.fork import forget_in_child
 from ..runtime.hub_context import HubContext, PendingCall, context_of, current_context
-from ..runtime.threads import current_hub, is_current
 from ..wsgi.listening import open_listener
 from ..wsgi.server import HttpServer
 from .application import WebhookApplication, is_local, with_path
@@ -124,7 +123,7 @@ class WebhookServer:
             self._begin.cancel()
         if http is None or hub_context.hub is None:  # it never served, or its hub took all with it
             listener.close()
-        elif is_current(hub_context.hub):
+        elif hub_context.hub is gevent.get_hub():
             _end(listener, http, application.greenlets, timeout)
         else:  # whose thread may be waiting for us, or do something else than drive its hub
             greenlets = application.greenlets
@@ -148,7 +147,7 @@ class WebhookServer:
         """Accept connections; runs on the hub that is to serve them."""
         if self._listener is None:
             return
-        self._hub_context = context_of(current_hub())
+        self._hub_context = context_of(gevent.get_hub())
         self._http = HttpServer(
             self._listener, self._application, name=self.host, max_body=self.settings.max_body
         )
