@@ -78,7 +78,7 @@ PURE = {
 EXTRAS = {
     "flask": {"flask", "live", "demo"},
     "werkzeug": {"flask", "live", "demo"},
-    "geventwebsocket": set(),
+    "geventwebsocket": {"wsgi"},
     "trustme": {"simulator"},
     "gunicorn": set(),
     "pytest": {"simulator"},

@@ -332,7 +332,7 @@ class _App:
 
 
 def _require_packages() -> None:
-    for package in ("flask", "gunicorn", "packaging"):
+    for package in ("flask", "geventwebsocket", "gunicorn", "packaging"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtra("the demo", "demo")
 

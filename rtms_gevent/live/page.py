@@ -18,6 +18,8 @@ try:
         render_template,
         request,
     )
+
+    from ..wsgi.websocket import VERSION, BadUpgrade, WebSocketClosed
 except ImportError as missing:
     from ..errors import MissingExtra
 
@@ -25,7 +27,6 @@ except ImportError as missing:
 
 from .._version import __version__
 from ..config import live_token
-from ..wsgi.websocket import VERSION, BadUpgrade, WebSocketClosed
 from .access import bearer, derive_token, foreign_origin, is_same
 from .browser import BrowserSocket, websocket_of
 from .feed import Feed

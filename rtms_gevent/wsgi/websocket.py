@@ -19,6 +19,14 @@ from typing import Any, NoReturn
 import gevent
 from gevent.lock import BoundedSemaphore
 
+from ..errors import MissingExtra
+
+try:
+    from geventwebsocket.exceptions import ProtocolError
+    from geventwebsocket.websocket import Header
+except ImportError as problem:
+    raise MissingExtra("a server of WebSockets", "simulator") from problem
+
 __all__ = [
     "BINARY",
     "CONTINUATION",
@@ -39,12 +47,6 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # Opcodes, section 5.2.
 CONTINUATION, TEXT, BINARY, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 _OPCODES = frozenset({CONTINUATION, TEXT, BINARY, _CLOSE, _PING, _PONG})
-
-_FINAL = 0x80
-_RESERVED = 0x70
-_MASKED = 0x80
-#: Bytes of the longest payload of a control frame, section 5.5.
-_MAX_CONTROL = 125
 
 
 class BadUpgrade(Exception):
@@ -93,13 +95,8 @@ def _tokens(header: str) -> list[str]:
 
 def encode_frame(payload: bytes, opcode: int, *, is_final: bool = True) -> bytes:
     """Return one frame as a server sends it: not masked. Section 5.2."""
-    first = opcode | _FINAL if is_final else opcode
-    length = len(payload)
-    if length < 126:
-        return struct.pack("!BB", first, length) + payload
-    if length < 1 << 16:
-        return struct.pack("!BBH", first, 126, length) + payload
-    return struct.pack("!BBQ", first, 127, length) + payload
+    header: bytearray = Header.encode_header(is_final, opcode, b"", len(payload), 0)
+    return bytes(header) + payload
 
 
 class WebSocket:
@@ -243,22 +240,24 @@ class WebSocket:
         Returns:
             Its opcode, whether it is its message's last, and its payload.
         """
-        first, second = self._read(2)
-        opcode, is_final, length = first & 0xF, bool(first & _FINAL), second & ~_MASKED
-        if first & _RESERVED or opcode not in _OPCODES:
+        header = self._read_header()
+        if header.flags or header.opcode not in _OPCODES:
             raise _Violation(1002, "reserved bits or opcodes are set")
-        if not second & _MASKED:
+        if not header.mask:
             raise _Violation(1002, "a client's frames are masked")  # section 5.1
-        if opcode & 0x8 and not (is_final and length <= _MAX_CONTROL):
-            raise _Violation(1002, "control frames are short, and whole")
-        if length == 126:
-            (length,) = struct.unpack("!H", self._read(2))
-        elif length == 127:
-            (length,) = struct.unpack("!Q", self._read(8))
-        if length > limit and not opcode & 0x8:
+        if header.length > limit and not header.opcode & 0x8:
             raise _Violation(1009, "the message is too long")
-        mask = self._read(4)
-        return opcode, is_final, _unmask(self._read(length), mask)
+        payload = _unmask(self._read(header.length), header.mask)
+        return header.opcode, header.fin, payload
+
+    def _read_header(self) -> Any:
+        try:
+            return Header.decode_header(self._file)
+        except ProtocolError:
+            raise _Violation(1002, "control frames are short, and whole") from None
+        except (OSError, ValueError) as error:  # WebSocketError is an OSError: the connection ended
+            self.closed = True
+            raise WebSocketClosed("the connection is broken, or ended") from error
 
     def answer_close(self, payload: bytes) -> NoReturn:
         """Note the client's code, and answer with the same. Section 5.5.1."""

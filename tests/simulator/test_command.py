@@ -205,10 +205,14 @@ def test_help_names_every_command_and_imports_none(capsys):
     assert b"demo" in done.stdout
 
 
-def test_a_missing_package_is_named_with_the_extra_that_has_it():
+@pytest.mark.parametrize(
+    ("package", "arguments"),
+    [("geventwebsocket", ["simulate"]), ("trustme", ["simulate", "--tls"])],
+)
+def test_a_missing_package_is_named_with_the_extra_that_has_it(package, arguments):
     script = (
-        "import sys; sys.modules['trustme'] = None\n"
-        "from rtms_gevent import cli; sys.exit(cli.main(['simulate', '--tls']))"
+        f"import sys; sys.modules[{package!r}] = None\n"
+        f"from rtms_gevent import cli; sys.exit(cli.main({arguments!r}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, timeout=20, check=False
