@@ -18,7 +18,7 @@ from .protocol.params import (
     VideoParams,
 )
 from .protocol.subscription import PARAMS, Subscription
-from .stream.session import StreamSession
+from .stream.changes import LiveChanges
 from .transport.proxy import Proxy
 from .typing import (
     ActiveSpeakerCallback,
@@ -69,8 +69,8 @@ class CallbackRegistration:
         self._subscription = Subscription()
         self._proxy: str | None = None
 
-    def _tell_session(self, method: Callable[..., object], *arguments: Any) -> None:
-        """Call a method of the :class:`StreamSession`, where there is one that is joined."""
+    def _change(self, method: Callable[..., object], *arguments: Any) -> None:
+        """Call a method of the :class:`LiveChanges` of a stream, where one is joined."""
         raise NotImplementedError
 
     # -- media -------------------------------------------------------------------------------------
@@ -303,7 +303,7 @@ class CallbackRegistration:
             self._subscription.video_user_id = user_id
         elif self._subscription.video_user_id == user_id:
             self._subscription.video_user_id = None
-        self._tell_session(StreamSession.subscribe_video, user_id, subscribe)
+        self._change(LiveChanges.subscribe_video, user_id, subscribe)
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -319,7 +319,7 @@ class CallbackRegistration:
         with self._changing_events():
             self._subscription.enable(kind, enable)
         if enable:
-            self._tell_session(StreamSession.catch_up)
+            self._change(LiveChanges.catch_up)
         return True
 
     def _subscribe(self, events: int | Iterable[int], subscribe: bool) -> bool:
@@ -343,7 +343,7 @@ class CallbackRegistration:
             # A copy, since the caller may go on with the object.
             self._subscription.params[kind] = copy.copy(params)
         if not unchanged:
-            self._tell_session(StreamSession.renegotiate, kind)
+            self._change(LiveChanges.renegotiate, kind)
         return True
 
     @contextlib.contextmanager
@@ -354,4 +354,4 @@ class CallbackRegistration:
         after = set(self._subscription.events_to_subscribe)
         for changed, subscribe in ((after - before, True), (before - after, False)):
             if changed:
-                self._tell_session(StreamSession.subscribe, tuple(sorted(changed)), subscribe)
+                self._change(LiveChanges.subscribe, tuple(sorted(changed)), subscribe)

@@ -32,6 +32,8 @@ from .stream.join_request import JoinRequest, event_ts_of, read_payload
 from .stream.leave_reason import LeaveReason
 from .stream.session import StreamSession
 from .stream.stats import ClientStats, MediaStats
+from .transport.base import Transport
+from .transport.network import NetworkTransport
 from .typing import Result
 
 __all__ = ["Client"]
@@ -57,6 +59,7 @@ class Client(CallbackRegistration, OfficialNames):
         limits: Limits | None = None,
         reconnect: Reconnect | None = None,
         inboxes: Inboxes | None = None,
+        transport: Transport | None = None,
     ) -> None:
         """Make a client that is not joined.
 
@@ -70,6 +73,8 @@ class Client(CallbackRegistration, OfficialNames):
             limits: How much the server may make us hold.
             reconnect: How a stream that broke is joined again.
             inboxes: How much may wait for a slow callback, and what becomes of more.
+            transport: Opens the sockets, instead of the network: for tests, see
+                :class:`rtms_gevent.transport.memory.MemoryTransport`.
 
         Raises:
             ConfigurationError: ``executor`` is none.
@@ -83,6 +88,7 @@ class Client(CallbackRegistration, OfficialNames):
         self._limits = limits or Limits()
         self._reconnect = reconnect or Reconnect()
         self._inboxes = inboxes or Inboxes()
+        self._transport = transport
         self._chosen_context: HubContext | None = None  # chosen by EventLoop.add
         self._hub_context: HubContext | None = None  # where the stream lives, or is about to
         self._request: JoinRequest | None = None
@@ -173,13 +179,9 @@ class Client(CallbackRegistration, OfficialNames):
                 "rtms_stream_id": rtms_stream_id,
                 "server_urls": server_urls,
             },
-            ConnectOptions(
-                ca_file(ca),
-                Proxies.resolve(self._proxy),
-                self._timeouts,
-                self._limits,
-                self._reconnect,
-            ),
+            ConnectOptions(self._timeouts, self._limits, self._reconnect),
+            self._transport
+            or NetworkTransport(ca_file(ca), Proxies.resolve(self._proxy), self._limits),
             signature=signature,
             timeout=timeout,
             client=client,
@@ -357,10 +359,10 @@ class Client(CallbackRegistration, OfficialNames):
         if kind is WebhookKind.STOPPED:
             self._call(session.stopped_by_zoom, integer(payload, "stop_reason"))
         elif kind is WebhookKind.INTERRUPTED:
-            self._call(session.interrupted_by_zoom, event_ts_of(event))
+            self._call(session.recovery.interrupted_by_zoom, event_ts_of(event))
         elif kind is WebhookKind.STARTED:
             urls = parse_server_urls(payload.get("server_urls"), session.request.allowed_hosts)
-            self._call(session.moved_by_zoom, urls)
+            self._call(session.recovery.moved_by_zoom, urls)
 
     # -- what is known -----------------------------------------------------------------------------
 
@@ -417,8 +419,8 @@ class Client(CallbackRegistration, OfficialNames):
             media=media,
             skipped=self.skipped,
             callback_errors=self.callback_errors,
-            outages=session.outages,
-            outage_ms=session.outage_ms,
+            outages=session.recovery.outages,
+            outage_ms=session.recovery.outage_ms,
             forgotten=session.forgotten,
         )
 
@@ -432,9 +434,9 @@ class Client(CallbackRegistration, OfficialNames):
 
     # -- inside ------------------------------------------------------------------------------------
 
-    def _tell_session(self, method: Callable[..., object], *arguments: Any) -> None:
-        if self.is_joined:
-            self._call(method, self._session, *arguments)
+    def _change(self, method: Callable[..., object], *arguments: Any) -> None:
+        if self._session is not None and self._session.is_joined:
+            self._call(method, self._session.changes, *arguments)
 
     def _joined_session(self) -> StreamSession:
         pending, hub_context = self._pending, self._hub_context

@@ -2,7 +2,9 @@
 
 When five hundred streams are joined at once, half a second of work becomes ready at about the same
 time, and gevent would do it in one go, while nothing is read of the streams that run already. So
-each step of joining waits for its turn: one step for each turn of the loop, which reads in between.
+each step waits for its turn: one step for each turn of the loop, which reads in between. Steps are
+the beginning of a join (:mod:`.hub_context`) and those of opening a connection, whoever opens it
+(:mod:`rtms_gevent.transport.connect`, and after the handshake :mod:`rtms_gevent.stream.opening`).
 """
 
 from __future__ import annotations

@@ -1,29 +1,27 @@
-"""One WebSocket of a session, together with the conversation on it."""
+"""One WebSocket of a session, together with the state of what is said on it."""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
-from gevent import Timeout, ssl
 from gevent.event import AsyncResult
 
-from ..config import Limits, Proxies, Reconnect, Timeouts
-from ..enums import MessageType, StatusCode
+from ..config import Limits, Reconnect, Timeouts
+from ..enums import MediaDataType, MessageType, StatusCode
 from ..errors import (
-    ConfigurationError,
     ConnectError,
     ConnectionLost,
-    FrameError,
     HandshakeClosed,
     HandshakeMalformed,
     HandshakeRejected,
     JoinTimeout,
 )
 from ..logs import TRACE
+from ..protocol.batches import BatchReader, PacketBatch, PacketReceiver
 from ..protocol.codec import JsonCodec
-from ..protocol.liveness import Liveness
 from ..protocol.messages import (
     MediaHandshakeResponse,
     Message,
@@ -34,130 +32,106 @@ from ..protocol.messages import (
 from ..protocol.packets import MediaPacket
 from ..protocol.state import ConnectionState
 from ..protocol.urls import Endpoint
+from ..runtime.clock import Clock
 from ..runtime.deadline import Deadline
-from ..runtime.fair_scheduling import yield_to_io
-from ..transport.connect import open_connection, tls_context
-from ..transport.frames import ReceivedMessage
-from ..transport.happy_eyeballs import History
-from ..transport.proxy import Proxy
-from ..transport.websocket import CloseInfo, WebSocket
+from ..transport.base import Socket, Transport
+from ..transport.websocket import CloseInfo
 
-__all__ = ["ConnectOptions", "Connection"]
+__all__ = ["ConnectOptions", "Connection", "ConnectionEvents"]
 
 logger = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer", SignalingHandshakeResponse, MediaHandshakeResponse)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
 class ConnectOptions:
-    """How sockets are opened: the same for all sockets of a session."""
+    """How sockets are opened and kept: the same for all sockets of a session."""
 
-    def __init__(
-        self,
-        ca: str | None,
-        proxies: Proxies,
-        timeouts: Timeouts,
-        limits: Limits,
-        reconnect: Reconnect,
-    ) -> None:
-        """Read the CA file.
+    timeouts: Timeouts
+    limits: Limits
+    reconnect: Reconnect
 
-        Raises:
-            ConfigurationError: it cannot be used.
+
+class ConnectionEvents(Protocol):
+    """Who is told what happens on connections. Called by the hub; must neither wait nor raise."""
+
+    def message(self, connection: Connection, message: Message) -> None:
+        """Take a message that is neither media, a keep-alive nor an awaited answer."""
+
+    def skipped(self, connection: Connection, problem: Exception) -> None:
+        """Note that a message could not be used.
+
+        Args:
+            connection: Where it came.
+            problem: What was wrong with it: a :class:`~rtms_gevent.RemoteProtocolError`, or an
+                error of ours.
         """
-        self._ca = ca
-        self._context = tls_context(ca)
-        self._proxies = proxies
-        self.timeouts = timeouts
-        self.limits = limits
-        self.reconnect = reconnect
-        #: What has worked for this session: addresses, and endpoints for each of its sockets.
-        self.history = History()
 
-    @property
-    def context(self) -> ssl.SSLContext:
-        """TLS settings with the CA file as it is now, since streams last for hours."""
-        try:
-            self._context = tls_context(self._ca)
-        except ConfigurationError as problem:  # it may be about to be replaced
-            logger.warning("%s; what was read of it before counts", problem)
-        return self._context
-
-    def proxy_for(self, endpoint: Endpoint) -> Proxy | None:
-        """Return the proxy that leads to an endpoint; ``None`` if none is needed.
-
-        Raises:
-            ConfigurationError: its address is wrong.
-        """
-        url = self._proxies.url_for(endpoint.host, endpoint.port, secure=endpoint.secure)
-        return Proxy.parse(url) if url else None
+    def lost(self, connection: Connection, problem: ConnectionLost) -> None:
+        """Note that an open connection ended, though nobody closed it here."""
 
 
 class Connection:
-    """A socket, its conversation, and the answers that are waited for.
+    """A socket, the state of what is said on it, and the answers that are waited for.
 
-    ``on_message``, ``on_packets``, ``on_skipped`` and ``on_closed`` are called by the hub and must
-    not block.
+    Greenlet-safety: any greenlet of one hub.
     """
 
     __slots__ = (
         "__weakref__",
         "_accepted",
         "_answers",
+        "_clock",
         "_closed",
         "_closing",
         "_codec",
-        "_conversation",
-        "_decode_fast",
-        "_endpoint",
+        "_events",
         "_is_accepted",
-        "_on_closed",
-        "_on_message",
-        "_on_packets",
-        "_on_skipped",
+        "_media",
+        "_reader",
         "_silence",
         "_socket",
+        "_state",
+        "lost",
+        "media_type",
         "name",
     )
 
     def __init__(
         self,
-        name: str,
-        conversation: ConnectionState,
+        media_type: MediaDataType | None,
+        state: ConnectionState,
         codec: JsonCodec,
         *,
-        on_message: Callable[[Connection, Message], None],
-        on_packets: Callable[[list[MediaPacket], bool, bool], None],
-        on_skipped: Callable[[Connection, Exception], None],
-        on_closed: Callable[[Connection, ConnectionLost], None],
+        events: ConnectionEvents,
+        media: PacketReceiver,
         silence: float,
+        clock: Clock,
     ) -> None:
-        """Make a channel that is not open yet.
+        """Make a connection that is not open yet.
 
         Args:
-            name: "signaling", a media type, or "unified".
-            conversation: Which messages may come next.
+            media_type: What comes on it; ``ALL`` is the unified one, ``None`` the signaling one.
+            state: Which messages may come next.
             codec: Between messages and payloads.
-            on_message: Gets each message that is neither media, a keep-alive nor an awaited answer.
-            on_packets: Gets media: packets of one type, in their order; whether they have different
-                metadata; and whether they were the last of a read, so that they may be delivered
-                at once. Takes all of them, or raises and takes none.
-            on_skipped: Gets what was wrong with a message that could not be used: a
-                :class:`~rtms_gevent.RemoteProtocolError`, or an error of ours.
-            on_closed: Gets why the open socket ended; not called after :meth:`close`.
-            silence: Seconds without any message after which the socket counts as lost.
+            events: Is told what happens.
+            media: Gets media.
+            silence: Seconds without any message after which the connection counts as lost.
+            clock: Tells the time.
         """
-        self.name = name
-        self._conversation = conversation
+        self.media_type = media_type
+        self.name = name_of(media_type)  #: as logs and errors have it
+        #: Has the reason once the open connection has ended, though nobody closed it here.
+        self.lost: AsyncResult[ConnectionLost] = AsyncResult()
+        self._state = state
         self._codec = codec
-        self._decode_fast = codec.fast_media.decode
-        self._on_message = on_message
-        self._on_packets = on_packets
-        self._on_skipped = on_skipped
-        self._on_closed = on_closed
+        self._events = events
+        self._media = media
+        self._reader = BatchReader(codec.fast_media, state, media, self)
         self._silence = silence
-        self._endpoint: Endpoint | None = None
-        self._socket: WebSocket | None = None
+        self._clock = clock
+        self._socket: Socket | None = None
         self._answers: dict[type[Message], AsyncResult[Message]] = {}
         self._accepted: Callable[[Any], None] | None = None
         self._is_accepted = False
@@ -165,47 +139,32 @@ class Connection:
         self._closing = False
 
     def open(
-        self, endpoints: Sequence[Endpoint], options: ConnectOptions, deadline: Deadline
-    ) -> None:
-        """Open a socket to the first endpoint that takes it; waits cooperatively.
+        self, endpoints: Sequence[Endpoint], transport: Transport, deadline: Deadline
+    ) -> Endpoint:
+        """Open a socket to the first endpoint that takes it, and return that one.
 
-        The endpoint whose server answered last time comes first, then the others in their order.
+        Waits cooperatively.
 
         Raises:
-            ConnectError: none did; this is the error of one of them, and the others are logged.
+            ConnectError: none did.
         """
-        opened = open_connection(
-            options.history.best_first(endpoints, key=self._remembered),
-            deadline=deadline.within(options.timeouts.connect),
-            context=options.context,
-            proxy_for=options.proxy_for,
-            history=options.history,
-            on_failed=lambda error: logger.warning("%s socket: %s", self.name, error),
-            max_header_bytes=options.limits.http_headers,
+        socket = transport.open(
+            endpoints,
+            name=self.name,
+            deadline=deadline,
+            on_messages=self._reader.read,
+            on_closed=self._ended,
         )
         if self._closing:  # closed while it was being opened
-            opened.sock.close()
-            raise ConnectError(opened.endpoint.origin, "http", "closed by us")
-        self._endpoint = opened.endpoint
-        # A server that never answers must not be the first choice again.
-        options.history.tried(self._remembered(opened.endpoint))
-        self._socket = WebSocket(
-            opened,
-            name=self.name,
-            on_messages=self._received,
-            on_closed=self._ended,
-            max_message_size=options.limits.message_size,
-        )
-
-    def _remembered(self, endpoint: Endpoint) -> tuple[str, Endpoint]:
-        """Return what a history knows an endpoint by: several sockets may try it at a time."""
-        return self.name, endpoint
+            socket.abort("closed by us")
+            raise ConnectError(socket.endpoint.origin, "http", "closed by us")
+        self._socket = socket
+        return socket.endpoint
 
     def handshake(
         self,
         request: OutgoingMessage,
         answer_type: type[_Answer],
-        options: ConnectOptions,
         deadline: Deadline,
         accepted: Callable[[_Answer], None] | None = None,
     ) -> _Answer:
@@ -214,8 +173,7 @@ class Connection:
         Args:
             request: What to send.
             answer_type: What is waited for.
-            options: How long that may take.
-            deadline: When it must have come at the latest.
+            deadline: When it must have come.
             accepted: Called by the hub with an answer that accepts us, before anything that came
                 after it is handed on. Must not wait.
 
@@ -228,14 +186,11 @@ class Connection:
         result: AsyncResult[Message] = AsyncResult()
         self._answers[answer_type] = result
         self._accepted = accepted
-        limit = deadline.within(options.timeouts.handshake)
         try:
             self.send(request)
-            answer = result.get(timeout=limit.left())
-        except Timeout:
-            raise JoinTimeout(
-                limit.seconds or 0, f"the answer to the {self.name} handshake"
-            ) from None
+            if not self._clock.wait(result, deadline.left()):
+                raise JoinTimeout(deadline.seconds or 0, f"the answer to the {self.name} handshake")
+            answer = result.get(block=False)
         except ConnectionLost:
             closed = self._closed or CloseInfo(None, "", False, "")
             if closed.is_violation:
@@ -244,15 +199,12 @@ class Connection:
         finally:
             self._answers.pop(answer_type, None)
             self._accepted = None
-        yield_to_io()
         assert isinstance(answer, answer_type)
         if answer.status is None:
             raise HandshakeMalformed(self.name, "it has no status_code")
         if answer.status != StatusCode.OK:
             raise HandshakeRejected(self.name, int(answer.status), answer.reason)
         self._is_accepted = True
-        assert self._endpoint is not None
-        options.history.worked(self._remembered(self._endpoint))
         return answer
 
     def ask_to_close_stream(
@@ -266,9 +218,7 @@ class Connection:
         result: AsyncResult[Message] = AsyncResult()
         self._answers[StreamCloseResponse] = result
         self.send(request)
-        # Not get() with a timeout: this runs in a greenlet of the user, who may have set one, too.
-        result.wait(timeout)
-        if not result.ready():
+        if not self._clock.wait(result, timeout):
             return None
         answer = result.get(block=False)
         assert isinstance(answer, StreamCloseResponse)
@@ -283,15 +233,15 @@ class Connection:
         """
         if self._socket is None:
             raise ConnectionLost(self.name, "it is not open")
-        self._conversation.sending(message)
+        self._state.sending(message)
         logger.log(TRACE, "%s socket: sent %s", self.name, message.number.name)
         self._socket.send(self._codec.encode(message))
 
-    def silent_for(self, now: float) -> float:
-        """Return the seconds (monotonic) until this channel counts as lost; 0 if it does now."""
+    def next_timeout(self, now: float) -> float:
+        """Return the seconds (monotonic) until this connection counts as lost; 0 if it does now."""
         if self._socket is None or self._closed is not None or self._socket.is_paused:
             return self._silence
-        return Liveness(self._silence, self._socket.silent_since).left(now)
+        return max(0.0, self._socket.silent_since + self._silence - now)
 
     def pause(self) -> None:
         """Read nothing until :meth:`resume`, so that TCP makes the server wait."""
@@ -317,11 +267,11 @@ class Connection:
     def wait_closed(self, timeout: float | None) -> None:
         """Wait for the server to answer the close frame, ``timeout`` seconds at most."""
         if self._socket is not None:
-            self._socket.closed.wait(timeout)
+            self._clock.wait(self._socket.closed, timeout)
 
     @property
-    def accepts_media(self) -> bool:
-        """Whether media may come: it is open, and the server has accepted us."""
+    def is_ready(self) -> bool:
+        """Whether it is open, and the server has accepted us."""
         return self._is_accepted and not self.has_ended
 
     @property
@@ -337,73 +287,24 @@ class Connection:
 
     # -- in the hub --------------------------------------------------------------------------------
 
-    def _received(self, messages: Iterator[ReceivedMessage]) -> None:
-        """Hand on what one read has brought: media in lots of one type, all else one by one."""
-        # Functions in attributes are not called there: Python takes a long way to do that.
-        conversation, decode, take = self._conversation, self._decode_fast, self._on_packets
-        lot: list[MediaPacket] = []
-        kind, metadata, is_mixed = None, None, False
-        try:
-            for _, buffer, start, stop in messages:
-                if conversation.accepts_media:
-                    try:
-                        packet = decode(buffer, start, stop)
-                    except Exception:  # noqa: BLE001 - the long way tells what is wrong
-                        packet = None
-                    if packet is not None:
-                        if packet[3] is metadata:  # of the same type, too
-                            lot.append(packet)
-                            continue
-                        metadata = packet[3]
-                        if packet[0] is kind:
-                            lot.append(packet)
-                            is_mixed = True
-                            continue
-                        if lot:
-                            self._take_lot(lot, is_mixed)
-                        kind, lot, is_mixed = packet[0], [packet], False
-                        continue
-                if lot:
-                    self._take_lot(lot, is_mixed)
-                    kind, lot, metadata = None, [], None
-                self._take(memoryview(buffer)[start:stop])
-        except FrameError:  # what came before is good
-            if lot:
-                self._take_lot(lot, is_mixed)
-            raise
-        if lot:
-            try:
-                take(lot, is_mixed, True)
-            except Exception as problem:  # noqa: BLE001 - told there
-                self._take_singly(lot, problem)
-
-    def _take_lot(self, packets: list[MediaPacket], is_mixed: bool) -> None:
-        """Hand on packets that are not the last of a read."""
-        try:
-            self._on_packets(packets, is_mixed, False)
-        except Exception as problem:  # noqa: BLE001 - told there
-            self._take_singly(packets, problem)
-
-    def _take_singly(self, packets: list[MediaPacket], problem: Exception) -> None:
-        """Hand on one by one what could not be handed on together, but for what spoils it."""
-        if len(packets) == 1:
-            self._on_skipped(self, problem)
-            return
-        for packet in packets:
-            self._take_lot([packet], False)
-
-    def _take(self, payload: memoryview) -> None:
+    def receive_message(self, payload: memoryview) -> None:
         """Handle one message that is not usual media; whatever is wrong costs that one alone."""
         try:
             message = self._codec.decode(payload)
-            reply = self._conversation.received(message)
+            reply = self._state.received(message)
             self._hand_on(message, reply)
-        except Exception as problem:  # noqa: BLE001 - told there
-            self._on_skipped(self, problem)
+        except Exception as problem:  # noqa: BLE001 - reported there
+            self.skipped(problem)
+
+    def skipped(self, problem: Exception) -> None:
+        """Note that a message could not be used."""
+        self._events.skipped(self, problem)
 
     def _hand_on(self, message: Message | MediaPacket, reply: OutgoingMessage | None) -> None:
         if isinstance(message, MediaPacket):
-            self._on_packets([message], False, False)
+            batch = PacketBatch((message,))
+            batch.is_last = False
+            self._media.receive(batch)
             return
         logger.log(TRACE, "%s socket: received %s", self.name, _name(message))
         waiting = self._answers.get(type(message))
@@ -414,7 +315,7 @@ class Connection:
                 self._accepted(message)
             waiting.set(message)
         else:
-            self._on_message(self, message)
+            self._events.message(self, message)
 
     def _reply(self, reply: OutgoingMessage) -> None:
         assert self._socket is not None
@@ -430,7 +331,15 @@ class Connection:
         for result in waiting:
             result.set_exception(lost)
         if not self._closing and not waiting:
-            self._on_closed(self, lost)
+            self.lost.set(lost)  # whoever opens media sockets now does so in vain
+            self._events.lost(self, lost)
+
+
+def name_of(media_type: MediaDataType | None) -> str:
+    """Return a connection's name: "signaling", a media type, or "unified"."""
+    if media_type is None:
+        return "signaling"
+    return "unified" if media_type is MediaDataType.ALL else media_type.name.lower()
 
 
 def _name(message: Message) -> str:

@@ -1,18 +1,16 @@
-"""The signaling and media sockets of one stream, and the order in which they are opened."""
+"""The signaling and media connections of one stream, and the order in which they are opened."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
 import logging
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import gevent
-from gevent.event import AsyncResult, Event
+from gevent.lock import Semaphore
 
-from .._version import __version__
 from ..enums import MediaDataType
 from ..errors import (
     ConnectionLost,
@@ -21,58 +19,43 @@ from ..errors import (
     JoinError,
     JoinTimeout,
     MediaNotOffered,
-    RtmsError,
-    ServerUrlError,
 )
 from ..protocol.codec import JsonCodec
 from ..protocol.media import MediaState
+from ..protocol.media_plan import MediaPlan
 from ..protocol.messages import (
     ClientReady,
     EventSubscription,
-    MediaHandshakeRequest,
     MediaHandshakeResponse,
-    Message,
     OutgoingMessage,
-    SignalingHandshakeRequest,
-    SignalingHandshakeResponse,
     StreamCloseRequest,
     StreamCloseResponse,
     VideoSubscriptionRequest,
 )
-from ..protocol.packets import MediaPacket
-from ..protocol.params import media_params
 from ..protocol.signaling import SignalingState
 from ..protocol.subscription import PARAMS, Subscription
-from ..protocol.urls import Endpoint, parse_server_urls
+from ..protocol.urls import Endpoint
+from ..runtime.clock import Clock
 from ..runtime.deadline import Deadline
 from ..runtime.greenlets import GreenletGroup
-from .connection import Connection
+from .connection import Connection, name_of
 from .join_request import JoinRequest
+from .lifecycle import Lifecycle
+from .media import MediaReceiver
+from .opening import ConnectionOpener
+from .router import MessageRouter
 
-__all__ = ["Handlers", "StreamConnections"]
+__all__ = ["StreamConnections"]
 
 logger = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Handlers:
-    """Who is told what arrives. All are called by the hub, but ``problem``, and must not block."""
-
-    signaling: Callable[[Connection, Message], None]
-    media: Callable[[Connection, Message], None]
-    packets: Callable[[list[MediaPacket], bool, bool], None]
-    skipped: Callable[[Connection, Exception], None]
-    lost: Callable[[Connection, ConnectionLost], None]
-    #: A media socket was opened, and nothing can have come on it yet.
-    opened: Callable[[MediaDataType], None]
-    #: Something could not be opened that the stream can go on without; and where.
-    problem: Callable[[RtmsError, str], None]
-
-
 class StreamConnections:
-    """Opens, keeps and closes the sockets of a stream.
+    """Opens, keeps and closes the connections of a stream.
 
-    Greenlet-safety: any greenlet of one hub; one :meth:`connect` or :meth:`open_media` at a time.
+    A media connection is named by its key: a media type, or ``ALL`` for the unified one.
+
+    Greenlet-safety: any greenlet of one hub; who opens holds :attr:`lock`.
     """
 
     def __init__(
@@ -80,36 +63,41 @@ class StreamConnections:
         request: JoinRequest,
         subscription: Subscription,
         greenlets: GreenletGroup,
-        ending: Event,
-        handlers: Handlers,
+        lifecycle: Lifecycle,
+        router: MessageRouter,
+        media: MediaReceiver,
+        clock: Clock,
     ) -> None:
         """Open nothing yet.
 
         Args:
             request: What to join.
             subscription: What is wanted of it.
-            greenlets: Owns the greenlets that open media sockets.
-            ending: Set when the stream ends, so that opening more is in vain.
-            handlers: Who is told what arrives.
+            greenlets: Owns the greenlets that open media connections.
+            lifecycle: Says when the stream ends, so that opening more is in vain.
+            router: Gets all messages but media.
+            media: Gets media, and is told when it can come, and when not.
+            clock: Tells the time.
         """
-        self._ending = ending
         self.request = request
         #: What the server really sends, per media type, as it said in its handshake response.
         self.negotiated: dict[str, object] = {}
+        #: Held while connections are opened or opened anew.
+        self.lock = Semaphore()
+        self.plan = MediaPlan(subscription, is_unified=request.unified)
         self._subscription = subscription
         self._greenlets = greenlets
-        self._handlers = handlers
+        self._lifecycle = lifecycle
+        self._router = router
+        self._receiver = media
+        self._clock = clock
         limits = request.options.limits
         self._codec = JsonCodec(request.identity.product, limits.nesting, limits.document_size)
-        self._offered: dict[MediaDataType, tuple[Endpoint, ...]] = {}
-        self._signaling_lost: AsyncResult[ConnectionLost] = AsyncResult()
-        self._signaling = self._signaling_channel()
+        self._opener = ConnectionOpener(request)
+        self._signaling = self._new_connection(None)
         self._media: dict[MediaDataType, Connection] = {}
-        #: The parameters that each media socket was asked for last.
-        self._asked: dict[MediaDataType, dict[str, dict[str, int | bool]]] = {}
         #: Media types that must not be read now.
         self._paused: set[MediaDataType] = set()
-        self._step = ""
 
     # -- opening -----------------------------------------------------------------------------------
 
@@ -119,33 +107,20 @@ class StreamConnections:
         Raises:
             JoinError: something could not be opened.
         """
-        self._step = "the signaling socket"
         try:
-            with gevent.Timeout(deadline.left(), _TooLate):
+            with self._clock.limit(deadline.left(), _DeadlineExceeded):
                 self._connect(deadline)
-        except _TooLate:
-            raise JoinTimeout(deadline.seconds or 0, self._step) from None
+        except _DeadlineExceeded:
+            raise JoinTimeout(deadline.seconds or 0, self._next_step) from None
         except ConnectionLost as problem:
             # It broke between two handshakes.
             raise HandshakeClosed(problem.socket, problem.close_code, problem.problem) from problem
 
     def _connect(self, deadline: Deadline) -> None:
-        request, connection = self.request, self._signaling
-        connection.open(request.endpoints, request.options, deadline)
-        self._step = "the answer to the signaling handshake"
-        answer = connection.handshake(
-            SignalingHandshakeRequest(
-                identity=request.identity,
-                signature=request.signature,
-                buffer_data=request.buffer_data,
-                agent=f"rtms-gevent/{__version__}",
-            ),
-            SignalingHandshakeResponse,
-            request.options,
-            deadline,
-        )
-        self._offered = self._endpoints_of(answer)
-        self._step = "the media sockets"
+        offered = self._opener.open_signaling(self._signaling, self.request.endpoints, deadline)
+        if not offered and self._subscription.media:
+            raise HandshakeMalformed("signaling", "it names no media server")
+        self.plan.offered = offered
         self.open_media(self._subscription.media, deadline)
         events = self._subscription.events_to_subscribe
         if events:
@@ -153,19 +128,13 @@ class StreamConnections:
         if self._subscription.video_user_id is not None:
             self.subscribe_video(self._subscription.video_user_id, True)
 
-    def _endpoints_of(
-        self, answer: SignalingHandshakeResponse
-    ) -> dict[MediaDataType, tuple[Endpoint, ...]]:
-        """Return the addresses of the media servers that may be dialled."""
-        if not answer.media_urls and self._subscription.media:
-            raise HandshakeMalformed("signaling", "it names no media server")
-        try:
-            return {
-                kind: parse_server_urls(urls, self.request.allowed_hosts)
-                for kind, urls in answer.media_urls.items()
-            }
-        except ServerUrlError as problem:
-            raise HandshakeMalformed("signaling", str(problem)) from problem
+    @property
+    def _next_step(self) -> str:
+        """What :meth:`connect` waits for."""
+        if self._signaling.is_ready:
+            return "the media sockets"
+        is_open = self._signaling.heard_at is not None
+        return "the answer to the signaling handshake" if is_open else "the signaling socket"
 
     def open_media(
         self, wanted: Sequence[MediaDataType], deadline: Deadline, *, partly: bool = False
@@ -183,149 +152,109 @@ class StreamConnections:
             JoinError: one of them could not be opened, or none is offered.
             ConnectionLost: the signaling socket broke meanwhile.
         """
-        plan = self._plan(wanted)
-        if not plan:
+        missing = self._connections_for(wanted)
+        if not missing:
             return
         openers = {
             self._greenlets.spawn(
-                f"open {connection.name}", self._open, connection, kind, places, deadline
+                f"open {connection.name}", self._open_one, key, connection, deadline
             )
-            for kind, (connection, places) in plan.items()
+            for key, connection in missing.items()
         }
-        waited_for: list[Any] = [self._ending, self._signaling_lost, *openers]
+        waited_for: list[Any] = [self._lifecycle.ending, self._signaling.lost, *openers]
         problem: JoinError | None = None
         try:
-            # The last two of them are not waited for: neither need come.
+            # The first two of them are not waited for: neither need come.
             # Closed at once, or what it has left at the ending would stay there.
             with gevent.iwait(waited_for) as ready:
                 for done in itertools.islice(ready, len(openers)):
-                    if done is self._ending:
+                    if done is self._lifecycle.ending:
                         return
-                    if done is self._signaling_lost:
-                        raise self._signaling_lost.get()
+                    if done is self._signaling.lost:
+                        raise self._signaling.lost.get()
                     if isinstance(done.value, JoinError):
                         problem = done.value
                         if not partly:
                             raise problem
         finally:
             gevent.killall(openers, block=False)
-        if problem is None or self.ready(plan):
+        if problem is None or self.ready(missing):
             self.send(ClientReady(stream_id=self.request.identity.stream_id))
         if problem is not None:
             raise problem
 
-    def ready(self, kinds: Iterable[MediaDataType]) -> list[MediaDataType]:
-        """Return those of ``kinds`` (as :attr:`media` has them) on whose sockets media may come."""
-        return [kind for kind in kinds if kind in self._media and self._media[kind].accepts_media]
+    def ready(self, keys: Iterable[MediaDataType]) -> list[MediaDataType]:
+        """Return those of ``keys`` on whose connections media may come."""
+        return [key for key in keys if key in self._media and self._media[key].is_ready]
 
-    def _plan(
-        self, wanted: Sequence[MediaDataType]
-    ) -> dict[MediaDataType, tuple[Connection, tuple[Endpoint, ...]]]:
-        """Return which channels to open, and where."""
-        kinds = (MediaDataType.ALL,) if self.request.unified and wanted else wanted
-        plan, missing = {}, []
-        for kind in kinds:
-            if kind in self._media:
+    def _connections_for(self, wanted: Sequence[MediaDataType]) -> dict[MediaDataType, Connection]:
+        """Make the connections that are missing; report what the server does not offer."""
+        made, not_offered = {}, []
+        for key in self.plan.keys_for(wanted):
+            if key in self._media:
                 continue
-            # Some servers name one address for everything.
-            places = self._offered.get(kind) or self._offered.get(MediaDataType.ALL)
-            if places:
-                self._media[kind] = connection = self._media_channel(kind)
-                plan[kind] = (connection, places)
+            if self.plan.endpoints_for(key):
+                self._media[key] = made[key] = self._new_connection(key)
             else:
-                missing.append(kind)
-        if missing:
+                not_offered.append(key)
+        if not_offered:
             problem = MediaNotOffered(
-                tuple(kind.name.lower() for kind in missing),
-                tuple(kind.name.lower() for kind in self._offered),
+                tuple(key.name.lower() for key in not_offered),
+                tuple(key.name.lower() for key in self.plan.offered),
             )
-            if not plan and not self._media:
+            if not self._media:
                 raise problem
             logger.error("stream %s: %s", self.request.stream, problem)
-            self._handlers.problem(problem, "join")
-        return plan
+            self._router.error(problem, "join")
+        return made
 
-    def _open(
-        self,
-        connection: Connection,
-        kind: MediaDataType,
-        places: tuple[Endpoint, ...],
-        deadline: Deadline,
+    def _open_one(
+        self, key: MediaDataType, connection: Connection, deadline: Deadline
     ) -> JoinError | None:
-        """Open one media socket; return what went wrong."""
-        request = self.request
+        """Open one media connection; return what went wrong."""
         try:
-            self._asked[kind] = asked = self._params_for(kind)
-            connection.open(places, request.options, deadline)
-            connection.handshake(
-                MediaHandshakeRequest(
-                    identity=request.identity,
-                    signature=request.signature,
-                    media_type=kind,
-                    media_params=asked,
-                ),
-                MediaHandshakeResponse,
-                request.options,
+            self._opener.open_media(
+                connection,
+                self.plan.endpoints_for(key),
+                self.plan.ask(key),
                 deadline,
-                lambda answer: self._opened(kind, answer),
+                lambda answer: self._opened(key, answer),
             )
         except JoinError as problem:
             return problem
         except Exception as problem:  # noqa: BLE001 - logged there
             return self.unexpected(problem)
-        if self._is_paused(kind):
+        if self._is_paused(key):
             connection.pause()
         return None
 
-    def _opened(self, kind: MediaDataType, answer: MediaHandshakeResponse) -> None:
-        """Note that a media socket is open; media may follow in the same read."""
+    def _opened(self, key: MediaDataType, answer: MediaHandshakeResponse) -> None:
+        """Note that a media connection is open; media may follow in the same read."""
         # Nothing that nobody asked for: a hostile server could send ever new names.
         names = {item.name.lower() for item in PARAMS}
         self.negotiated.update(
             (name, params) for name, params in answer.media_params.items() if name in names
         )
-        self._handlers.opened(kind)
+        for kind in self.plan.kinds_on((key,)):
+            self._receiver.came_up(kind, self.negotiated.get(kind.name.lower()))
 
     def unexpected(self, problem: Exception) -> JoinError:
         """Log a bug, and return an error for it, so that nobody waits for ever because of it."""
         logger.exception("stream %s: opening failed in an unexpected way", self.request.stream)
         return JoinError(f"opening failed with {type(problem).__name__}: {problem}")
 
-    def _params_for(self, kind: MediaDataType) -> dict[str, dict[str, int | bool]]:
-        kinds = self._subscription.media if kind is MediaDataType.ALL else (kind,)
-        chosen = {item: self._subscription.params_for(item) for item in kinds}
-        return media_params({params.key: params for params in chosen.values() if params})
-
-    def _signaling_channel(self) -> Connection:
-        lost: AsyncResult[ConnectionLost] = AsyncResult()
-        self._signaling_lost = lost
-
-        def on_closed(connection: Connection, problem: ConnectionLost) -> None:
-            lost.set(problem)  # whoever opens media sockets now does so in vain
-            self._handlers.lost(connection, problem)
-
+    def _new_connection(self, key: MediaDataType | None) -> Connection:
+        """Make a media connection; with ``None``, the signaling one."""
+        timeouts = self.request.options.timeouts
+        is_media = key is not None
         return Connection(
-            "signaling",
-            SignalingState(),
+            key,
+            MediaState(name_of(key)) if is_media else SignalingState(),
             self._codec,
-            on_message=self._handlers.signaling,
-            on_packets=self._handlers.packets,
-            on_skipped=self._handlers.skipped,
-            on_closed=on_closed,
-            silence=self.request.options.timeouts.signaling_silence,
-        )
-
-    def _media_channel(self, kind: MediaDataType) -> Connection:
-        name = "unified" if kind is MediaDataType.ALL else kind.name.lower()
-        return Connection(
-            name,
-            MediaState(name),
-            self._codec,
-            on_message=self._handlers.media,
-            on_packets=self._handlers.packets,
-            on_skipped=self._handlers.skipped,
-            on_closed=self._handlers.lost,
-            silence=self.request.options.timeouts.media_silence,
+            events=self._router,
+            media=self._receiver,
+            silence=timeouts.media_silence if is_media else timeouts.signaling_silence,
+            clock=self._clock,
         )
 
     def move(self, endpoints: tuple[Endpoint, ...]) -> None:
@@ -350,9 +279,20 @@ class StreamConnections:
         """
         self.send(
             VideoSubscriptionRequest(
-                user_id=user_id, subscribe=subscribe, timestamp=int(time.time() * 1000)
+                user_id=user_id, subscribe=subscribe, timestamp=int(self._clock.time() * 1000)
             )
         )
+
+    def subscribe_video_again(self, keys: Collection[MediaDataType]) -> None:
+        """Ask for the chosen participant's video, where video comes on one of these connections.
+
+        Raises:
+            ConnectionLost: the socket is closed.
+        """
+        chosen = self._subscription.video_user_id
+        carries_video = MediaDataType.VIDEO in keys or MediaDataType.ALL in keys
+        if chosen is not None and carries_video and not self._lifecycle.ending.is_set():
+            self.subscribe_video(chosen, True)
 
     def ask_to_close_stream(self) -> StreamCloseResponse | None:
         """Ask Zoom to end the stream; ``None`` where it does not answer in time.
@@ -367,16 +307,12 @@ class StreamConnections:
 
     @property
     def media(self) -> tuple[MediaDataType, ...]:
-        """Media types that have a socket, open or about to be; ``ALL`` for the unified one."""
+        """Keys of the media connections, open or about to be."""
         return tuple(self._media)
 
     def key_of(self, kind: MediaDataType) -> MediaDataType:
-        """Return under which media type the socket of ``kind`` is kept."""
+        """Return the key of the connection that carries ``kind``."""
         return MediaDataType.ALL if MediaDataType.ALL in self._media else kind
-
-    def kind_of(self, connection: Connection) -> MediaDataType | None:
-        """Return the media type of a channel; ``None`` for signaling, and for one of the past."""
-        return next((kind for kind, kept in self._media.items() if kept is connection), None)
 
     def pause(self, kind: MediaDataType) -> None:
         """Read nothing of a media type until :meth:`resume`, nor of others on the same socket."""
@@ -393,44 +329,53 @@ class StreamConnections:
         if connection is not None and not self._is_paused(key):
             connection.resume()
 
-    def heard_at(self, kind: MediaDataType) -> float | None:
-        """Return when anything came on the socket of ``kind`` last, in monotonic seconds."""
-        connection = self._media.get(self.key_of(kind))
-        return None if connection is None else connection.heard_at
+    def media_down(
+        self, keys: Collection[MediaDataType] | None, cause: str, window: float = 0.0
+    ) -> None:
+        """Note that nothing can come any more on the connections of ``keys``, or on all.
+
+        What is missing is missing since they were heard last, however late we noticed.
+
+        Args:
+            keys: Which connections; ``None`` where it is the signaling one that broke.
+            cause: What broke, in words.
+            window: Seconds before that of which media may be missing as well.
+        """
+        # Without signaling Zoom need not send media, though it may still ask for keep-alives.
+        limit = self._signaling.heard_at if keys is None else None
+        for kind in self.plan.kinds_on(keys):
+            connection = self._media.get(self.key_of(kind))
+            heard = None if connection is None else connection.heard_at
+            if heard is None:  # it is not open: down already, or not offered
+                continue
+            self._receiver.went_down(
+                kind, heard if limit is None else min(heard, limit), cause, window
+            )
 
     def silent_since(self, moment: float) -> list[MediaDataType]:
         """Return the media sockets on which nothing came since ``moment`` (monotonic seconds)."""
         return [
             kind
             for kind, connection in self._media.items()
-            if connection.accepts_media and (connection.heard_at or 0.0) < moment
+            if connection.is_ready and (connection.heard_at or 0.0) < moment
         ]
-
-    @property
-    def signaling_heard_at(self) -> float | None:
-        """When anything came on the signaling socket last, in monotonic seconds."""
-        return self._signaling.heard_at
 
     def _is_paused(self, key: MediaDataType) -> bool:
         return any(self.key_of(kind) is key for kind in self._paused)
 
     def outdated(self) -> list[MediaDataType]:
-        """Return the media types whose sockets were asked for with other parameters than now."""
-        return [kind for kind in self._media if self._asked.get(kind) != self._params_for(kind)]
+        """Return the connections on which something else was asked for than is wanted now."""
+        return self.plan.outdated(self._media)
 
-    def is_signaling(self, connection: Connection) -> bool:
-        """Whether this is the signaling channel of now."""
-        return connection is self._signaling
-
-    def silent(self, now: float) -> Connection | None:
-        """Return a channel that has been silent for too long, if there is one."""
+    def timed_out(self, now: float) -> Connection | None:
+        """Return a connection that has been silent for too long, if there is one."""
         return next(
-            (connection for connection in self._all if not connection.silent_for(now)), None
+            (connection for connection in self._all if not connection.next_timeout(now)), None
         )
 
-    def patience(self, now: float) -> float:
-        """Return the seconds until a channel may have been silent for too long."""
-        return min(connection.silent_for(now) for connection in self._all)
+    def next_timeout(self, now: float) -> float:
+        """Return the seconds until a connection may have been silent for too long."""
+        return min(connection.next_timeout(now) for connection in self._all)
 
     @property
     def _all(self) -> list[Connection]:
@@ -438,51 +383,53 @@ class StreamConnections:
 
     # -- closing -----------------------------------------------------------------------------------
 
-    def close(self, patience: float | None = None) -> dict[MediaDataType, float]:
-        """Close all sockets, and make ready to :meth:`connect` again. Waits for answers.
+    def close(self, timeout: float | None = None) -> list[Connection]:
+        """Close all connections, and make ready to :meth:`connect` again. Waits for answers.
 
         What the server has sent before its own close frame is still handed on.
 
         Args:
-            patience: Seconds to wait at most, if that is less than ``Timeouts.close``.
+            timeout: Seconds to wait at most, if that is less than ``Timeouts.close``.
 
         Returns:
-            The media sockets (as :attr:`media` has them) whose end was not reached in time, and
-            when anything came on them last, in monotonic seconds.
+            The connections whose end was not reached in time.
         """
-        media, channels = self._media, self._all
+        connections = self._all
         self._media = {}
-        self._signaling = self._signaling_channel()
-        late = self._close(channels, patience)
-        return {
-            kind: connection.heard_at
-            for kind, connection in media.items()
-            if connection in late and connection.heard_at is not None
-        }
+        self._signaling = self._new_connection(None)
+        return self._close(connections, timeout)
+
+    def note_unfinished(self, connections: Iterable[Connection]) -> None:
+        """Note that media may be missing of what :meth:`close` returned."""
+        for connection in connections:
+            if connection.media_type is not None and connection.heard_at is not None:
+                for kind in self.plan.kinds_on((connection.media_type,)):
+                    cause = "the server did not finish in time"
+                    self._receiver.went_down(kind, connection.heard_at, cause)
 
     def abort(self) -> None:
         """Close what is not closed yet, at once."""
         for connection in self._all:
             connection.abort()
 
-    def close_media(self, kinds: Iterable[MediaDataType], patience: float | None = None) -> None:
-        """Close these media sockets; see :meth:`close`."""
-        self._close([self._media.pop(kind) for kind in kinds if kind in self._media], patience)
+    def close_media(self, keys: Iterable[MediaDataType], timeout: float | None = None) -> None:
+        """Close these media connections; see :meth:`close`."""
+        self._close([self._media.pop(key) for key in keys if key in self._media], timeout)
 
-    def _close(self, channels: list[Connection], patience: float | None) -> list[Connection]:
-        """Close channels; return those whose server said nothing to that in time."""
-        for connection in channels:
+    def _close(self, connections: list[Connection], timeout: float | None) -> list[Connection]:
+        """Close connections; return those whose server said nothing to that in time."""
+        for connection in connections:
             connection.close()
         seconds = self.request.options.timeouts.close
-        deadline = Deadline(seconds if patience is None else min(seconds, patience))
+        deadline = self._clock.deadline(seconds if timeout is None else min(seconds, timeout))
         try:
-            for connection in channels:
+            for connection in connections:
                 connection.wait_closed(deadline.left())
-            return [connection for connection in channels if not connection.has_ended]
+            return [connection for connection in connections if not connection.has_ended]
         finally:  # also where we are killed while we wait
-            for connection in channels:
+            for connection in connections:
                 connection.abort()
 
 
-class _TooLate(Exception):
+class _DeadlineExceeded(Exception):
     """Opening took too long as a whole."""

@@ -13,6 +13,7 @@ from ..errors import ConfigurationError
 from ..protocol.identity import StreamIdentity, handshake_signature
 from ..protocol.urls import Endpoint, parse_server_urls
 from ..protocol.webhook_events import flatten
+from ..transport.base import Transport
 from .connection import ConnectOptions
 
 __all__ = ["JoinRequest", "event_ts_of", "read_payload"]
@@ -45,6 +46,8 @@ class JoinRequest:
     endpoints: tuple[Endpoint, ...]
     signature: str = dataclasses.field(repr=False)
     options: ConnectOptions = dataclasses.field(repr=False)
+    #: What opens the sockets.
+    transport: Transport = dataclasses.field(repr=False)
     allowed_hosts: tuple[str, ...]
     #: Seconds that all of joining may take.
     timeout: float
@@ -63,6 +66,7 @@ class JoinRequest:
         target: object,
         stream: Mapping[str, object],
         options: ConnectOptions,
+        transport: Transport,
         *,
         signature: str | None = None,
         timeout: float = -1,
@@ -81,7 +85,8 @@ class JoinRequest:
                 ``None``.
             stream: The keywords that name the stream: ids by their names in payloads, and
                 ``server_urls``. Those that are not ``None`` win over the payload.
-            options: How sockets are to be opened.
+            options: How sockets are to be opened and kept.
+            transport: What is to open them.
             signature: As ``join()`` has it, like all that follow.
             timeout: Milliseconds, or -1.
             client: Client id of the app.
@@ -114,13 +119,13 @@ class JoinRequest:
                 identity.stream_id,
             )
         endpoints = parse_server_urls(fields.get("server_urls"), allowed)
-        for endpoint in endpoints:
-            options.proxy_for(endpoint)  # here the caller still hears of a mistake
+        transport.check(endpoints)  # here the caller still hears of a mistake
         return cls(
             identity=identity,
             endpoints=endpoints,
             signature=signature,
             options=options,
+            transport=transport,
             allowed_hosts=allowed,
             timeout=_seconds(timeout, options.timeouts.join),
             unified=unified,

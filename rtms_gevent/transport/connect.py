@@ -101,6 +101,7 @@ def open_connection(
             several endpoints failed it is the first error that may pass, if there is one.
     """
     history = history or History()
+    yield_to_io()  # as before each step below: many may have come as far at once
     attempts = [_Attempt(endpoint, proxy_for(endpoint), max_header_bytes) for endpoint in endpoints]
     race = Race({attempt: attempt.destination for attempt in attempts}, history, _Attempt.fail)
     opened = None

@@ -90,6 +90,7 @@ class WebSocket:
         "_sock",
         "_write_watcher",
         "closed",
+        "endpoint",
         "last_heard",
         "name",
     )
@@ -115,6 +116,7 @@ class WebSocket:
             reader_type: Joins the frames to messages.
         """
         self.name = name
+        self.endpoint = opened.endpoint  #: where it leads
         #: Set when the connection is gone, too: a second after ``on_closed`` was called, at most.
         self.closed = Event()
         self.last_heard = time.monotonic()  #: when anything arrived last; monotonic

@@ -47,7 +47,7 @@ def feed(join, meeting, client, monkeypatch):
         while not got:
             gevent.sleep(0.01)
     got.clear()
-    (channel,) = client._session._sockets._media.values()
+    (channel,) = client._session._connections._media.values()
     socket = channel._socket
     real, chunks, reads = os.readv, [], []
 

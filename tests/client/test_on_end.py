@@ -148,7 +148,7 @@ def too_slow(stage):
     stage.join()
     for _ in range(10):
         stage.meeting.send_audio(b"x")
-    wait_until(lambda: stage.client._session._ending.is_set())
+    wait_until(lambda: stage.client._session.end is not None)
     go.set()
 
 
@@ -397,7 +397,7 @@ class TestCallbacksThatRun:
         meeting.send_audio(b"x")
         assert entered.wait(5)
         meeting.stop(6)
-        wait_until(lambda: client._session._ending.is_set())
+        wait_until(lambda: client._session.end is not None)
         assert calls == []
         go.set()
         assert client.wait(5).code == 6

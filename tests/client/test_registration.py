@@ -24,7 +24,7 @@ class Registration(CallbackRegistration):
         super().__init__()
         self.told = []
 
-    def _tell_session(self, method, *arguments):
+    def _change(self, method, *arguments):
         self.told.append((method.__name__, *arguments))
 
 

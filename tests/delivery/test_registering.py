@@ -68,8 +68,8 @@ def test_media_that_is_refused_later_can_be_asked_for_again(join, meeting, clien
     (signaling,) = meeting.connections("signaling")
     del meeting, signaling
     with signals.error.connected_to(keep, sender=client):
-        client._session._sockets._offered.pop(MediaDataType.VIDEO)
-        client._session._sockets._offered.pop(MediaDataType.ALL)
+        client._session._connections.plan.offered.pop(MediaDataType.VIDEO)
+        client._session._connections.plan.offered.pop(MediaDataType.ALL)
         client.on_video_data(print)
         wait_until(lambda: told)
     assert told == ["join"]

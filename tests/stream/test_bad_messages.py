@@ -15,12 +15,19 @@ from rtms_gevent.enums import MediaDataType, MessageType, Product
 from rtms_gevent.errors import FrameError, RemoteProtocolError
 from rtms_gevent.protocol.codec import JsonCodec
 from rtms_gevent.protocol.events import EventTranslator
-from rtms_gevent.protocol.fast_media import fast_media_decoder, missing_accelerators
+from rtms_gevent.protocol.fast_media import (
+    FastMediaDecoder,
+    fast_media_decoder,
+    missing_accelerators,
+)
 from rtms_gevent.protocol.media import MediaState
 from rtms_gevent.protocol.messages import EventUpdate, SessionStateUpdate
 from rtms_gevent.protocol.state import State
+from rtms_gevent.protocol.urls import Endpoint
+from rtms_gevent.runtime.clock import SYSTEM_CLOCK
+from rtms_gevent.runtime.deadline import Deadline
 from rtms_gevent.stream.connection import Connection
-from rtms_gevent.stream.stats import MediaTracker
+from rtms_gevent.stream.tracker import MediaTracker
 from rtms_gevent.transport.frames import FrameReader
 
 TEXT = 1
@@ -34,39 +41,50 @@ both_ways = pytest.mark.parametrize("plainly", WAYS.values(), ids=WAYS)
 class Stream:
     """A media channel, and what a session does with all that it hands on."""
 
-    def __init__(self, plainly=False, spoilt_by=lambda item: False, state=State.READY):
+    def __init__(
+        self, plainly=False, spoilt_by=lambda item: False, state=State.READY, decoder=None
+    ):
         codec = JsonCodec(Product.MEETING, max_document=100_000)
-        codec.fast_media = fast_media_decoder(plainly=plainly)
+        codec.fast_media = decoder or fast_media_decoder(plainly=plainly)
         conversation = MediaState("unified")
         conversation.state, conversation.accepts_media = state, state is State.READY
-        self.connection = Connection(
-            "unified",
+        self.endpoint, self._on_messages = Endpoint("ws", "127.0.0.1", 1, "/"), None
+        connection = Connection(
+            MediaDataType.ALL,
             conversation,
             codec,
-            on_message=self._message,
-            on_packets=self._packets,
-            on_skipped=lambda connection, problem: self.skipped.append(problem),
-            on_closed=lambda *_: None,
+            events=self,
+            media=self,
             silence=1,
+            clock=SYSTEM_CLOCK,
         )
-        self.connection._socket = self
+        connection.open([self.endpoint], self, Deadline(None))
         self._reader = FrameReader(32 * 1024 * 1024)
         self._spoilt_by = spoilt_by
         self._accounts = {kind: MediaTracker(kind) for kind in MediaDataType}
         self._reports = EventTranslator("stream", "uuid")
-        self.packets, self.messages, self.skipped = [], [], []
+        self.packets, self.messages, self.problems = [], [], []
 
-    def _packets(self, packets, is_mixed, at_once):
-        if any(map(self._spoilt_by, packets)):
+    def open(self, endpoints, *, name, deadline, on_messages, on_closed):
+        """Be the transport, and the socket that it opens."""
+        self._on_messages = on_messages
+        return self
+
+    def receive(self, batch):
+        """Take media, as a session does."""
+        if any(map(self._spoilt_by, batch)):
             raise ArithmeticError
-        tracker = self._accounts[packets[0].media_type]
+        tracker = self._accounts[batch[0].media_type]
         if tracker.is_steady:
-            tracker.count(packets, is_mixed, T)
+            tracker.count(batch, T)
         else:
-            tracker.reconcile(packets, T)
-        self.packets += [self._reports.with_speaker(packet) for packet in packets]
+            tracker.reconcile(batch, T)
+        self.packets += [self._reports.with_speaker(packet) for packet in batch]
 
-    def _message(self, connection, message):
+    def skipped(self, connection, problem):
+        self.problems.append(problem)
+
+    def message(self, connection, message):
         if self._spoilt_by(message):
             raise LookupError
         if isinstance(message, EventUpdate):
@@ -78,12 +96,12 @@ class Stream:
     def send(self, message):
         json.loads(message)
 
-    def receive(self, *payloads, then=b""):
+    def read(self, *payloads, then=b""):
         """Read messages at once, and what else came then."""
         arrived = b"".join(frame(TEXT, payload) for payload in payloads) + then
         space = self._reader.get_buffer()
         space[: len(arrived)] = arrived
-        self.connection._received(self._reader.buffer_updated(len(arrived)))
+        self._on_messages(self._reader.buffer_updated(len(arrived)))
 
 
 def media(number, data, **fields):
@@ -104,12 +122,12 @@ ARRIVED = [b"a", b"b", b"c" * 3000, b"d", b"e", b"f"]
 
 def check(stream, bad, place):
     """Read the good messages, with ``bad`` before one of them; return what more came than these."""
-    stream.receive(*GOOD[:place], bad, *GOOD[place:])
+    stream.read(*GOOD[:place], bad, *GOOD[place:])
     found = [packet.data for packet in stream.packets]
     assert found[:place] == ARRIVED[:place]
     assert found[len(found) - len(ARRIVED) + place :] == ARRIVED[place:]
-    assert len(found) + len(stream.skipped) <= len(GOOD) + 1
-    assert all(isinstance(problem, RemoteProtocolError) for problem in stream.skipped)
+    assert len(found) + len(stream.problems) <= len(GOOD) + 1
+    assert all(isinstance(problem, RemoteProtocolError) for problem in stream.problems)
     return found[place : len(found) - len(ARRIVED) + place]
 
 
@@ -137,7 +155,7 @@ def test_a_time_that_is_none_costs_that_message_alone(plainly, number, place):
     stream = Stream(plainly)
     bad = media(14, b"bad").replace(str(T).encode(), number.encode())
     assert check(stream, bad, place) == []
-    assert len(stream.skipped) == 1
+    assert len(stream.problems) == 1
 
 
 @both_ways
@@ -146,9 +164,9 @@ def test_an_id_that_is_none_costs_no_media(plainly, number):
     stream = Stream(plainly)
     bad = media(14, b"bad").replace(b'"user_id":1', b'"user_id":' + number.encode())
     found = check(stream, bad, 2)
-    assert found == ([] if stream.skipped else [b"bad"])
+    assert found == ([] if stream.problems else [b"bad"])
     is_json = number not in ("1e400", "Infinity", "NaN", "9" * 5000)
-    assert is_json is not bool(stream.skipped)
+    assert is_json is not bool(stream.problems)
 
 
 def write(fields):
@@ -203,22 +221,22 @@ def test_whatever_bytes_a_message_has_those_around_it_arrive(plainly, bad, place
 @pytest.mark.parametrize("lost", range(len(GOOD)))
 def test_a_packet_that_makes_us_fail_costs_no_other(plainly, lost):
     stream = Stream(plainly, spoilt_by=lambda packet: packet.data == ARRIVED[lost])
-    stream.receive(*GOOD)
+    stream.read(*GOOD)
     assert [packet.data for packet in stream.packets] == ARRIVED[:lost] + ARRIVED[lost + 1 :]
-    assert [type(problem) for problem in stream.skipped] == [ArithmeticError]
+    assert [type(problem) for problem in stream.problems] == [ArithmeticError]
 
 
 def test_packets_that_all_make_us_fail_are_all_told():
     stream = Stream(spoilt_by=lambda packet: True)
-    stream.receive(*GOOD)
+    stream.read(*GOOD)
     assert stream.packets == []
-    assert [type(problem) for problem in stream.skipped] == [ArithmeticError] * len(GOOD)
+    assert [type(problem) for problem in stream.problems] == [ArithmeticError] * len(GOOD)
 
 
 def test_what_came_before_a_broken_rule_is_handed_on_although_one_makes_us_fail():
     stream = Stream(spoilt_by=lambda packet: packet.data == b"d")
     with pytest.raises(FrameError):
-        stream.receive(*GOOD, then=frame(TEXT, b"{}", mask=b"abcd"))
+        stream.read(*GOOD, then=frame(TEXT, b"{}", mask=b"abcd"))
     assert [packet.data for packet in stream.packets] == [b"a", b"b", b"c" * 3000, b"e", b"f"]
 
 
@@ -228,15 +246,14 @@ def test_a_message_that_makes_us_fail_costs_no_packet():
 
 
 def test_a_short_way_that_fails_is_not_the_only_one():
-    stream = Stream()
+    class Failing(FastMediaDecoder):
+        def decode(self, buffer, start, stop):
+            raise MemoryError
 
-    def fail(buffer, start, stop):
-        raise MemoryError
-
-    stream.connection._decode_fast = fail
-    stream.receive(*GOOD)
+    stream = Stream(decoder=Failing())
+    stream.read(*GOOD)
     assert [packet.data for packet in stream.packets] == ARRIVED
-    assert stream.skipped == []
+    assert stream.problems == []
 
 
 def test_a_codec_that_fails_costs_that_message_alone(monkeypatch):
@@ -256,7 +273,7 @@ def check_failing(stream, bad):
     """Read a message that makes us fail among good ones; return how we failed."""
     for place in range(len(GOOD) + 1):
         stream.packets.clear()
-        stream.skipped.clear()
-        stream.receive(*GOOD[:place], bad, *GOOD[place:])
+        stream.problems.clear()
+        stream.read(*GOOD[:place], bad, *GOOD[place:])
         assert [packet.data for packet in stream.packets] == ARRIVED
-    return [type(problem) for problem in stream.skipped]
+    return [type(problem) for problem in stream.problems]

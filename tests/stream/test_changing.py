@@ -96,7 +96,7 @@ def test_a_change_that_fails_is_told_and_can_be_tried_again(join, meeting, clien
         told.append(where)
 
     join()
-    offered = client._session._sockets._offered
+    offered = client._session._connections.plan.offered
     good, gone = offered[MediaDataType.AUDIO], []
     for endpoint in good:
         gone.append(type(endpoint)("ws", "127.0.0.1", unused_port(), "/"))

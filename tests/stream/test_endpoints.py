@@ -32,8 +32,8 @@ from rtms_gevent import (
     Timeouts,
 )
 from rtms_gevent.config import Proxies
-from rtms_gevent.stream.connection import ConnectOptions
 from rtms_gevent.transport import happy_eyeballs
+from rtms_gevent.transport.network import NetworkTransport
 
 HOOKS = ("reconnected", "leave")
 #: Who waits for the first address in vain has no time left for the second.
@@ -123,25 +123,6 @@ class TestDeadAddresses:
             recorder.wait_for("reconnected")
         assert recorder.of("leave") == []
 
-    def test_a_server_that_never_answers_is_not_the_first_choice_again(
-        self, meeting, credentials, patient
-    ):
-        """It opens a WebSocket, so that nothing but the handshake tells."""
-
-        def silent(peer):
-            peer.upgrade()
-            hang(peer)
-
-        with (
-            RawServer(silent) as first,
-            Client(timeouts=Timeouts(handshake=0.1), reconnect=QUICK) as client,
-        ):
-            client.on_audio_data(print)
-            urls = f"{first.url()},{meeting.server_urls}"
-            client.join({**meeting.payload, "server_urls": urls}, **credentials)
-            client.wait_joined(10)
-            assert len(first.peers) == 1
-
 
 class TestAnswers:
     """What a server says, and how it is understood."""
@@ -216,7 +197,7 @@ class TestAnswers:
             RawServer(set_one_more) as server,
             Client(
                 limits=Limits(http_headers=32 * 1024),
-                timeouts=Timeouts(handshake=0.1),
+                timeouts=Timeouts(handshake=0.1, close=0.05),
                 reconnect=QUICK,
             ) as client,
         ):
@@ -366,28 +347,28 @@ class TestCaFile:
     def write(self, path):
         trustme.CA().cert_pem.write_to_path(str(path))
 
-    def options(self, path):
-        return ConnectOptions(str(path), Proxies.resolve(""), Timeouts(), Limits(), Reconnect())
+    def transport(self, path):
+        return NetworkTransport(str(path), Proxies.resolve(""), Limits())
 
     def test_one_that_was_replaced_counts_for_streams_that_run(self, tmp_path):
         path = tmp_path / "ca.pem"
         self.write(path)
-        options = self.options(path)
-        before = options.context
-        assert options.context is before
+        transport = self.transport(path)
+        before = transport.context
+        assert transport.context is before
         self.write(tmp_path / "new.pem")
         (tmp_path / "new.pem").replace(path)
-        after = options.context
+        after = transport.context
         assert after is not before
         assert after.get_ca_certs() != before.get_ca_certs()
 
     def test_one_that_is_gone_ends_no_stream(self, tmp_path, caplog):
         path = tmp_path / "ca.pem"
         self.write(path)
-        options = self.options(path)
-        before = options.context
+        transport = self.transport(path)
+        before = transport.context
         path.unlink()
-        assert options.context is before
+        assert transport.context is before
         assert "cannot be used" in caplog.text
         with pytest.raises(ConfigurationError):
-            self.options(path)
+            self.transport(path)

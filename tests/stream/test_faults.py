@@ -300,7 +300,7 @@ def told_by_webhook(client):
         )
         client.wait_joined(5)
         assert simulator.meeting.wait_ready(5)
-        client._session._whole_since -= 60
+        client._session.recovery._connected_since -= 60
         yield simulator.meeting, recorder, webhooks
         client.leave()
     server.stop()

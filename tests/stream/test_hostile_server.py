@@ -14,7 +14,7 @@ from support.recorder import Recorder, wait_until
 from rtms_gevent import Client, Limits, signals
 from rtms_gevent.config import Reconnect
 from rtms_gevent.errors import ConnectionLost, HandshakeMalformed
-from rtms_gevent.stream.stats import MediaTracker
+from rtms_gevent.stream.tracker import MediaTracker
 
 TIME = 1738392033699
 ONCE = Reconnect(enabled=False, join_attempts=1)

@@ -6,21 +6,23 @@ import types
 
 import pytest
 
-from rtms_gevent.config import Limits, Proxies, Reconnect, Timeouts
+from rtms_gevent.config import Limits, Reconnect, Timeouts
 from rtms_gevent.enums import Product
 from rtms_gevent.errors import ConfigurationError, ServerUrlError
 from rtms_gevent.protocol.identity import handshake_signature
 from rtms_gevent.stream.connection import ConnectOptions
 from rtms_gevent.stream.join_request import JoinRequest, read_payload
+from rtms_gevent.transport.memory import MemoryTransport
 
 URL = "wss://a.zoom.us/x"
+NOWHERE = MemoryTransport(print)
 PAYLOAD = {"meeting_uuid": "m", "rtms_stream_id": "s", "server_urls": URL}
 EVENT = {"event": "meeting.rtms_started", "payload": PAYLOAD}
 
 
 @pytest.fixture(scope="module")
 def options():
-    return ConnectOptions(None, Proxies({}), Timeouts(join=7.0), Limits(), Reconnect())
+    return ConnectOptions(Timeouts(join=7.0), Limits(), Reconnect())
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +33,11 @@ def environment(monkeypatch):
 
 def make(options, target=None, stream=None, **others):
     return JoinRequest.from_arguments(
-        target, stream or {}, options, **{"client": "c", "secret": "s", **others}
+        target,
+        stream or {},
+        options,
+        NOWHERE,
+        **{"client": "c", "secret": "s", **others},
     )
 
 

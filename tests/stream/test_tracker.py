@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtms_gevent.enums import MediaDataType
+from rtms_gevent.protocol.batches import PacketBatch
 from rtms_gevent.protocol.metadata import Metadata
 from rtms_gevent.protocol.packets import MediaPacket
-from rtms_gevent.stream.stats import Gap, MediaTracker, Reconciled
+from rtms_gevent.stream.stats import Gap
+from rtms_gevent.stream.tracker import MediaTracker, Reconciled
 
 AUDIO, CHAT = MediaDataType.AUDIO, MediaDataType.CHAT
 T = 1_738_392_000_000  # on the media's clock, an hour ahead of ours
@@ -23,8 +25,9 @@ def packet(timestamp, user=7, data=b"x", kind=AUDIO):
 def together(tracker, packets, now):
     """Let packets arrive, as a session does."""
     if tracker.is_steady:
-        is_mixed = any(packet.metadata != packets[0].metadata for packet in packets)
-        return Reconciled(packets, tracker.count(packets, is_mixed, now))
+        batch = PacketBatch(packets)
+        batch.is_mixed = any(packet.metadata != packets[0].metadata for packet in packets)
+        return Reconciled(packets, tracker.count(batch, now))
     return tracker.reconcile(packets, now)
 
 
