@@ -13,6 +13,7 @@
 
     rtms.run()
 
+Start with :class:`Client`, :mod:`rtms_gevent.flask`, :mod:`rtms_gevent.signals` and README.md.
 Importing patches nothing, starts nothing and reads nothing.
 """
 

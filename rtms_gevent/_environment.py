@@ -27,7 +27,7 @@ __all__ = [
     "webhook_verify",
 ]
 
-#: Hosts whose names (and the names of whose subdomains) may be dialled by default.
+#: Hosts that may be connected to by default, each with its subdomains.
 DEFAULT_ALLOWED_HOSTS = ("zoom.us", "zoomgov.com")
 
 
@@ -52,7 +52,7 @@ def webhook_verify(environ: Mapping[str, str]) -> bool:
 
 
 def lacks_webhook_secret(environ: Mapping[str, str] | None = None) -> bool:
-    """Tell whether the environment has no webhook secret, and does not say that none is needed.
+    """Return whether the environment has no webhook secret, and does not say that none is needed.
 
     Args:
         environ: The environment to read, for tests.
@@ -84,7 +84,7 @@ def allowed_hosts(
     given: str | tuple[str, ...] | list[str] | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:
-    """Return the hosts that may be dialled: Zoom's own, and those ``given`` in addition.
+    """Return the hosts that may be connected to: Zoom's own, and those ``given`` in addition.
 
     Args:
         given: Host names, as a sequence or with commas between; where it is ``None``, the
@@ -170,7 +170,7 @@ def boolean(value: object, name: str) -> bool:
         name: What to call it where it is none of these.
 
     Raises:
-        ConfigurationError: it is none of these.
+        ConfigurationError: ``value`` is none of these.
     """
     if isinstance(value, bool):
         return value

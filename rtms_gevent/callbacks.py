@@ -1,4 +1,4 @@
-"""What a client is asked for: functions to call, media, events and parameters."""
+"""What can be registered on a client: functions to call, media, events and parameters."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _NEEDED_EVENTS: Mapping[str, tuple[EventType, ...]] = {
 class CallbackRegistration:
     """Base of :class:`~rtms_gevent.Client`: what can be registered and asked for at any time.
 
-    It may be called before joining, and while a stream lives, which then changes at once.
+    All of it may be called before joining, and while joined: then the stream changes immediately.
     """
 
     def __init__(self) -> None:
@@ -76,10 +76,11 @@ class CallbackRegistration:
     # -- media -------------------------------------------------------------------------------------
 
     def on_audio_data(self, callback: MediaCallback[Result]) -> MediaCallback[Result]:
-        """Ask for audio. ``callback(data, size, timestamp, metadata)``; decorator or call.
+        """Register ``callback(data, size, timestamp, metadata)``, and ask Zoom for audio.
 
         ``data`` is bytes in the negotiated codec, ``size`` their number, ``timestamp`` ms since
-        the epoch, ``metadata`` a :class:`~rtms_gevent.Metadata`.
+        the epoch, ``metadata`` a :class:`~rtms_gevent.Metadata`. Use it as a decorator or as a
+        call; it returns the function.
         """
         return self._on("audio_data", callback)
 
@@ -104,30 +105,34 @@ class CallbackRegistration:
         return self._on("chat_data", callback)
 
     def enable_audio(self, enable: bool = True) -> bool:
-        """Ask for audio without a callback: for signals."""
+        """Ask for audio, or no more for it, without a callback.
+
+        For code that receives :data:`rtms_gevent.signals.audio_data`. ``enable=False`` after
+        joining closes nothing: it counts for the next :meth:`join`.
+        """
         return self._enable(MediaDataType.AUDIO, enable)
 
     def enable_video(self, enable: bool = True) -> bool:
-        """Ask for video without a callback: for signals."""
+        """Ask for video without a callback; see :meth:`enable_audio`."""
         return self._enable(MediaDataType.VIDEO, enable)
 
     def enable_deskshare(self, enable: bool = True) -> bool:
-        """Ask for screen share without a callback: for signals."""
+        """Ask for screen share without a callback; see :meth:`enable_audio`."""
         return self._enable(MediaDataType.DESKSHARE, enable)
 
     def enable_transcript(self, enable: bool = True) -> bool:
-        """Ask for the transcript without a callback: for signals."""
+        """Ask for the transcript without a callback; see :meth:`enable_audio`."""
         return self._enable(MediaDataType.TRANSCRIPT, enable)
 
     def enable_chat(self, enable: bool = True) -> bool:
-        """Ask for chat without a callback: for signals."""
+        """Ask for chat without a callback; see :meth:`enable_audio`."""
         return self._enable(MediaDataType.CHAT, enable)
 
     def set_audio_params(self, params: AudioParams) -> bool:
-        """Choose the form of audio.
+        """Choose the codec, sample rate and channels of audio.
 
-        Where audio flows already, its socket is opened anew; what goes wrong then is told by the
-        ``error`` signal.
+        If audio flows already, its socket is opened again; the ``error`` signal reports what goes
+        wrong then.
 
         Raises:
             ConfigurationError: Zoom refuses this combination.
@@ -135,11 +140,11 @@ class CallbackRegistration:
         return self._set_params(MediaDataType.AUDIO, params)
 
     def set_video_params(self, params: VideoParams) -> bool:
-        """Choose the form of video; see :meth:`set_audio_params`."""
+        """Choose the codec, resolution and frames a second; see :meth:`set_audio_params`."""
         return self._set_params(MediaDataType.VIDEO, params)
 
     def set_deskshare_params(self, params: DeskshareParams) -> bool:
-        """Choose the form of screen share; see :meth:`set_audio_params`."""
+        """Choose the codec, resolution and frames a second; see :meth:`set_audio_params`."""
         return self._set_params(MediaDataType.DESKSHARE, params)
 
     def set_transcript_params(self, params: TranscriptParams) -> bool:
@@ -158,7 +163,7 @@ class CallbackRegistration:
             proxy_url: ``http://user:password@host:port``; nothing with "env".
 
         Raises:
-            ConfigurationError: that is no such proxy.
+            ConfigurationError: ``proxy_type`` or ``proxy_url`` is not one of these.
         """
         if proxy_type not in ("http", "https", "env"):
             raise ConfigurationError(
@@ -186,19 +191,20 @@ class CallbackRegistration:
     def on_leave(self, callback: ReasonCallback[Result]) -> ReasonCallback[Result]:
         """``callback(reason)`` when a joined stream has ended without our :meth:`leave`.
 
-        Zoom's stop reason; -1 where Zoom gave none; 960 where the server closed a socket, 502
-        where a connection broke.
+        ``reason`` is Zoom's stop reason (:class:`~rtms_gevent.StopReason`), or -1 if Zoom gave
+        none. If the stream broke off and was not joined again it is 502, or 960 if reconnecting is
+        off and the server closed a socket.
         """
         return self._on("leave", callback)
 
     def on_end(self, callback: EndCallback[Result]) -> EndCallback[Result]:
         """``callback(reason)`` once for each :meth:`join`, when it is over, whatever the cause.
 
-        Be it that joining failed, that Zoom ended the stream, that it broke off, that we left, or
-        that the loop, the worker or the interpreter ends: ``reason`` is a
-        :class:`~rtms_gevent.LeaveReason`. It comes last, when all other callbacks of the stream
-        have returned, also :meth:`on_leave`; only :data:`rtms_gevent.signals.left` comes after it.
-        So here is the place to close what was opened for the stream. The client may join again.
+        Joining failed, Zoom ended the stream, it broke off, you left it, or the loop, the worker or
+        the interpreter ends: ``reason`` is a :class:`~rtms_gevent.LeaveReason`. It comes last, when
+        all other callbacks of the stream have returned, also :meth:`on_leave`; only
+        :data:`rtms_gevent.signals.left` comes after it. Close here what you opened for the stream.
+        The client may join again.
 
         It runs in a greenlet of its own where the other callbacks run. If the loop of the client
         has never run, it runs in :meth:`leave`. In a forked child it does not run: the stream is
@@ -209,17 +215,29 @@ class CallbackRegistration:
     def on_session_update(
         self, callback: SessionUpdateCallback[Result]
     ) -> SessionUpdateCallback[Result]:
-        """``callback(op, session)`` when a session begins, pauses, resumes or stops."""
+        """``callback(op, session)`` when a session begins, pauses, resumes or stops.
+
+        ``op`` is ``SESSION_EVENT_ADD``, ``_PAUSE``, ``_RESUME`` or ``_STOP``, ``session`` a
+        :class:`~rtms_gevent.Session`.
+        """
         return self._on("session_update", callback)
 
     def on_user_update(self, callback: UserUpdateCallback[Result]) -> UserUpdateCallback[Result]:
-        """``callback(op, participant)`` for each who joins (``USER_JOIN``) or leaves."""
+        """``callback(op, participant)`` for each who joins or leaves.
+
+        ``op`` is ``USER_JOIN`` or ``USER_LEAVE``, ``participant`` a
+        :class:`~rtms_gevent.Participant`.
+        """
         return self._on("user_update", callback)
 
     def on_participant_event(
         self, callback: ParticipantEventCallback[Result]
     ) -> ParticipantEventCallback[Result]:
-        """``callback("join" or "leave", timestamp, participants)``, these as dicts."""
+        """``callback("join" or "leave", timestamp, participants)`` when people join or leave.
+
+        ``timestamp`` is ms since the epoch, as in all events; ``participants`` are dicts:
+        ``{"user_id": ..., "user_name": ...}``.
+        """
         return self._on("participant_event", callback)
 
     def on_active_speaker_event(
@@ -229,7 +247,10 @@ class CallbackRegistration:
         return self._on("active_speaker_event", callback)
 
     def on_sharing_event(self, callback: SharingCallback[Result]) -> SharingCallback[Result]:
-        """``callback("start" or "stop", timestamp, user_id, user_name)``; ``None`` at a stop."""
+        """``callback("start" or "stop", timestamp, user_id, user_name)`` of screen sharing.
+
+        At a stop ``user_id`` and ``user_name`` are ``None``.
+        """
         return self._on("sharing_event", callback)
 
     def on_media_connection_interrupted(
@@ -247,32 +268,43 @@ class CallbackRegistration:
     def on_video_subscribed(
         self, callback: VideoSubscribedCallback[Result]
     ) -> VideoSubscribedCallback[Result]:
-        """``callback(user_id, status, error)`` after :meth:`subscribe_video`; status 0 is good."""
+        """``callback(user_id, status, error)`` after :meth:`subscribe_video`; status 0 is OK."""
         return self._on("video_subscribed", callback)
 
     def on_interrupted(self, callback: BrokenCallback[Result]) -> BrokenCallback[Result]:
-        """``callback(what, error)`` when a socket broke and is being rebuilt.
+        """``callback(what, error)`` when a socket broke and is being reopened.
 
-        ``what`` is "signaling", "media" or a media type; ``error`` is ``None`` where Zoom says so.
+        ``what`` is "signaling", "media" or a media type. ``error`` is the
+        :class:`~rtms_gevent.ConnectionLost`, or ``None`` if Zoom reported the interruption.
         """
         return self._on("interrupted", callback)
 
     def on_reconnecting(
         self, callback: ReconnectingCallback[Result]
     ) -> ReconnectingCallback[Result]:
-        """``callback(attempt, delay)`` before each attempt to rebuild; the delay is in ms."""
+        """``callback(attempt, delay)`` before each attempt to reconnect.
+
+        ``attempt`` counts from 1; ``delay`` is how long we wait before it, in ms.
+        """
         return self._on("reconnecting", callback)
 
     def on_reconnected(self, callback: ReconnectedCallback[Result]) -> ReconnectedCallback[Result]:
-        """``callback(outage)`` when all is whole again, after so many ms."""
+        """``callback(outage)`` when every socket works again; ``outage`` is its length in ms."""
         return self._on("reconnected", callback)
 
     def on_media_gap(self, callback: MediaGapCallback[Result]) -> MediaGapCallback[Result]:
-        """``callback(gap)`` after an outage, when media of some time will not come any more."""
+        """``callback(gap)`` when media of some time is missing, and will not come any more.
+
+        ``gap`` is a :class:`~rtms_gevent.Gap`. It comes after an outage, or at the end of the
+        stream.
+        """
         return self._on("media_gap", callback)
 
     def on_gave_up(self, callback: GaveUpCallback[Result]) -> GaveUpCallback[Result]:
-        """``callback(error)`` when it could not be rebuilt in time; ``on_leave`` follows."""
+        """``callback(error)`` when the stream could not be reconnected in Zoom's window.
+
+        ``error`` is a :class:`~rtms_gevent.GaveUp`. :meth:`on_leave` follows.
+        """
         return self._on("gave_up", callback)
 
     def on_event_ex(self, callback: EventExCallback[Result]) -> EventExCallback[Result]:
@@ -284,11 +316,11 @@ class CallbackRegistration:
         return self._subscribe(events, True)
 
     def unsubscribe_event(self, events: int | Iterable[int]) -> bool:
-        """Ask no more for events."""
+        """Stop asking for events."""
         return self._subscribe(events, False)
 
     def subscribe_video(self, user_id: int, subscribe: bool = True) -> None:
-        """Ask for the video of one participant, or no more for it.
+        """Ask for one participant's video; ``subscribe=False`` ends that.
 
         Needs ``VIDEO_SINGLE_INDIVIDUAL_STREAM`` in :meth:`set_video_params`. Zoom sends one
         participant's video at a time: a newer choice replaces the older. The answer comes to
@@ -348,7 +380,7 @@ class CallbackRegistration:
 
     @contextlib.contextmanager
     def _changing_events(self) -> Iterator[None]:
-        """Tell a joined server which events are wanted now and were not before, and vice versa."""
+        """Send a joined server which events are wanted now and were not before, and vice versa."""
         before = set(self._subscription.events_to_subscribe)
         yield
         after = set(self._subscription.events_to_subscribe)

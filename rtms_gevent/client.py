@@ -1,4 +1,4 @@
-"""The facade that users meet: one client, one stream."""
+"""``Client``: joins one RTMS stream, leaves it, and knows what it has done so far."""
 
 from __future__ import annotations
 
@@ -44,10 +44,12 @@ logger = logging.getLogger(__name__)
 class Client(CallbackRegistration, OfficialNames):
     """One RTMS stream: register functions, :meth:`join`, :meth:`leave`.
 
-    Functions registered with ``on_...`` run in greenlets of the hub that joined, one greenlet per
-    media type and one for all events. They may call any method of the client, and may block
-    cooperatively as long as they like; see ``docs/concurrency.md``. Registering another function
-    under the same name replaces the first; to connect several, see :mod:`rtms_gevent.signals`.
+    By default your functions run in greenlets of the stream's hub: one greenlet for each media
+    type, and one for all events. With ``executor``, a started :class:`EventLoop` or
+    :func:`run_async` they run in other threads. They may call any method of the client but
+    :meth:`wait`, and may wait cooperatively for as long as they like; see ``docs/concurrency.md``.
+    A name has one function: registering another one replaces it. To connect several use
+    :mod:`rtms_gevent.signals`.
     """
 
     def __init__(
@@ -64,24 +66,23 @@ class Client(CallbackRegistration, OfficialNames):
         """Make a client that is not joined.
 
         Args:
-            executor: Runs the functions, instead of the stream's greenlets; any
-                ``concurrent.futures.Executor``. Those of one media type still run one after the
-                other.
+            executor: Runs the functions, instead of the stream's greenlets. Those of one media type
+                still run one after the other.
             context: Called before each function of yours; what it returns is entered around it.
                 For Flask pass ``app.app_context``.
             timeouts: How long each step may take.
-            limits: How much the server may make us hold.
+            limits: How much of what the server sends is held in memory.
             reconnect: How a stream that broke is joined again.
             inboxes: How much may wait for a slow callback, and what becomes of more.
             transport: Opens the sockets, instead of the network: for tests, see
                 :class:`rtms_gevent.transport.memory.MemoryTransport`.
 
         Raises:
-            ConfigurationError: ``executor`` is none.
+            ConfigurationError: ``executor`` is no ``concurrent.futures.Executor``.
         """
         super().__init__()
         if executor is not None:
-            ExecutorRunner(executor)  # refuses what is none
+            ExecutorRunner(executor)  # refuses what is no executor
         self._executor = executor
         self._context = context
         self._timeouts = timeouts or Timeouts()
@@ -90,7 +91,7 @@ class Client(CallbackRegistration, OfficialNames):
         self._inboxes = inboxes or Inboxes()
         self._transport = transport
         self._chosen_context: HubContext | None = None  # chosen by EventLoop.add
-        self._hub_context: HubContext | None = None  # where the stream lives, or is about to
+        self._hub_context: HubContext | None = None  # of the stream, once join() was called
         self._request: JoinRequest | None = None
         self._pending: PendingCall | None = None  # the join, until its session was started
         self._session: StreamSession | None = None
@@ -129,13 +130,13 @@ class Client(CallbackRegistration, OfficialNames):
         id_field: str | None = None,
         **fields: Any,
     ) -> bool:
-        """Begin to join a stream. Returns at once; connecting goes on in greenlets.
+        """Begin to join a stream, and return at once.
 
-        Instead of keywords, the first argument may be the start webhook's payload, or the whole
-        webhook event; keywords then win over what is in there. From a payload only the ids and
-        ``server_urls`` are taken. So give it as it is, and not as ``**payload``, which would let
-        whoever sent it choose the other arguments, too. Whether it worked is told by
-        ``on_join_confirm`` and by :meth:`wait_joined`.
+        Connecting goes on in greenlets, so something must let the hub run: :func:`run`,
+        :meth:`wait`, ``gevent.sleep()`` or a gevent worker. :meth:`wait_joined` and
+        :meth:`on_join_confirm` say whether it worked. Pass the start webhook's payload or event as
+        the first argument. Only its ids and ``server_urls`` are used, and keywords win. Do not
+        spread it as ``**payload``: then who sent it could choose the other arguments, too.
 
         Args:
             meeting_uuid: Id of the meeting; or the payload or event.
@@ -144,19 +145,18 @@ class Client(CallbackRegistration, OfficialNames):
             engagement_id: Id of the Contact Center engagement.
             rtms_stream_id: Id of the stream.
             server_urls: Address of the signaling server. Of several, with commas between, the next
-                is tried, too, where one does not answer at once; what worked comes first later.
-            signature: The handshake signature, where you made it yourself.
-            timeout: Milliseconds that all of joining may take; -1 is 60,000, as long as Zoom holds
-                a started stream.
-            ca: File (PEM) with certificates to trust instead of certifi's; ``ZM_RTMS_CA`` else.
-            client: Client id of the app; ``ZM_RTMS_CLIENT`` else.
-            secret: Client secret of the app; ``ZM_RTMS_SECRET`` else.
+                is tried, too, where one does not answer soon; what worked comes first later.
+            signature: The handshake signature, if you make it with :func:`generate_signature`.
+            timeout: Milliseconds for all of joining; -1 is 60,000, as long as Zoom holds a stream.
+            ca: File (PEM) with certificates to trust; else ``ZM_RTMS_CA``, else certifi's.
+            client: Client id of the app; else ``ZM_RTMS_CLIENT``.
+            secret: Client secret of the app; else ``ZM_RTMS_SECRET``.
             poll_interval: Does nothing, since nothing polls; the official SDK has it.
             call_id: Id of the phone call.
-            allowed_hosts: Hosts that may be dialled beside Zoom's; ``ZM_RTMS_ALLOWED_HOSTS`` else.
-            unified: Use one media socket for all media types, instead of one for each.
+            allowed_hosts: Hosts to allow beside Zoom's; else ``ZM_RTMS_ALLOWED_HOSTS``.
+            unified: Use one media socket for all; with ``OverflowPolicy.BLOCK`` all wait for one.
             buffer_data: False drops the up to 60 s of audio that Zoom buffered before we joined.
-            id_field: Name of the id in handshakes, where it is not the one of the webhook.
+            id_field: Name of the id in handshakes, such as ``"meeting_uuid"``; else the webhook's.
             **fields: Other fields of a payload, which are ignored.
 
         Returns:
@@ -204,7 +204,7 @@ class Client(CallbackRegistration, OfficialNames):
         return True
 
     def _begin(self) -> None:
-        """Start the session; runs on the hub that the stream is to live on."""
+        """Start the session; runs on the hub of the stream."""
         hub_context, request = self._hub_context, self._request
         assert hub_context is not None
         assert request is not None
@@ -240,10 +240,10 @@ class Client(CallbackRegistration, OfficialNames):
             hub_context.discard(self)
 
     def bind(self, hub_context: HubContext) -> None:
-        """Let the stream live on a chosen loop; ``EventLoop.add`` is how users say it.
+        """Bind the client to a loop. Not for users, who call ``EventLoop.add``.
 
         Raises:
-            UsageError: it lives on another one already.
+            UsageError: it is bound to another one, and has begun to join.
         """
         is_elsewhere = self._hub_context is not hub_context and self._is_active
         if is_elsewhere and (self._pending is None or not self._pending.move_to(hub_context)):
@@ -262,7 +262,7 @@ class Client(CallbackRegistration, OfficialNames):
         )
 
     def wait_joined(self, timeout: float | None = None) -> None:
-        """Wait until media may flow. Blocks this greenlet only.
+        """Wait until the stream is joined, so that media may flow. Other greenlets go on meanwhile.
 
         Args:
             timeout: Seconds to wait; ``None`` waits as long as joining may take.
@@ -283,10 +283,10 @@ class Client(CallbackRegistration, OfficialNames):
     def wait(self, timeout: float | None = None) -> LeaveReason | None:
         """Wait until the stream has ended and everything was delivered; return why it ended.
 
-        That is when :meth:`on_end` has returned.
+        That is when :meth:`on_end` has returned. Returns immediately if the stream is over.
 
         Args:
-            timeout: Seconds to wait; where they pass first, ``None`` is returned.
+            timeout: Seconds to wait. ``None`` is returned if the stream is not over by then.
 
         Raises:
             NotJoinedError: :meth:`join` was not called.
@@ -302,12 +302,12 @@ class Client(CallbackRegistration, OfficialNames):
         """Leave the stream; when this returns, nothing is delivered any more but the end.
 
         May be called from anywhere, callbacks included, and again. It waits until :meth:`on_end`
-        has returned. A callback that still runs comes before that, and is left to finish: then this
-        returns after half a second, and inside of a callback at once.
+        has returned, for half a second at most if another callback still runs; that one is left to
+        finish. Inside a callback of this client it does not wait. What waits in inboxes is dropped.
 
         Args:
-            close_stream: Ask Zoom first to end the stream, so that it does not wait for us to come
-                back.
+            close_stream: Ask Zoom first to end the stream, unless the signaling socket is broken.
+                Else Zoom holds it for about 60 s.
 
         Returns:
             True.
@@ -339,17 +339,17 @@ class Client(CallbackRegistration, OfficialNames):
         return self.leave()
 
     def notify(self, event: Mapping[str, object] | ParsedEvent) -> None:
-        """Tell the client what a later webhook said about its stream.
+        """Pass on what a later webhook says about this client's stream.
 
-        A stop ends it, after everything that has arrived was delivered. An interruption makes it
-        reconnect, if it has not yet. A start with other addresses makes it go there; one with the
-        same is a repetition, and changes nothing. Events of other streams are ignored.
+        :class:`.StreamManager` and the Flask extension do this for you. A stop ends the stream once
+        all that arrived was delivered. An interruption makes the client reconnect, if it has not. A
+        start with other addresses moves the stream there. Events of other streams are ignored.
 
         Args:
             event: The webhook event: parsed, or as the dict that Zoom sent.
 
         Raises:
-            ServerUrlError: a start names addresses that must not be dialled.
+            ServerUrlError: a start names addresses that must not be connected to.
         """
         name, payload = read_payload(event)
         if not self._is_active or payload.get("rtms_stream_id") != self.stream_id():
@@ -368,7 +368,7 @@ class Client(CallbackRegistration, OfficialNames):
 
     @property
     def is_joined(self) -> bool:
-        """Whether media may flow now."""
+        """Whether the stream is joined and its signaling socket works."""
         return self._session is not None and self._session.is_joined
 
     @property
@@ -378,17 +378,17 @@ class Client(CallbackRegistration, OfficialNames):
 
     @property
     def negotiated(self) -> dict[str, Any]:
-        """What the server really sends: parameters by media type, as it answered."""
+        """What the server has answered: ``{"audio": {"codec": 1, ...}}``; empty before joining."""
         return {} if self._session is None else dict(self._session.negotiated)
 
     @property
     def skipped(self) -> dict[str, int]:
-        """Messages that could not be used, per socket; see the ``error`` signal."""
+        """Unusable messages, by socket ("signaling" or media type); see the ``error`` signal."""
         return {} if self._session is None else dict(self._session.skipped)
 
     @property
     def dropped(self) -> dict[str, int]:
-        """Packets that came, but were not delivered, per media type; see the ``error`` signal."""
+        """Undelivered packets, by media type, such as "audio"; see the ``error`` signal."""
         if self._dispatcher is None:
             return {}
         return {
@@ -397,7 +397,7 @@ class Client(CallbackRegistration, OfficialNames):
 
     @property
     def callback_errors(self) -> dict[str, int]:
-        """How often each callback raised."""
+        """How often each callback raised, by its name without ``on_``, such as "audio_data"."""
         return {} if self._dispatcher is None else dict(self._dispatcher.callback_errors)
 
     def stats(self) -> ClientStats:
@@ -447,6 +447,6 @@ class Client(CallbackRegistration, OfficialNames):
         return self._session
 
     def _call(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Call on the hub that the stream lives on, whichever thread we are in."""
+        """Call on the hub of the stream, whichever thread we are in."""
         assert self._hub_context is not None
         return self._hub_context.call(function, *arguments)

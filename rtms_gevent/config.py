@@ -51,7 +51,7 @@ DEFAULT_WEBHOOK_PATH = "/rtms/webhook"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the handshake signature is made of."""
+    """The app's client id and client secret. The handshake signature is made of them."""
 
     client_id: str
     client_secret: str = dataclasses.field(repr=False)
@@ -99,7 +99,8 @@ class Timeouts:
     connect: float = 10.0
     #: One answer to a handshake request.
     handshake: float = 10.0
-    #: The peer's answer to our close frame, and to a request to close the stream.
+    #: The peer's answer to our close frame, and to a request to close the stream. Also how long a
+    #: server that has stopped a stream may go on sending.
     close: float = 2.0
     #: Silence on the signaling socket after which it counts as lost.
     signaling_silence: float = 65.0
@@ -117,11 +118,12 @@ class Reconnect:
     signaling_window: float = 60.0
     #: How long Zoom waits for us after a media socket broke.
     media_window: float = 65.0
-    #: The first attempt comes nearly at once, the second after about so long; then it doubles.
+    #: Seconds before the second attempt; the first comes within a quarter of that. Each later delay
+    #: is twice as long, up to ``max_delay``.
     base_delay: float = 1.0
+    #: The longest delay between two attempts.
     max_delay: float = 10.0
-    #: How long the first attempt may take; the second may take twice as long, and so on. So an
-    #: answer that never comes costs little of the window, and a slow server is waited for.
+    #: How long the first attempt may take; the second may take twice as long, and so on.
     attempt_timeout: float = 4.0
     #: How often the first joining is tried, where the failure may pass.
     join_attempts: int = 3
@@ -129,15 +131,13 @@ class Reconnect:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much one peer may make us hold."""
+    """How much of what a server sends is held in memory, per stream."""
 
-    #: Bytes of one WebSocket message. The official SDK takes about 32 MB. A larger one closes its
-    #: socket with code 1009, from its header.
+    #: Bytes of one WebSocket message. The official SDK takes about 32 MB. A larger one is refused
+    #: when its header arrives: the socket is closed with code 1009 and opened again.
     message_size: int = 32 * 1024 * 1024
-    #: Bytes of one message, not counting the payload of audio or a picture: of all that comes on
-    #: the signaling socket, of keep-alives, transcripts, chat. What Zoom sends there is under 100
-    #: kB. A larger one is skipped and counted, and its socket stays open: to close that would cost
-    #: all that follows, and a server that sends a list of everybody would only send it again.
+    #: Bytes of one message, not counting the payload of audio or a picture. Zoom sends less than
+    #: 100 kB. A larger message is skipped and counted; its socket stays open.
     document_size: int = 1024 * 1024
     #: Depth of objects and arrays within each other in one message.
     nesting: int = 32
@@ -146,10 +146,10 @@ class Limits:
 
 
 class OverflowPolicy(enum.Enum):
-    """What becomes of a stream whose callback is so slow that its inbox is full."""
+    """What happens when a callback is so slow that its inbox is full."""
 
-    #: Read no more from that media socket until half of it was delivered: TCP makes Zoom wait.
-    #: Signaling goes on. Zoom may give such a socket up after some 65 s; then it is opened anew.
+    #: Read no more from that media socket until half of the inbox was delivered: TCP makes Zoom
+    #: wait. Signaling goes on. Zoom may close such a socket after some 65 s; then it is reopened.
     BLOCK = "block"
     #: Drop what waits longest; H.264 up to a key frame, since nothing could decode the rest.
     DROP_OLDEST = "drop oldest"
@@ -187,7 +187,7 @@ class InboxLimits:
 class Inboxes:
     """The limits of a client's inboxes: one per media type, and one for all events."""
 
-    #: An hour of it.
+    #: An hour of audio.
     audio: InboxLimits = InboxLimits(packets=200_000)
     video: InboxLimits = InboxLimits(packets=20_000)
     deskshare: InboxLimits = InboxLimits(packets=20_000)
@@ -212,15 +212,16 @@ class WebhookSettings:
     """How webhook requests are received and checked.
 
     Raises:
-        ConfigurationError: there is no secret, or a blank one, and ``verify`` is not False: without
-            one anybody could forge webhooks, so that this must be said. Or a value is not allowed.
+        ConfigurationError: a value is not allowed; or there is no secret, or a blank one, and
+            ``verify`` is not False. Without a secret anybody could forge webhooks. So
+            ``verify=False`` must be said.
     """
 
     #: Zoom's secret token of the app, with which it signs webhooks.
     secret: str | None = dataclasses.field(default=None, repr=False)
     #: False accepts every request on purpose, for example behind a gateway that has checked it.
     verify: bool = True
-    #: Greatest age of a signature in seconds.
+    #: Greatest age of a signature in seconds. One from the future may be as far ahead.
     tolerance: float = 300.0
     #: Bytes of one request body.
     max_body: int = 256 * 1024

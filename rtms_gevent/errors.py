@@ -1,12 +1,12 @@
-"""Everything this package raises on purpose, as one tree, by what the caller can do about it.
+"""The exceptions of this package, as one tree, by what the caller can do about them.
 
 ::
 
     RtmsError
     ├── UsageError                  the call was wrong: fix the program
     │   ├── ConfigurationError      a setting or argument is missing or not allowed (ValueError)
-    │   │   └── ServerUrlError      server_urls names a host or scheme that must not be dialled
-    │   ├── LocalProtocolError      not allowed in this state of the conversation
+    │   │   └── ServerUrlError      server_urls names a host or scheme that is not allowed
+    │   ├── LocalProtocolError      not allowed in this state of the connection
     │   └── NotJoinedError          needs a joined stream
     ├── RemoteProtocolError         the server broke the rules; that message was skipped
     │   └── FrameError              it broke WebSocket's rules; the socket is closed
@@ -20,11 +20,15 @@
     │   ├── JoinTimeout             it took longer than allowed
     │   └── EndedBeforeJoined       somebody ended the stream meanwhile
     ├── StreamLost                  a joined stream broke off
-    │   ├── ConnectionLost          a socket closed or fell silent
+    │   ├── ConnectionLost          a socket closed, broke or fell silent
     │   ├── GaveUp                  it could not be joined again in time
-    │   └── InboxOverflow           callbacks were too slow and packets had to be dropped
+    │   └── InboxOverflow           callbacks are too slow: an inbox is full
     ├── WebhookError                a webhook request was refused; has the HTTP status to answer
     └── MissingExtra                an optional dependency is not installed (ImportError)
+
+Calls raise UsageError, and ``client.wait_joined()`` JoinError. What goes wrong in a running stream
+is reported: by the ``error`` signal, by ``on_interrupted`` and ``on_gave_up``, or as
+``client.wait().error``.
 
 Errors carry their data as attributes, pickle, and say in ``str()`` what happened and what to do.
 """
@@ -74,11 +78,11 @@ class ConfigurationError(UsageError, ValueError):
 
 
 class ServerUrlError(ConfigurationError):
-    """``server_urls`` names no address that may be dialled."""
+    """``server_urls`` names no address that may be connected to."""
 
 
 class LocalProtocolError(UsageError):
-    """We, or the caller, tried something that the conversation does not allow now."""
+    """We, or the caller, tried something that the connection's state does not allow."""
 
 
 class NotJoinedError(UsageError):
@@ -86,7 +90,7 @@ class NotJoinedError(UsageError):
 
 
 class RemoteProtocolError(RtmsError):
-    """The server sent something that the protocol does not allow; that message was skipped."""
+    """The server sent what the protocol does not allow. That message was skipped."""
 
 
 class FrameError(RemoteProtocolError):
@@ -104,15 +108,16 @@ class FrameError(RemoteProtocolError):
 class JoinError(RtmsError):
     """The stream could not be joined.
 
-    ``reason`` is the number that ``on_join_confirm`` gets for it: Zoom's status code where the
-    server gave one, else the number that the official SDK uses for the same failure.
+    Raised by ``client.wait_joined()``; also ``client.wait().error``, and the ``error`` signal's
+    argument. ``reason`` is the number that ``on_join_confirm`` gets for it: Zoom's status code
+    where the server gave one, else the number that the official SDK uses for the same failure.
     """
 
     reason: int = 1
 
 
 class ConnectError(JoinError):
-    """No WebSocket could be opened to ``url``; ``step`` tells how far it came."""
+    """No WebSocket could be opened to ``url``; ``step`` says how far it came."""
 
     reason = 1
 
@@ -138,7 +143,8 @@ class HandshakeRejected(JoinError):
     def __init__(self, phase: str, status: int, reason_text: str = "") -> None:
         super().__init__(phase, status, reason_text)
         self.phase = phase  #: "signaling", or "audio media" and so on
-        #: What was meant: by the server's words, where they name a status, else by its number.
+        #: The status that was meant. Some servers send another number with it: if ``reason_text``
+        #: names a status, that counts, else the number.
         self.status = status_meant(status, reason_text)
         self.reason_text = reason_text  #: the server's own words, if any
         self.sent_status = int(status)  #: the number that the server has sent
@@ -163,7 +169,7 @@ class HandshakeClosed(JoinError):
 
     def __init__(self, phase: str, close_code: int | None, close_reason: str = "") -> None:
         super().__init__(phase, close_code, close_reason)
-        self.phase = phase
+        self.phase = phase  #: "signaling", or "audio media" and so on
         self.close_code = close_code  #: None where the connection broke without a close frame
         self.close_reason = close_reason
 
@@ -188,7 +194,7 @@ class HandshakeMalformed(JoinError):
 
     def __init__(self, phase: str, problem: str) -> None:
         super().__init__(phase, problem)
-        self.phase = phase
+        self.phase = phase  #: "signaling", or "audio media" and so on
         self.problem = problem
 
     def __str__(self) -> str:
@@ -312,8 +318,8 @@ class MissingExtra(RtmsError, ImportError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(what, extra)
-        self.what = what
-        self.extra = extra
+        self.what = what  #: the part that needs it, such as "rtms_gevent.flask"
+        self.extra = extra  #: the name of the extra, such as "flask"
 
     def __str__(self) -> str:
         return f"{self.what} needs more packages: pip install 'rtms-gevent[{self.extra}]'"

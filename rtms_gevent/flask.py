@@ -13,8 +13,8 @@
         rtms.init_app(app)
         return app
 
-The answer leaves first; everything else runs afterwards, in greenlets on the hub where this
-process keeps its streams, each inside an app context. That holds under any WSGI server.
+A webhook is answered first. Then your functions run: in greenlets of the streams' hub, each inside
+an app context. That holds under any WSGI server; ``docs/concurrency.md`` says which hub it is.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ class RTMS(StreamHandlers):
     def init_app(self, app: Flask) -> None:
         """Read the config of ``app`` and register the blueprint.
 
-        Where Flask-WTF's ``CSRFProtect`` is in use, before or after this, it leaves the blueprint
-        alone: Zoom has no CSRF token, and signs instead.
+        ``docs/webhook.md`` lists the config keys. Flask-WTF's ``CSRFProtect`` does not check this
+        blueprint, whichever of the two is set up first: Zoom has no CSRF token, and signs instead.
 
         Raises:
             ConfigurationError: no webhook secret is set and ``RTMS_WEBHOOK_VERIFY`` is not False,
@@ -108,7 +108,10 @@ class RTMS(StreamHandlers):
 
     @property
     def clients(self) -> dict[str, Client]:
-        """The clients of the streams that are live now in this process, by stream id; a copy."""
+        """The clients of the streams that are live now in this process, by stream id; a copy.
+
+        May be read from any thread.
+        """
         return {
             stream_id: client
             for streams in self._streams
@@ -157,7 +160,7 @@ def create_blueprint(
         return response
 
     @blueprint.url_value_preprocessor
-    def leave_us_alone(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    def exempt_from_csrf(endpoint: str | None, values: dict[str, Any] | None) -> None:
         # Runs before all functions that may refuse a request, whoever was set up first.
         flask_wtf: Any = sys.modules.get("flask_wtf.csrf")
         protection = current_app.extensions.get("csrf")
@@ -166,7 +169,7 @@ def create_blueprint(
             protection.exempt(receive)  # 1.0.0 does not know a blueprint within another
 
     @blueprint.after_app_request
-    def tell_of_what_did_not_reach_us(response: Response) -> Response:
+    def log_unreached(response: Response) -> Response:
         if SIGNATURE_HEADER in request.headers and _REACHED not in request.environ:
             if (request.blueprint or "").rpartition(".")[2] == name:
                 receiver.refusals.warning(

@@ -1,4 +1,4 @@
-"""From webhook events to clients: one client per live stream, and the functions of the app.
+"""Joins the streams that webhooks announce: one client per stream, and the app's functions for it.
 
 Knows no framework: the Flask extension is made of it, and an app in another one makes its own in a
 few lines, as ``examples/django_app`` does.
@@ -34,7 +34,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-#: Clients that are kept after their stream has ended, for the webhook that tells of the end.
+#: Clients that are kept after their stream has ended, for the webhook that reports the end.
 _ENDED_KEPT = 64
 
 StartFunction = Callable[[Client, WebhookEvent], object]
@@ -76,6 +76,7 @@ class StreamHandlers:
     def on_stream_started(self, function: _Start) -> _Start:
         """Call ``function(client, event)`` when a stream may be joined.
 
+        ``event`` is a :class:`~rtms_gevent.WebhookEvent`.
         The function registers callbacks on the new client; afterwards the client joins, unless the
         function called ``client.join`` itself or returned ``False``. Where it raises, the error is
         logged, ``signals.error`` is sent, and the stream is not joined.
@@ -89,9 +90,9 @@ class StreamHandlers:
     def on_stream_stopped(self, function: _Stop) -> _Stop:
         """Call ``function(client, event)`` when Zoom says that a stream is over.
 
-        ``client`` is ``None`` where this process had no client for the stream. Otherwise the
-        client has been told, and ends when it has delivered what is queued, if its sockets have
-        not told it before; ``client.wait()`` waits for that.
+        ``client`` is ``None`` where this process had no client for the stream. Otherwise the client
+        knows already. It ends when it has delivered what waits in its inboxes; ``client.wait()``
+        waits for that.
         """
         check_function("on_stream_stopped", function, ("client", "event"))
         self.stopped.append(function)
@@ -100,15 +101,15 @@ class StreamHandlers:
     def on_stream_interrupted(self, function: _Stop) -> _Stop:
         """Call ``function(client, event)`` when Zoom has lost our connection to a stream.
 
-        ``client`` is ``None`` where this process has no client for the stream. Otherwise the
-        client has been told.
+        ``client`` is ``None`` where this process has no client for the stream. Otherwise the client
+        knows already, and reconnects.
         """
         check_function("on_stream_interrupted", function, ("client", "event"))
         self.interrupted.append(function)
         return function
 
     def on_stream_ended(self, function: _End) -> _End:
-        """Call ``function(client, reason)`` when a stream that was joined is over for us.
+        """Call ``function(client, reason)`` when a stream that was joined has ended.
 
         Once for each, whatever the cause, also where joining failed or this process ends:
         ``reason`` is a :class:`~rtms_gevent.LeaveReason`. It comes last, after all callbacks of the
@@ -162,7 +163,7 @@ class _LiveStream:
 
 
 class StreamManager:
-    """Keeps one client per live stream, as webhook events tell.
+    """Keeps one client per live stream, as webhook events say.
 
     It belongs to the hub where this process keeps its streams; only :attr:`clients` may be read
     from other threads.
@@ -194,7 +195,7 @@ class StreamManager:
         return {stream_id: live.client for stream_id, live in list(self._live.items())}
 
     def handle_event(self, event: WebhookEvent) -> None:
-        """Act on an event that was accepted: make and tell clients, call functions of the app.
+        """Act on an event that was accepted: make or notify a client, call functions of the app.
 
         To be given to :class:`.WebhookReceiver`, whose ``accept`` calls it once for each event. To
         be called inside the context, in a greenlet of the streams' hub, where
@@ -202,7 +203,7 @@ class StreamManager:
         """
         for name, function in self._handlers.events:
             if name is None or name == event.event:
-                run_soon(self._tell, function, event)
+                run_soon(self._call_on_event, function, event)
         if event.kind is WebhookKind.STARTED:
             self._start(event)
         elif event.kind is WebhookKind.STOPPED:
@@ -210,12 +211,12 @@ class StreamManager:
         elif event.kind is WebhookKind.INTERRUPTED:
             self._pass_on(event, self._handlers.interrupted, "on_stream_interrupted")
 
-    def _tell(self, function: EventFunction, event: WebhookEvent) -> None:
+    def _call_on_event(self, function: EventFunction, event: WebhookEvent) -> None:
         with self._context():
             self._call("on_event", None, function, event)
 
     def _start(self, event: WebhookEvent) -> None:
-        """Join a stream, or tell its client that it starts again elsewhere."""
+        """Join a stream, or notify its client that it starts again elsewhere."""
         stream_id = event.stream_id or ""
         if not self._handlers.started:
             logger.warning(
@@ -225,9 +226,9 @@ class StreamManager:
             return
         earlier = self._live.get(stream_id)
         if earlier is not None and not earlier.is_over:
-            # Zoom names other addresses where a server of its has failed; the client knows what to
+            # Zoom names other addresses if one of its servers has failed; the client knows what to
             # do, also with a repetition.
-            logger.info("stream %.80r is live; its client is told of the start", stream_id)
+            logger.info("stream %.80r is live; its client is notified of the start", stream_id)
             earlier.start = event
             if earlier.client.stream_id():
                 self._call("notify", earlier.client, earlier.client.notify, event)
@@ -240,7 +241,7 @@ class StreamManager:
             self._drop(live.client)
 
     def _prepare(self, live: _LiveStream, event: WebhookEvent) -> bool:
-        """Let the app register its callbacks and join; tell whether the client has joined."""
+        """Let the app register its callbacks and join; return whether the client has joined."""
         client, wanted = live.client, True
         for function in self._handlers.started:
             answer = self._call("on_stream_started", client, function, client, event)
@@ -263,10 +264,10 @@ class StreamManager:
         )
 
     def _on_left(self, client: Client, reason: LeaveReason, **_: object) -> None:
-        """Tell the app, inside the context, where and when the client tells it.
+        """Call the app's functions; runs where and when ``signals.left`` is sent.
 
-        The sockets mostly tell of the end before the webhook does, and the app is to get the
-        client with it then, so that the latest ones are kept aside.
+        The sockets mostly end before the stop webhook comes, and the app is to get the client with
+        that webhook: so the latest clients are kept.
         """
         try:
             for function in self._handlers.ended:
@@ -291,7 +292,7 @@ class StreamManager:
         self._ended.clear()
 
     def _pass_on(self, event: WebhookEvent, functions: list[StopFunction], where: str) -> None:
-        """Tell the client of a stream what Zoom says about it, and then the app."""
+        """Notify the client of a stream of what Zoom says about it, and then the app."""
         stream_id = event.stream_id or ""
         live = self._live.get(stream_id)
         client = self._ended.get(stream_id) if live is None else live.client
