@@ -1,4 +1,4 @@
-"""Second names for attributes, as tables."""
+"""Gives attributes a second name, as the official SDK's camelCase needs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What single variables of the environment say; only here is the environment read.
+"""Reads the environment variables ``ZM_RTMS_...``; nothing else in this package does.
 
 It is read when a setting is needed, never at import. Every function takes another mapping in its
 place, for tests.

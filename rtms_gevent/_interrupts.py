@@ -1,4 +1,4 @@
-"""Ctrl-C: the one exception that a user's function may end more with than itself."""
+"""Recognises Ctrl-C, the one exception of a user's function that may end more than the function."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["is_ctrl_c"]
 
 
 def is_ctrl_c(problem: BaseException) -> bool:
-    """Tell whether ``problem``, just caught, is a Ctrl-C: Python raises that in the main thread.
+    """Return whether ``problem``, just caught, is a Ctrl-C: Python raises that in the main thread.
 
     Everything else that a function of the user raises is an error of that function alone, be it
     ``SystemExit``, which argparse raises for a word that it does not know.

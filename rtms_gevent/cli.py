@@ -1,4 +1,4 @@
-"""The command ``rtms-gevent``: thin commands, each in a module of its own.
+"""The command ``rtms-gevent``: finds the command that was asked for, and runs its module.
 
 A command's module is imported when the command is asked for, and has ``add_arguments(parser)``
 and ``run(arguments) -> int``.

@@ -1,4 +1,4 @@
-"""Settings as frozen values. Explicit arguments win over the environment."""
+"""Settings as frozen dataclasses. Explicit arguments win over the environment."""
 
 from __future__ import annotations
 

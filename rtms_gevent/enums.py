@@ -1,4 +1,4 @@
-"""Every number that travels on the wire, once.
+"""The numbers of Zoom's protocol as enums: message types, codecs, states, status codes.
 
 Names follow Zoom's data types reference and the official SDK. A server may be newer than this
 file, so numbers that are not listed here are kept as plain integers: see :func:`known`.

@@ -1,4 +1,4 @@
-"""What Zoom's numbers mean to the person who has to mend things: cause and remedy, as tables."""
+"""What Zoom's status codes and stop reasons mean: cause and remedy of each, as tables."""
 
 from __future__ import annotations
 

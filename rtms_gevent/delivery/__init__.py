@@ -1,1 +1,1 @@
-"""From the hub, which reads, to the functions of the user: queues, executors, calls."""
+"""Delivers what the hub reads to the user's functions: queues, runners, calls."""

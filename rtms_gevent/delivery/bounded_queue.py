@@ -1,4 +1,4 @@
-"""What waits to be delivered, and what of it goes where it is too much. Pure."""
+"""A queue with limits: what waits to be delivered, and what is dropped when it is full. Pure."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class BoundedQueue(Generic[_Item]):
 
         Args:
             limits: How much may wait, and what becomes of more.
-            policy: What goes with what, where something must go.
+            policy: What must be known of items to drop some of them.
         """
         # Others may look at these, and change nothing.
         self.items: deque[_Item] = deque()  #: always the same one

@@ -1,4 +1,4 @@
-"""Calls of one function of the user, made together: here, in a thread, or on an asyncio loop."""
+"""Calls of one function of the user that are made together: here, in a thread, or by asyncio."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def check_function(where: str, function: object, parameters: tuple[str, ...]) ->
             f"{where} needs a function that takes {called_with}, not {type(function).__name__}"
         )
     try:
-        # What is called, not what it wraps: a decorator may well fill in arguments of its own.
+        # What is called, not what it wraps: a decorator may fill in arguments of its own.
         signature = inspect.signature(function, follow_wrapped=False)
     except Exception:  # noqa: BLE001 - beside C functions: annotations that name what is not there
         return

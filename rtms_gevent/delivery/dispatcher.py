@@ -1,4 +1,4 @@
-"""From the hub, which reads, to the user's functions, which may block.
+"""Delivers one stream to the user's functions: the hub reads, and the functions may block.
 
 Each media type of a client has an inbox, and its events have one: the hub puts in, one greenlet per
 inbox takes out and calls. So a slow function delays only its own kind, and never the reading.
@@ -24,7 +24,7 @@ from .runner_selector import RunnerSelector
 
 __all__ = ["Dispatcher"]
 
-#: Seconds that who leaves waits for functions that are just running. They may wait for each other.
+#: Seconds that leaving waits for functions that are just running: both may wait for each other.
 _RUNNING_CALLBACKS_TIMEOUT = 0.5
 
 

@@ -1,4 +1,4 @@
-"""Events of one stream, from the queue to the user's functions."""
+"""The queue of one stream's events, and the greenlet that delivers them to the user's functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits between the hub, which reads, and the greenlet that delivers."""
+"""A queue with a greenlet of its own: the hub puts items in, and the greenlet delivers them."""
 
 from __future__ import annotations
 

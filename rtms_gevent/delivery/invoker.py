@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
-#: How many failures of a callback are logged with their tracebacks, and how many lie between those
-#: that are mentioned from then on: one that always fails must not fill the disk.
+#: How many failures of a callback are logged with their tracebacks; after that every how many-th
+#: failure is logged: a callback that always fails must not fill the disk.
 _LOGGED_FAILURES, _FAILURES_APART = 5, 1000
 
 
@@ -135,7 +135,7 @@ class CallbackInvoker:
         if finish is not None:
             result = finish()
             for failure in result.problems:
-                # What an executor lost as a whole counts as so many calls that failed.
+                # A batch that an executor lost counts as so many calls that failed.
                 self.report_failure(name, failure, 1 if result.made else len(calls))
         return result
 

@@ -1,4 +1,4 @@
-"""Media of one type, from the queue to the user's function."""
+"""The queue of one media type, and the greenlet that delivers it to the user's function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a stream whose callbacks are too slow for it."""
+"""What happens when callbacks are too slow and an inbox is full: pause, drop, or end the stream."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BackPressure(Protocol):
 
 
 class OverflowHandler:
-    """Answers for one inbox: says that it has too much, and does what its policy demands."""
+    """Reports that one inbox is full, and does what its policy demands."""
 
     def __init__(
         self,
@@ -50,7 +50,8 @@ class OverflowHandler:
                 be ``FAIL``.
             stream: The stream, as logs name it.
             back_pressure: What to do to the stream.
-            report: Takes the ``error`` event, which is about media only: events have no room then.
+            report: Takes the ``error`` event: about media only, since a full inbox of events
+                could not take it.
         """
         self._kind = kind
         self._when_full = when_full

@@ -1,4 +1,4 @@
-"""Which runner calls a client's functions: chosen anew for each batch."""
+"""Chooses, for each batch of calls, what runs a client's functions: greenlet, executor, asyncio."""
 
 from __future__ import annotations
 

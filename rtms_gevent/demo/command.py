@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
                 speed=arguments.speed,
             )
             stack.enter_context(simulator)
-            # Started last, so that it is stopped first: it leaves while the simulator still hears.
+            # Started last, so that it is stopped first: it leaves while the simulator still runs.
             app = stack.enter_context(_App(listener, url, simulator))
             listener.close()
             app.wait_ready(stop)
@@ -169,7 +169,7 @@ def _play(meeting: Meeting, app: _App, stop: Event) -> None:
     while not (stop.is_set() or meeting.finished.is_set()):
         app.check()
         gevent.wait([stop, meeting.finished], timeout=1.0, count=1)
-    meeting.stop()  # does nothing if it is over; else the app must hear it before it is stopped
+    meeting.stop()  # does nothing if it is over; else the app must get it before it is stopped
 
 
 def _wait_for_report(meeting: Meeting, app: _App, stop: Event) -> dict[str, Any]:
@@ -235,10 +235,10 @@ class _App:
                 "ZM_RTMS_LIVE_TOKEN": self._token,
                 "GUNICORN_CMD_ARGS": "",
             },
-            stdin=subprocess.PIPE,  # tells it when we are gone
+            stdin=subprocess.PIPE,  # closes when we are gone, and the app notices
             stdout=sys.stderr.fileno(),
             pass_fds=[listener.fileno()],
-            start_new_session=True,  # Ctrl-C is for us; we tell it in our own time
+            start_new_session=True,  # Ctrl-C is for us; we stop the app later
         )
 
     def __enter__(self) -> _App:

@@ -1,4 +1,4 @@
-"""Measure what the simulator's stamps tell: what was lost on the way, and how long the way took.
+"""Measures from the simulator's stamps what was lost on the way, and how long the way took.
 
 Serves the demo. The simulator numbers the packets of each media type of a stream from 1 and says
 when it sent them: ``metadata.extra["simulator"] == {"sequence": 1, "sent_ns": ...}``. Sender and

@@ -2,7 +2,7 @@
 
 What people say in a meeting is nobody's business but theirs. So the page is closed until the app
 says otherwise, or a viewer shows a token. Being on the same machine is no credential: no header and
-no address tells a local viewer from one whom a reverse proxy let in, and any web page that a
+no address distinguishes a local viewer from one whom a reverse proxy let in, and any page that a
 developer has open may send requests to localhost. The rule on origins is for the latter: browsers
 do not restrict WebSockets to the page's own site.
 """
@@ -27,7 +27,7 @@ def derive_token(secret_key: str | bytes) -> str:
     """Return a token that all processes with this secret have in common.
 
     Args:
-        secret_key: The app's. The token does not tell it.
+        secret_key: The app's. It cannot be found out from the token.
     """
     key = secret_key.encode() if isinstance(secret_key, str) else secret_key
     return hmac.new(key, b"rtms_gevent live page", hashlib.sha256).hexdigest()
@@ -50,7 +50,7 @@ def is_same(given: str, token: str) -> bool:
 def foreign_origin(
     environ: Mapping[str, Any], *, required: bool, trusted: Collection[str] = ()
 ) -> bool:
-    """Tell whether a page of another site made the request.
+    """Return whether a page of another site made the request.
 
     Args:
         environ: The WSGI environment.

@@ -1,4 +1,4 @@
-"""The WebSocket of one browser, on a socket that the app's server lets us have.
+"""The WebSocket of one browser, on a socket that is taken over from the app's WSGI server.
 
 gunicorn's gevent worker puts its socket into the WSGI environment. So the app decides who may look
 before anything is upgraded, and what it does not want is answered over HTTP. gevent-websocket's

@@ -1,4 +1,4 @@
-"""What viewers get of all streams of this process, without a queue.
+"""The live page's data: all streams of this process, and what changed since a viewer last asked.
 
 Viewers come by a few times a second and fetch what is new to them. A viewer that is too slow
 fetches less often and gets only the newest picture and level; it costs no memory, and no stream

@@ -111,7 +111,7 @@ class LivePage:
         authorize: Called without arguments in the request's context; returns whether the request
             may see the streams. It may raise, for example with ``flask.abort(401)``.
         shows: Called with a client, returns whether its stream is shown; asked once per stream.
-        stats: Called with a stream id, returns what else ``/stats`` tells of that stream.
+        stats: Called with a stream id, returns what else ``/stats`` shows of that stream.
 
     Raises:
         ConfigurationError: the token that was set is too short, or has other characters than links

@@ -1,4 +1,4 @@
-"""From signals to streams: notes down what happens, for the live page.
+"""Writes down what the signals report of each stream, for the live page.
 
 The receivers run in the streams' own greenlets, so they never wait. While nobody looks, no audio is
 measured.
@@ -70,8 +70,8 @@ class Recorder:
 
     Args:
         feed: Where to note things down.
-        shows: Tells for a client whether its stream is shown; asked once per stream. All by
-            default.
+        shows: Called with a client, returns whether its stream is shown; asked once per stream.
+            By default all are.
     """
 
     def __init__(self, feed: Feed, shows: Callable[[Any], bool] | None = None) -> None:
@@ -322,7 +322,7 @@ def _text(data: bytes) -> str:
 
 
 def _is_linear(client: Any) -> bool:
-    """Tell whether the server said that it sends L16; what it did not say is not measured."""
+    """Return whether the server said that it sends L16; what it did not say is not measured."""
     audio = client.negotiated.get("audio")
     return isinstance(audio, Mapping) and audio.get("codec") == Codec.L16
 
@@ -335,7 +335,7 @@ def _reason_text(reason: StopReason | int | None) -> str:
 
 
 def _end_text(reason: LeaveReason | None) -> str:
-    """Return in a few words why a stream is over; the whole story is among the problems."""
+    """Return in a few words why a stream is over; the error itself is among the problems."""
     if reason is None:
         return ""
     if reason.by_us:

@@ -111,7 +111,7 @@ class LiveStream:
         self._problems.append((self._next_revision(), item))
 
     def is_level_due(self, user: str, name: str, now: float) -> bool:
-        """Tell whether to measure how loud a participant is: somebody looks, and it is time.
+        """Return whether to measure how loud a participant is: somebody looks, and it is time.
 
         Args:
             user: Id of the participant; "0" for mixed audio.
@@ -276,7 +276,7 @@ class LiveStream:
         }
 
     def stats(self) -> dict[str, Any]:
-        """Return what ``/stats`` tells of this stream: numbers, and no word that anybody said."""
+        """Return what ``/stats`` shows of this stream: numbers, and no word that anybody said."""
         return {
             "stream_id": self.id,
             "state": self._state,

@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 INTERVAL = 0.1
 #: Seconds between two looks at the counters.
 COUNTERS_INTERVAL = 0.5
-#: Seconds without changes after which an empty message shows that the connection lives.
+#: Seconds without changes after which an empty message shows that the connection works.
 MAX_SILENCE = 10.0
 
 

@@ -1,4 +1,4 @@
-"""Running: ``run()`` of a script, ``run_async()`` beside asyncio, hubs in threads of their own."""
+"""Event loops: ``run()`` for scripts, ``run_async()`` beside asyncio, and hubs in threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop of the process: ``run()`` of a script, ``run_async()``, and one in the background."""
+"""The default event loop of a process: ``run()``, ``run_async()``, and one in the background."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def run(
 ) -> None:
     """Block until :func:`stop`, Ctrl-C or SIGTERM; then leave every stream, and return.
 
-    Everything of this package in this thread lives on the hub that this runs: streams and the
-    webhook server. In a process that gevent serves (gunicorn's gevent worker) it is not needed.
+    It runs the hub of all streams and webhook servers of this thread. In a process that gevent
+    serves (gunicorn's gevent worker) it is not needed.
 
     Args:
         poll_interval: Does nothing, since nothing polls; the official SDK has it.
@@ -94,7 +94,7 @@ def _check(executor: Executor | None) -> None:
 
 @contextlib.contextmanager
 def _running(context: HubContext, executor: Executor | None) -> Iterator[None]:
-    """Let streams of all threads live on ``context`` meanwhile, with ``executor``."""
+    """Bind streams that are joined in any thread to ``context`` meanwhile, with ``executor``."""
     context.executor = executor
     undo = register_running(context)
     try:

@@ -1,4 +1,4 @@
-"""One hub that runs: in the calling thread, in a thread of its own, or beside asyncio."""
+"""``EventLoop``: runs a hub in the calling thread, in a thread of its own, or beside asyncio."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ logger = logging.getLogger(__name__)
 
 _native_sleep = monkey.get_original("time", "sleep")
 
-#: Seconds before a loop that died begins anew.
+#: Seconds before a loop that died is started again.
 _RESTART_DELAY = 0.1
 
 
 class EventLoop:
-    """A hub, and the streams that live on it.
+    """A hub, and the streams that are bound to it.
 
     :meth:`run` runs the hub of the calling thread, :meth:`start` one in a native thread of its
     own, real even in a monkey-patched process, with a second one for callbacks, and
     :meth:`run_async` one in a native thread whose callbacks run on the asyncio loop. Streams are
-    put on it with :meth:`add`, before or after joining and whether or not it runs yet.
+    bound to it with :meth:`add`, before or after joining and whether or not it runs yet.
 
     Safe from any thread.
     """
@@ -260,7 +260,7 @@ class EventLoop:
         """Let this thread's hub run until it is stopped or done; then leave all streams."""
         hub, context, changed, process = gevent.get_hub(), self.context, Event(), os.getpid()
         forget_in_child(self)
-        # While it is there the hub has something to wait for, even where no stream lives.
+        # While it is there the hub has something to wait for, even without a stream.
         self._waker = waker = threads.AsyncWaker(changed.set)
         undo = [one.watch(waker.wake) for one in (context, *others)]
         is_ours = context.hub is None
@@ -293,7 +293,7 @@ class EventLoop:
             waker.close()
 
     def _run_own_hub(self, is_done: Callable[[], bool], closes_servers: bool) -> bool:
-        """Run a new hub of this thread to its end; tell whether that was meant.
+        """Run a new hub of this thread to its end; return whether that was meant.
 
         If not, another hub is to take over: who starts streams here goes on to do so.
         """
@@ -301,7 +301,7 @@ class EventLoop:
         try:
             self._run(is_done, closes_servers=closes_servers)
         except BaseException:
-            logger.exception("%r has died, and its streams were left: it begins anew", self)
+            logger.exception("%r has died, and its streams were left: it starts again", self)
             return self._stop_wanted
         else:
             return True

@@ -1,4 +1,4 @@
-"""What servers of their own have done when running begins and ends."""
+"""Functions to call when ``run()`` begins and ends, such as starting and stopping web servers."""
 
 from __future__ import annotations
 

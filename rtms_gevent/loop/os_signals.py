@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: they leave all streams, where they would else end the process."""
+"""Handles SIGINT and SIGTERM: all streams are left before the process ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several loops, each in a thread, that share the clients."""
+"""``EventLoopPool``: several event loops, each in a thread, among which clients are divided."""
 
 from __future__ import annotations
 

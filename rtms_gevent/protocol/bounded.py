@@ -1,4 +1,4 @@
-"""Tables that a hostile server cannot fill without end. Pure."""
+"""A dict of limited size, for what a server names: participants, sessions. Pure."""
 
 from __future__ import annotations
 

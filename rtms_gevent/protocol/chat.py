@@ -1,4 +1,4 @@
-"""Chat messages, whose fields may lie in two places.
+"""Reads chat messages, whose fields may be in two places.
 
 Source: Zoom's samples of July 2026.
 """
@@ -42,8 +42,8 @@ def read_chat(content: Document) -> tuple[Document, Any, ChatDetails | None]:
 def _unwrapped(content: Document) -> tuple[Document, Any]:
     """Return all fields beside each other, and the text.
 
-    The fields may lie in ``content`` or, as JSON, in its ``data``; then the text lies in there too.
-    Where the content has them, ``data`` is what somebody typed, be it JSON or not; and what lies in
+    The fields may be in ``content`` or, as JSON, in its ``data``; then the text is in there too.
+    Where the content has them, ``data`` is what somebody typed, be it JSON or not; and what is in
     ``data`` never replaces what Zoom says beside it: people could write in the name of others.
     """
     data = content.get("data")

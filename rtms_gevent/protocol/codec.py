@@ -1,4 +1,4 @@
-"""Between messages and what travels in WebSocket messages: JSON, Zoom's protocol V1."""
+"""Encodes messages as JSON, and decodes JSON to messages: Zoom's protocol, version 1."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class JsonCodec:
         """Return the audio or picture in ``message``.
 
         Parsing JSON takes thirty times its size, and all of the hub's time meanwhile. So what is
-        parsed is the message without its payload, which is decoded where it lies.
+        parsed is the message without its payload, which is decoded in place.
         """
         begin = end = len(message)
         before = _BEFORE_PAYLOAD.search(message, 0, self._max_document)

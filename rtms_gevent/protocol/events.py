@@ -1,4 +1,4 @@
-"""What messages on the signaling socket mean to the user, and who speaks in a packet."""
+"""Translates messages of the signaling socket to events for the user, and names speakers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _SESSION_OPS = {
 
 
 class ClientEvent(NamedTuple):
-    """Something to tell the user."""
+    """Something to report to the user."""
 
     name: str  #: of a signal and, with ``on_`` before it, of a callback
     arguments: tuple[Any, ...]
@@ -120,7 +120,7 @@ class EventTranslator:
             # Zoom sends no names with those who leave.
             name = person.name or self._names.get(person.id, "")
             people.append({"user_id": person.id, "user_name": name})
-            if joins and person.id:  # ids that are no numbers cannot be told apart
+            if joins and person.id:  # ids that are no numbers cannot be distinguished
                 self._names.remember(person.id, name, getsizeof(name))
             elif not joins:
                 self._names.forget(person.id)

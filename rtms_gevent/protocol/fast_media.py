@@ -1,4 +1,4 @@
-"""A fast path for audio and pictures in the form in which they nearly always come.
+"""A fast decoder for audio and pictures in the form in which they nearly always come.
 
 A message in any other form (another field, another type, an escape, an error) is left to
 :class:`~.codec.JsonCodec`, which decodes everything. So nothing here has to be lenient, and the
@@ -35,12 +35,12 @@ __all__ = ["FastMediaDecoder", "fast_media_decoder", "missing_accelerators"]
 
 #: Media types by message number.
 _KINDS = {int(number): kind for number, kind in MEDIA_TYPES.items() if kind not in TEXTUAL}
-#: Bytes of a message from which its payload is decoded where it lies. Below, msgspec's own base64
+#: Bytes of a message from which its payload is decoded in place. Below, msgspec's own base64
 #: is quicker, since it spares two searches.
 _INLINE_DECODE_SIZE = 1024
 _BEFORE_DATA = b'"data":"'
 _BACKSLASH = ord("\\")  # a number is found in a fifth of the time
-#: Participants to remember. A meeting has fewer; a server that is mad must not fill the memory.
+#: Participants to remember. A meeting has fewer; a hostile server must not fill the memory.
 _MAX_CACHED_SPEAKERS = 1000
 
 #: Quicker by half than MediaPacket(...).
@@ -82,10 +82,10 @@ _read_json = json.JSONDecoder().raw_decode
 
 
 def _cut(buffer: bytearray | bytes, start: int, stop: int) -> tuple[memoryview, bytearray | bytes]:
-    """Return the payload of a large message, where it lies, and the message with an empty one.
+    """Return the payload of a large message, in place, and the message with an empty one.
 
     Raises:
-        ValueError: it cannot be told what the payload is.
+        ValueError: it is not certain what the payload is.
     """
     begin = buffer.index(_BEFORE_DATA, start, stop) + len(_BEFORE_DATA)
     end = buffer.index(b'"', begin, stop)
@@ -113,7 +113,7 @@ class FastMediaDecoder:
         self._metadata_cache: dict[tuple[MediaDataType, int, str], Metadata] = {}
 
     def decode(self, buffer: bytearray | bytes, start: int, stop: int) -> MediaPacket | None:
-        """Return the packet that lies in ``buffer`` from ``start`` to ``stop``.
+        """Return the packet that is in ``buffer`` from ``start`` to ``stop``.
 
         ``None`` means that the message has another form: :meth:`.JsonCodec.decode` reads it.
         """

@@ -1,4 +1,4 @@
-"""H.264 as far as one must know it to drop frames: where decoding can begin anew.
+"""Recognises H.264 key frames, with which decoding can begin after frames were dropped.
 
 Source: ITU-T H.264, annex B (start codes) and table 7-1 (types of NAL units).
 """

@@ -1,4 +1,4 @@
-"""Which stream is meant: the ids that webhooks carry and handshakes repeat."""
+"""The ids that identify a stream: webhooks carry them, and handshakes repeat them."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class StreamIdentity:
 
         Args:
             fields: What the webhook said.
-            event: The webhook's event name, which tells webinars that carry a ``meeting_uuid``.
+            event: The webhook's event name: it shows webinars that carry a ``meeting_uuid``.
             id_field: The name to use in handshakes instead of the product's own.
 
         Raises:

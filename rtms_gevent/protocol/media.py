@@ -1,4 +1,4 @@
-"""The conversation on a media socket, as a table."""
+"""Which messages may come next on a media socket, as a table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MEDIA_TRANSITIONS: Transitions = {
 
 
 class MediaState(ConnectionState):
-    """What may be said on a media socket."""
+    """The state of a media socket."""
 
     def __init__(self, name: str) -> None:
         """Begin idle; ``name`` is the media type, or "unified"."""

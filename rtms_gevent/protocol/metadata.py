@@ -42,10 +42,10 @@ class AiTargetLanguage:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AiInterpreter:
-    """What the official SDK tells of an AI interpreter's audio: always empty, there as here.
+    """What the official SDK has for an AI interpreter's audio: always empty, there as here.
 
     Zoom has published no names of these fields on the wire, so nothing can fill them. What a packet
-    carries beside the fields that are known lies in :attr:`Metadata.extra`.
+    carries beside the fields that are known is in :attr:`Metadata.extra`.
     """
 
     lid: int = 0
@@ -74,7 +74,7 @@ class Metadata:
     #: Whether a transcript or chat message is new or revises an earlier one, where Zoom says so.
     attribute: MessageAttribute | int | None = None
     channelId: str = ""  #: Contact Center and phone
-    channel: ChannelParticipant | None = None  #: who is on that channel, as far as Zoom told
+    channel: ChannelParticipant | None = None  #: who is on that channel, if known
     #: Whether ``userName`` is that of the active speaker: the audio is mixed and has none itself.
     isActiveSpeaker: bool = False
     chat: ChatDetails | None = None  #: chat only

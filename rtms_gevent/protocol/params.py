@@ -1,4 +1,4 @@
-"""Which media in which form: parameters with the official SDK's defaults, checked when set.
+"""Media parameters (codec, sample rate, resolution) with the official SDK's defaults and checks.
 
 Each class is one media type. Attributes may be set at any time before joining, in any order; a
 value of the wrong kind is refused at once, a combination that Zoom refuses when joining
@@ -201,7 +201,7 @@ class AudioParams(MediaParams):
     )
     #: ms of audio per packet.
     duration = _Field(20, **_whole(20, 1000, 20), wire="send_rate")
-    #: Samples per packet and channel; kept for the official SDK's sake, Zoom is not told.
+    #: Samples per packet and channel; kept for the official SDK's sake, and not sent.
     frame_size = _Field(960, **_whole(1, 48_000), wire=None)
 
     contentType = FieldAlias("content_type")

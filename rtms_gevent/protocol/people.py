@@ -1,4 +1,4 @@
-"""Who is in a stream."""
+"""The participants of a stream: people, and the channels of calls and engagements."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Which piece of a transcript a revision is about.
+"""Gives pieces of a transcript ids, so that a revision names the piece that it revises.
 
 Zoom numbers no pieces. ``attribute`` says that one is updated or deleted, and what it has in common
 with the earlier one is who speaks and when the piece begins (``start_time``). Source:
 https://developers.zoom.us/docs/rtms/event-reference/ ("Data type definitions"); that a revision
-keeps its ``start_time`` is a conclusion, since nothing else of a message could tell.
+keeps its ``start_time`` is a conclusion, since nothing else of a message says it.
 """
 
 from __future__ import annotations
@@ -55,6 +55,6 @@ class Pieces:
 
 
 def _speaker(metadata: Metadata) -> str:
-    # An id that is no number lies in extra.
+    # An id that is no number is in extra.
     named = metadata.channelId or string(metadata.extra.get("user_id"))
     return named[:_ID_LENGTH] or str(metadata.userId)

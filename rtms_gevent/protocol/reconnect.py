@@ -1,13 +1,13 @@
-"""What to reconnect after which loss, inside which window, after which delay. Pure.
+"""Decides what to reconnect after a loss, after which delay, and when to give up. Pure.
 
 Zoom holds a stream for 60 s after its signaling socket broke and for 65 s after a media socket did;
 then the stream ends. Only what broke is reconnected: a lost media socket never costs the signaling
 socket, and a lost signaling socket costs all of them.
 
 Source: https://developers.zoom.us/docs/rtms/meetings/failover-reconnection/ for scenarios and
-windows. Its first delay of 3 s is slow for a window of 60 s; here the first attempt comes at once.
-Its delays start anew after each success; here only after one that held. Else a server that takes us
-and drops us would be run down by attempts that come at once.
+windows. Its first delay of 3 s is slow for a window of 60 s; here the first attempt comes within a
+quarter of a second. Its delays start again after each success; here only after one that lasted.
+Else a server that accepts and drops us would be flooded with attempts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TRANSIENT = frozenset(
 
 
 def is_transient(problem: JoinError) -> bool:
-    """Tell whether another try may succeed where this one failed."""
+    """Return whether another try may succeed where this one failed."""
     if isinstance(problem, HandshakeRejected):
         return problem.status in _TRANSIENT
     if isinstance(problem, ConnectError):
@@ -153,7 +153,7 @@ class ReconnectPolicy:
         return True
 
     def relocated(self, now: float) -> None:
-        """Zoom named new addresses: connect to them anew, with a window of its own."""
+        """Zoom named new addresses: connect to them, with a window of its own."""
         self._is_signaling_lost = True
         self._breaks(now)
         self._signaling_broken_since = self._waiting_since = now

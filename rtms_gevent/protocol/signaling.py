@@ -1,4 +1,4 @@
-"""The conversation on the signaling socket, as a table."""
+"""Which messages may come next on the signaling socket, as a table."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SIGNALING_TRANSITIONS: Transitions = {
 
 
 class SignalingState(ConnectionState):
-    """What may be said on the signaling socket."""
+    """The state of the signaling socket."""
 
     def __init__(self) -> None:
         super().__init__(SIGNALING_TRANSITIONS, "signaling")

@@ -29,7 +29,7 @@ _PUBLISHED = frozenset(MessageType) - _UNPUBLISHED
 
 
 class State(enum.Enum):
-    """Where a conversation stands."""
+    """The state of a signaling or media socket."""
 
     IDLE = "idle"
     HANDSHAKING = "waiting for the handshake's answer"
@@ -49,12 +49,12 @@ Transitions = Mapping[State, Mapping[Transition, State]]
 
 
 def sent(*messages: MessageType, to: State) -> dict[Transition, State]:
-    """Return table entries: we may send ``messages``, and stand in ``to`` then."""
+    """Return table entries: we may send ``messages``, which lead to state ``to``."""
     return {Transition(True, message): to for message in messages}
 
 
 def received(*messages: MessageType, to: State) -> dict[Transition, State]:
-    """Return table entries: the server may send ``messages``, and we stand in ``to`` then."""
+    """Return table entries: the server may send ``messages``, which lead to ``to``."""
     return {Transition(False, message): to for message in messages}
 
 
@@ -62,7 +62,7 @@ _AUDIO_ARRIVES = Transition(False, MessageType.MEDIA_DATA_AUDIO)
 
 
 class ConnectionState:
-    """Where one conversation stands. An illegal step raises and changes nothing."""
+    """The state machine of one socket. An illegal step raises and changes nothing."""
 
     __slots__ = ("_name", "_transitions", "accepts_media", "state")
 
@@ -82,7 +82,7 @@ class ConnectionState:
         self._step(Transition(True, message.number), LocalProtocolError)
 
     def received(self, message: Message | MediaPacket) -> OutgoingMessage | None:
-        """Note that ``message`` arrived; return what must be answered at once, if anything.
+        """Note that ``message`` arrived; return what must be answered immediately, if anything.
 
         Messages that this package does not know may arrive at any time.
 
@@ -90,7 +90,7 @@ class ConnectionState:
             RemoteProtocolError: it may not arrive now; it should be skipped.
         """
         if isinstance(message, KeepAliveRequest):
-            # Allowed in every state: a server that asks must be told that we live.
+            # Allowed in every state: a server that asks must get an answer.
             return message.answer()
         number = message.msg_type
         if number in _PUBLISHED:

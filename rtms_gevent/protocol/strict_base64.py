@@ -1,4 +1,4 @@
-"""Base64 to bytes: nothing but its 64 characters, and padded. With pybase64, else with binascii."""
+"""Decodes base64 strictly: 64 characters, and padded. With pybase64, else with binascii."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON text to documents: nothing that JSON cannot write again, and not deeper than allowed."""
+"""Parses JSON strictly: no NaN or Infinity, and not nested deeper than allowed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..errors import RemoteProtocolError
 
 __all__ = ["embedded_object", "parse_object"]
 
-#: Depth to accept of JSON that lies in a string within a message.
+#: Depth to accept of JSON that is in a string within a message.
 _EMBEDDED_NESTING = 32
 
 
@@ -22,7 +22,7 @@ def parse_object(text: str, max_nesting: int) -> dict[str, Any]:
         max_nesting: Depth of objects and arrays within each other to accept.
 
     Raises:
-        RemoteProtocolError: it is no JSON, no object or too deep; the text never tells its content.
+        RemoteProtocolError: it is no JSON, no object or too deep; its text shows no content.
     """
     try:
         document = _decoder.decode(text)

@@ -1,4 +1,4 @@
-"""What the user wants of a stream: which media in which form, which events, whose video."""
+"""What a client subscribes to: media and their parameters, events, and whose video."""
 
 from __future__ import annotations
 

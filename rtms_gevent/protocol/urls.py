@@ -1,7 +1,7 @@
-"""Addresses that a webhook or a server names, and which of them may be dialled.
+"""Parses the addresses that a webhook or a server names, and refuses hosts that are not allowed.
 
-Whoever can forge a webhook can name any host, so an address is dialled only if its host is Zoom's
-or was allowed by the user.
+Whoever can forge a webhook can name any host, so only hosts are connected to that are Zoom's or
+that the user allowed.
 
 An :class:`Endpoint` is nothing but a WebSocket address (RFC 6455 section 3). It is here, and not in
 the transport that connects to it, so that the rules and their result are pure and in one place.
@@ -67,15 +67,15 @@ class Endpoint:
 
 
 def parse_server_urls(text: object, allowed: Iterable[str]) -> tuple[Endpoint, ...]:
-    """Return the addresses in ``text`` that may be dialled, in their order.
+    """Return the addresses in ``text`` that may be connected to, in their order.
 
     Args:
         text: ``server_urls`` as Zoom sends it: one address, or several with commas between.
-        allowed: Host names that may be dialled, each with its subdomains. Plain ``ws`` is allowed
+        allowed: Host names that are allowed, each with its subdomains. Plain ``ws`` is allowed
             only to hosts that are not among Zoom's own.
 
     Raises:
-        ServerUrlError: none of them may be dialled; says why.
+        ServerUrlError: none of them may be connected to; says why.
     """
     if not isinstance(text, str) or not text.strip():
         raise ServerUrlError(
@@ -133,7 +133,7 @@ def _parse(url: str, allowed: tuple[str, ...]) -> Endpoint | str:
 
 
 def _host(netloc: str, name: str) -> str | None:
-    """Return a host in the one form in which it is compared and dialled; ``None`` if it is none.
+    """Return a host in the one form in which it is compared and used; ``None`` if it is none.
 
     It must mean the same to us, to a resolver and to a proxy. So an IPv6 address has no zone, and
     an IPv4 address four decimal numbers.

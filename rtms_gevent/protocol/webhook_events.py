@@ -1,4 +1,4 @@
-"""Webhook events as typed values: every name that Zoom uses, and one shape for all payloads.
+"""Parses webhook events to dataclasses: every name that Zoom uses, and one shape for all payloads.
 
 Source: https://developers.zoom.us/docs/api/rtms/events/ and, for the aliases, Zoom's samples,
 changelogs and the documentation of the official SDK.
@@ -19,7 +19,7 @@ __all__ = ["WebhookEvent", "WebhookKind", "flatten", "kind_of", "parse_event", "
 
 
 class WebhookKind(enum.Enum):
-    """What a webhook tells, whatever product it is about."""
+    """What a webhook says, whatever product it is about."""
 
     STARTED = "started"  #: a stream may be joined, or has moved to new addresses
     STOPPED = "stopped"  #: a stream is over
@@ -138,7 +138,7 @@ class WebhookEvent:
 
 
 def kind_of(name: str) -> WebhookKind:
-    """Return what an event of this name tells; ``WebhookKind.OTHER`` where it is not known."""
+    """Return what an event of this name says; ``WebhookKind.OTHER`` where it is not known."""
     return _NAMES.get(name, (WebhookKind.OTHER, None))[0]
 
 
@@ -148,7 +148,7 @@ def product_of(name: str) -> Product | None:
 
 
 def flatten(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a webhook's payload with what lies under ``object`` beside the rest.
+    """Return a webhook's payload with what is under ``object`` beside the rest.
 
     Real traffic is flat; Zoom's own skill documents describe the nested shape. Values under
     ``object`` win, since the outer ones then speak of the account.
@@ -189,7 +189,7 @@ def parse_event(document: object) -> WebhookEvent:
 
 
 def _identify(payload: Mapping[str, Any]) -> tuple[Product, str] | None:
-    """Return the id that tells which meeting is meant, in the official SDK's order.
+    """Return the id of the meeting, looked for in the official SDK's order.
 
     ``rtms.concurrency_limited`` has it one level deeper, in ``id_field``.
     """

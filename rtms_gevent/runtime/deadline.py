@@ -1,4 +1,4 @@
-"""Deadlines: moments that the steps of one operation share."""
+"""Deadlines: one point in time by which all steps of an operation must be done."""
 
 from __future__ import annotations
 

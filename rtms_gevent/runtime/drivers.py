@@ -1,4 +1,4 @@
-"""Says in the log which drivers of databases and the like block a hub that serves them.
+"""Warns of loaded drivers (of databases, gRPC) that block a hub.
 
 Monkey-patching makes Python's own sockets cooperative, and no C library's. A driver that waits in
 one stops every stream and request of the hub for as long as each query takes, mostly too short for
@@ -75,7 +75,7 @@ _RULES = (
     ),
 )
 
-_told: set[str] = set()
+_warned: set[str] = set()
 
 
 def blocking(modules: Mapping[str, Any]) -> Iterator[Driver]:
@@ -90,7 +90,7 @@ def blocking(modules: Mapping[str, Any]) -> Iterator[Driver]:
             if module is not None and rule.blocks(module):
                 yield rule.driver
         except Exception:  # noqa: BLE001 - half imported, or another version: nothing can be said
-            logger.debug("cannot tell whether %s would block", rule.driver.name)
+            logger.debug("cannot find out whether %s would block", rule.driver.name)
 
 
 def warn() -> None:
@@ -101,8 +101,8 @@ def warn() -> None:
     if not monkey.is_module_patched("socket"):
         return
     for driver in blocking(sys.modules):
-        if driver.name not in _told:
-            _told.add(driver.name)
+        if driver.name not in _warned:
+            _warned.add(driver.name)
             logger.warning(
                 "%s is loaded, and gevent cannot make it cooperative as it is: while it waits, no "
                 "stream and no request of this thread gets a turn. What to do: %s (see "

@@ -1,4 +1,4 @@
-"""What becomes of streams, and of functions of the user, when the interpreter ends."""
+"""Leaves all streams when the interpreter ends, and lets running callbacks finish."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a forked child must leave alone.
+"""Lets a forked child drop the streams and servers of its parent.
 
 ``os.fork`` copies everything: sockets, greenlets, and the loop that watches them. A child that goes
 on with gevent would read what its parent is to get, deliver it twice, and, when it notices silence,
@@ -28,15 +28,15 @@ class Owner(Protocol):
         """Let go of it, in a child that was just forked. Must neither wait nor call users' code.
 
         Args:
-            is_here: Whether the hub that it lives on is the one of the thread that forked. The
-                others have ended with their threads; their loops must not be touched, since the
-                kernel's part of them is shared with the parent's.
+            is_here: Whether its hub is the one of the thread that forked. The other hubs have ended
+                with their threads; their loops must not be touched, since the kernel's part of them
+                is shared with the parent's.
         """
 
 
 _get_ident = monkey.get_original("_thread", "get_ident")
 
-#: The owners, each with the thread whose hub it lives on.
+#: The owners, each with the thread of its hub.
 _owners: weakref.WeakKeyDictionary[Owner, int] = weakref.WeakKeyDictionary()
 
 

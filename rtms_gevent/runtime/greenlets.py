@@ -1,4 +1,4 @@
-"""Who owns which greenlet, and what becomes of it."""
+"""Groups of greenlets that are ended together, and whose exceptions are logged."""
 
 from __future__ import annotations
 

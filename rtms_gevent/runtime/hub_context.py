@@ -1,4 +1,4 @@
-"""Where streams live: hubs, their clients, and ways to them from other threads.
+"""Hubs and the clients bound to them, and how to call them from other threads.
 
 A context may have no hub yet: what is to happen there then waits until it has one.
 """
@@ -71,11 +71,11 @@ class PendingCall:
         self.member = member
 
     def cancel(self) -> bool:
-        """Take the call back; tell whether it had not begun."""
+        """Cancel the call; return whether it had not begun."""
         return self.context.take(self)
 
     def move_to(self, context: HubContext) -> bool:
-        """Let the call be made on another hub, with its member; tell whether it had not begun."""
+        """Let the call be made on another hub, with its member; return whether it had not begun."""
         earlier = self.context
         if not earlier.take(self):
             return False
@@ -88,7 +88,7 @@ class PendingCall:
 
 
 class HubContext:
-    """A hub that streams live on, and its clients.
+    """A hub, and the clients that are bound to it.
 
     Safe from any thread, but for what says otherwise.
     """
@@ -121,12 +121,12 @@ class HubContext:
             return list(self._clients)
 
     def add(self, client: Member) -> None:
-        """Count a client as one that lives here."""
+        """Bind a client to this context."""
         with self._lock:
             self._clients.add(client)
 
     def discard(self, client: Member) -> None:
-        """Count it no more."""
+        """Unbind it."""
         with self._lock:
             self._clients.discard(client)
             watchers = list(self._watchers)
@@ -151,8 +151,8 @@ class HubContext:
         """Let a call be made in a greenlet: soon if there is a hub, else when there is one.
 
         Also on the hub itself it is not made before this returns, so that who joined a stream can
-        still put it on another loop. In a greenlet, since what it logs may have to wait. A client
-        that joins by it counts as one that lives here.
+        still bind it to another loop. In a greenlet, since what it logs may have to wait. A client
+        that joins by it is bound to this context.
         """
         with self._lock:
             self._pending[call] = None
@@ -162,7 +162,7 @@ class HubContext:
                 spawn_on(self.hub, self.run, call)
 
     def take(self, call: PendingCall) -> bool:
-        """Schedule a call no more; tell whether it was scheduled here, and has not begun."""
+        """Remove a scheduled call; return whether it was scheduled here, and has not begun."""
         with self._lock:
             is_here = call in self._pending
             self._pending.pop(call, None)
@@ -196,7 +196,7 @@ class HubContext:
             spawn_on(hub, self.run, call)
 
     def run_callbacks_in(self, thread: HubThread) -> None:
-        """Let the user's functions run in ``thread``; streams that they join will live here."""
+        """Let the user's functions run in ``thread``; streams that they join are bound here."""
         self.callback_thread = thread
         _contexts.set(thread.hub, self)
 
@@ -256,7 +256,7 @@ _all: weakref.WeakSet[HubContext] = weakref.WeakSet()
 _running: list[HubContext] = []
 _contexts: HubLocal[HubContext | None] = HubLocal(lambda: None)
 
-#: Where ``run()`` and ``run_async()`` let streams live that no loop was chosen for.
+#: The context, in ``run()`` and ``run_async()``, of streams that no loop was chosen for.
 default = HubContext()
 
 

@@ -1,4 +1,4 @@
-"""Crossing threads: each native thread has a hub of its own, whose objects only it may touch."""
+"""Native threads with hubs of their own, and how to call and wake a hub from another thread."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def isolate(hub: Hub) -> None:
 
 
 def may_wait() -> bool:
-    """Tell whether the calling code may wait cooperatively: it is not the hub's own."""
+    """Return whether the calling code may wait cooperatively: it is not the hub's own."""
     return gevent.getcurrent() is not gevent.get_hub()
 
 

@@ -1,7 +1,7 @@
-"""Says in the log when something blocks a hub, and what it is.
+"""Logs a warning when code blocks a hub, with the code's traceback.
 
 A hub that is blocked reads nothing and answers no keep-alive, so after some 30 s Zoom ends its
-streams. Nothing on the hub can tell that; a native thread can. (gevent's own monitor thread would
+streams. Nothing on the hub can notice that; a native thread can. (gevent's own monitor thread would
 have to trace every switch between greenlets for it.)
 """
 
@@ -50,7 +50,7 @@ class _Heartbeat:
 
 
 class Watchdog:
-    """Watches hubs from a thread of its own, which lives while there are any to watch."""
+    """Watches hubs from a thread of its own, which runs while there are any to watch."""
 
     def __init__(self, blocked_after: float) -> None:
         """Watch nothing yet.

@@ -1,4 +1,4 @@
-"""A Zoom of our own: signaling and media servers that play a scenario, for tests and demos.
+"""A simulated Zoom: signaling and media servers that play a scenario, for tests and demos.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Time as the simulator needs it."""
+"""Milliseconds since the epoch, and a time limit for a block, for the simulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``rtms-gevent simulate``: simulated meetings, until a signal ends them."""
+"""The command ``rtms-gevent simulate``: runs simulated meetings until a signal ends them."""
 
 from __future__ import annotations
 

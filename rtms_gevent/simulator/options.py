@@ -1,4 +1,4 @@
-"""What holds for every meeting of one simulator."""
+"""Options of a simulator, which all of its meetings share."""
 
 from __future__ import annotations
 

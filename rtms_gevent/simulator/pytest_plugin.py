@@ -1,4 +1,4 @@
-"""Pytest fixtures for programs that use this package: a Zoom of one's own in every test.
+"""Pytest fixtures for programs that use this package: a simulated Zoom in every test.
 
 ::
 

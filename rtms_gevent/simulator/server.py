@@ -1,4 +1,4 @@
-"""The simulator itself: one WSGI server for signaling and media, and the meetings behind it."""
+"""``Simulator``: one WSGI server for signaling and media sockets, and the meetings behind it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MEDIA_PATH = re.compile(r"/media/(?P<role>[a-z]+)/(?P<key>[0-9a-z]+)/?")
 
 _ROLES = frozenset({*MEDIA_KEYS.values(), "all"})
 
-#: Addresses to listen on that no client can dial.
+#: Addresses to listen on that no client can connect to.
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 (compared with, never a default)
 
 #: Sockets at a time; far above what one process can feed.
@@ -360,7 +360,7 @@ class _Server(WSGIServer):
 
     @staticmethod
     def has(path: str) -> bool:
-        """Tell whether there is a WebSocket at this path."""
+        """Return whether there is a WebSocket at this path."""
         return _route(path) is not None
 
     def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> Any:

@@ -90,14 +90,14 @@ def open_connection(
         deadline: When all of it must be done.
         context: TLS settings; ``None`` means those of :func:`tls_context`.
         proxy_for: Returns the proxy that leads to an endpoint, or ``None``.
-        history: Which addresses of a host have worked; is told what becomes of them now.
+        history: Which addresses of a host have worked; what becomes of them now is added.
         on_failed: Called with the error of each endpoint that failed, but for the one that is
             raised.
         max_header_bytes: Bytes of an HTTP response.
 
     Raises:
         TlsError: the certificate was not accepted, or the server speaks no TLS.
-        ConnectError: any other step failed, or ``deadline`` passed; ``step`` tells which. Where
+        ConnectError: any other step failed, or ``deadline`` passed; ``step`` says which. Where
             several endpoints failed it is the first error that may pass, if there is one.
     """
     history = history or History()

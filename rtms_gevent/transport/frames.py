@@ -86,11 +86,11 @@ class FrameReader:
 
     It is used in two steps, as :class:`asyncio.BufferedProtocol` is: receive into what
     :meth:`get_buffer` returns, then iterate over :meth:`buffer_updated` to its end. That gives
-    ``TEXT`` or ``BINARY``, and where the message lies: a memoryview of it would cost more than all
+    ``TEXT`` or ``BINARY``, and where the message is: a memoryview of it would cost more than all
     the rest of the parsing.
 
     The memory is shared with other readers of the same thread. So from :meth:`get_buffer` to the
-    end of the iteration nobody may switch to another greenlet; and what a message lies in may be
+    end of the iteration nobody may switch to another greenlet; and the buffer of a message may be
     used until the next one is taken. To call :meth:`get_buffer` again, since nothing was received,
     does no harm.
 
@@ -141,7 +141,7 @@ class FrameReader:
     def _empty(self) -> None:
         """Receive from the shared buffer's beginning on."""
         self._buffer, self._view = self._shared.buffer, self._shared.view
-        self._end = 0  # of what lies in the buffer before the next read
+        self._end = 0  # of what is in the buffer before the next read
         self._rest = b""  # of an unfinished frame; to be put there first
 
     def get_buffer(self) -> memoryview:

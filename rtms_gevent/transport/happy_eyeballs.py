@@ -1,9 +1,9 @@
-"""TCP to the first of several hosts that answers: RFC 8305, "happy eyeballs".
+"""Opens TCP to the first of several addresses that answers: RFC 8305, "happy eyeballs".
 
-Where one is a black hole, as a server that died or IPv6 in networks that have it only half, the
+If one does not answer, such as a server that died or IPv6 in networks that have it only half, the
 next one gets its turn a moment later, and whoever answers first wins. All of it happens in the
 calling greenlet; only the names of several hosts are looked up in greenlets of their own, since a
-name server may be a black hole, too.
+name server may not answer, either.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class Race(Generic[_Key]):
             self._stop()
 
     def _begin(self, key: _Key, addresses: list[_AddressInfo] | None) -> bool:
-        """Look a host up, or connect to its next address; tell whether that is now on its way."""
+        """Look a host up, or connect to its next address; return whether that has begun."""
         if len(self._pending) + len(self._lookups) == _MAX_PENDING:
             self._give_up_oldest()
         self.begun.setdefault(key, False)

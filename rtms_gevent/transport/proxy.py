@@ -63,5 +63,5 @@ class Proxy:
         if not 200 <= status <= 299:
             advice = "proxy wants password" if status == 407 else "proxy refuses"
             raise ResponseError(f"it answered HTTP {status} when asked for a tunnel", advice)
-        if rest:  # the server cannot have spoken: it waits for our greeting
+        if rest:  # the server cannot have sent anything: it waits for our handshake
             raise ResponseError("it sent more than an answer when asked for a tunnel", "proxy")

@@ -63,7 +63,7 @@ class WebSocket:
     ``on_messages(messages)`` and ``on_closed(closed)`` are called by the hub: they must not raise.
     The first may switch to another greenlet once it has iterated to the end; then the hub goes on,
     and may read more meanwhile. The messages, to be iterated over, are those that one read has
-    completed, as :meth:`FrameReader.buffer_updated` tells them; each is there until the next is
+    completed, as :meth:`FrameReader.buffer_updated` yields them; each is there until the next is
     taken.
 
     Greenlet-safety: any greenlet of the hub that made it, and the hub itself; no other thread.
@@ -387,7 +387,7 @@ class WebSocket:
     def _linger(self) -> None:
         """Let the peer close the connection, as RFC 6455 wants in section 7.1.1.
 
-        To close it while unread bytes lie here would reset it, and a reset may overtake our close
+        To close it while there are unread bytes would reset it, and a reset may overtake our close
         frame, or what else the peer has not read yet.
         """
         self._read_watcher.stop()

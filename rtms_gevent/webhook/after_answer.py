@@ -1,4 +1,4 @@
-"""Doing what follows an answer when the answer was sent, whichever server sends it."""
+"""Runs a function when the answer to a request was sent, under any WSGI server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The WSGI application of the own server: paths, the handlers of each, and what they answer."""
+"""The WSGI application of ``on_webhook_event``: paths, their handlers, and what they answer."""
 
 from __future__ import annotations
 
@@ -41,11 +41,13 @@ def with_path(settings: WebhookSettings, path: str | None) -> WebhookSettings:
     """Return settings with another path; ``None`` leaves theirs.
 
     Raises:
-        ConfigurationError: that is no path, or the one that tells of health.
+        ConfigurationError: that is no path, or the one of the health check.
     """
     chosen = settings if path is None else dataclasses.replace(settings, path=path)
     if chosen.path == _HEALTH_PATH:
-        raise ConfigurationError(f"a webhook path cannot be {_HEALTH_PATH}, which tells of health")
+        raise ConfigurationError(
+            f"a webhook path cannot be {_HEALTH_PATH}: the health check has it"
+        )
     return chosen
 
 
@@ -134,7 +136,7 @@ class _Route:
             return _reply(start_response, reply.status, reply.body, headers)
         response = WebhookResponse(reply.status, reply.body)
         if self.deciding:
-            response = WebhookResponse(200, reply.body)  # they may well send a body
+            response = WebhookResponse(200, reply.body)  # they may send a body
             self._decide(WebhookPayload(reply.event.raw, request.body), request, response)
             headers = {"Content-Type": "application/json", **response.headers}
         after = None
@@ -169,7 +171,7 @@ class _Route:
             self._greenlets.spawn(run, handler)
         if not response.wait(HANDLER_TIMEOUT):
             logger.warning(
-                "no webhook handler has answered within %g s; Zoom is told that all is well",
+                "no webhook handler has answered within %g s; Zoom gets the answer 200",
                 HANDLER_TIMEOUT,
             )
             response.reset()
@@ -212,7 +214,7 @@ def _reply(
     headers: Mapping[str, str] | None = None,
     after: AfterAnswer | None = None,
 ) -> _Body:
-    """Begin an answer; ``after`` is told when it was sent."""
+    """Begin an answer; ``after`` runs when it was sent."""
     if status in (204, 304):
         body = b""
     fields = {"Content-Type": "text/plain; charset=utf-8", **(headers or {})}
@@ -251,7 +253,7 @@ def _refuse_foreign_host(host: str) -> None:
 
 
 def is_local(host: str) -> bool:
-    """Tell whether a name or an address is this machine's own, which no other can reach."""
+    """Return whether a name or an address is this machine's own, which no other can reach."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

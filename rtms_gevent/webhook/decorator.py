@@ -1,4 +1,4 @@
-"""The decorator of scripts: ``on_webhook_event``, and the servers of this process."""
+"""The decorator ``on_webhook_event``, which receives webhooks in scripts, and its servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was delivered already: Zoom sends a webhook again when our answer was late or got lost."""
+"""Recognises webhooks that Zoom sends again because our answer was late or got lost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class DeliveryStore(Protocol):
     """Holds what was delivered. An implementation may be shared by several processes."""
 
     def add(self, key: str, now: float) -> bool:
-        """Add a delivery, and tell whether it is new.
+        """Add a delivery, and return whether it is new.
 
         Asking and adding must be one step, since two deliveries may come at the same time.
 
@@ -22,7 +22,7 @@ class DeliveryStore(Protocol):
         """
 
     def discard(self, key: str) -> None:
-        """Take a delivery as not received; one that is not there is no error."""
+        """Remove a delivery, as if it was not received; one that is not there is no error."""
 
 
 class RecentDeliveries:
@@ -45,7 +45,7 @@ class RecentDeliveries:
         self._added: dict[str, float] = {}  # when; dicts keep their order, the oldest come first
 
     def add(self, key: str, now: float) -> bool:
-        """Add a delivery, and tell whether it is new."""
+        """Add a delivery, and return whether it is new."""
         with self._lock:
             added = self._added.get(key)
             if added is not None and now - added <= self._seconds:
@@ -56,7 +56,7 @@ class RecentDeliveries:
             return True
 
     def discard(self, key: str) -> None:
-        """Take a delivery as not received; one that is not there is no error."""
+        """Remove a delivery, as if it was not received; one that is not there is no error."""
         with self._lock:
             self._added.pop(key, None)
 

@@ -1,4 +1,4 @@
-"""The two shapes of handler for the own server, told apart once, when one is registered."""
+"""The two signatures that a webhook handler may have, recognised when it is registered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 def decides_answer(handler: object) -> bool:
-    """Tell whether a handler wants ``payload, request, response`` rather than ``payload`` alone.
+    """Return whether a handler wants ``payload, request, response`` rather than ``payload`` alone.
 
     What it cannot do without decides: parameters with defaults and ``*args`` stay as they are. So
     ``handle(payload, database=DATABASE)`` and ``handle(*args)`` get the payload alone.
@@ -31,7 +31,7 @@ def decides_answer(handler: object) -> bool:
     try:
         signature = inspect.signature(handler, follow_wrapped=False)
         wrapped = inspect.signature(handler)
-    except Exception:  # noqa: BLE001 - some written in C do not tell; one argument is the rule
+    except Exception:  # noqa: BLE001 - some written in C have none; one argument is the rule
         return False
     kinds = [one.kind for one in signature.parameters.values()]
     # A decorator's function that takes anything hands it on to what it wraps, mostly.
@@ -46,7 +46,7 @@ def decides_answer(handler: object) -> bool:
 
 
 def _shape(signature: inspect.Signature) -> bool | None:
-    """Tell whether that is a handler with three arguments; ``None`` where it is no handler."""
+    """Return whether that is a handler with three arguments; ``None`` where it is no handler."""
     parameters = signature.parameters.values()
     positional = [one for one in parameters if one.kind in _POSITIONAL]
     needed = sum(one.default is one.empty for one in positional)

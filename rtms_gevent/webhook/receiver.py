@@ -1,4 +1,4 @@
-"""From a request to an answer, without a framework: verify, parse, recognise repeats, decide.
+"""Answers webhook requests without a framework: verifies, parses, recognises repeats, decides.
 
 The adapter (Flask blueprint, own server, yours) hands in method, body and headers, sends the
 :class:`WebhookReply`, and only then lets :meth:`WebhookReceiver.accept` run, for which
@@ -221,7 +221,7 @@ class WebhookReceiver:
             return True
 
     def _mark_stale(self, event: WebhookEvent) -> WebhookEvent:
-        """Mark a start that is old. It is still handed over: nothing else would tell of it."""
+        """Mark a start that is old. It is still handed over: nothing else would report it."""
         if event.kind is not WebhookKind.STARTED or event.event_ts is None:
             return event
         age = self._clock() - event.event_ts / 1000
@@ -255,7 +255,7 @@ def _refuse_browsers(headers: Mapping[str, str]) -> None:
 def _delivery(event: WebhookEvent, body: bytes) -> str:
     """Return what all deliveries of one event have in common, as a short text.
 
-    Zoom may stamp and sign a retry anew, so headers tell nothing. A start with other addresses is
+    Zoom may stamp and sign a retry again, so headers do not count. A start with other addresses is
     another event, also where its time is the same.
     """
     marks = body

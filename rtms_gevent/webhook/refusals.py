@@ -1,4 +1,4 @@
-"""Telling of webhooks that were refused, without letting a flood of them flood the log."""
+"""Logs webhooks that were refused, but only a limited number a minute."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def is_authentic(
     now: float,
     tolerance: float = 300.0,
 ) -> bool:
-    """Tell whether Zoom signed ``body`` within ``tolerance`` seconds of ``now``. Never raises.
+    """Return whether Zoom signed ``body`` within ``tolerance`` seconds of ``now``. Never raises.
 
     The arguments are those of :func:`find_problem`.
     """
@@ -106,7 +106,7 @@ def is_authentic(
 
 
 def is_plain_token(token: object) -> TypeGuard[str]:
-    """Tell whether ``token`` has the shape of the ``plainToken`` in Zoom's url validation."""
+    """Return whether ``token`` has the shape of the ``plainToken`` in Zoom's url validation."""
     return isinstance(token, str) and _PLAIN_TOKEN.fullmatch(token) is not None
 
 
@@ -167,7 +167,7 @@ def explain_signature(
 
 
 def _is_seconds(timestamp: str) -> bool:
-    """Tell whether a header is a plain number; ``int()`` would also take other digits and signs."""
+    """Return whether a header is a plain number; ``int()`` also takes other digits and signs."""
     return timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= 12
 
 

@@ -156,7 +156,7 @@ class BoundedFile:
 
 
 def _is_greenlet() -> bool:
-    """Tell whether others on a hub wait for us; else we are in a plain thread."""
+    """Return whether others on a hub wait for us; else we are in a plain thread."""
     return isinstance(gevent.getcurrent(), gevent.Greenlet)
 
 

@@ -145,7 +145,7 @@ class HttpServer(WSGIServer):
             listener: What ``open_listener()`` returned, perhaps in another thread.
             application: The WSGI application. It reads the body to its end, by ``read`` of
                 ``wsgi.input`` only: that ends the deadline.
-            name: What applications are told as the server's name.
+            name: The server's name for applications (``SERVER_NAME``).
             max_body: The most bytes of a body that the application takes.
         """
         self.max_rest = bytes_on_the_wire(max_body)  #: what may follow a request's header

@@ -300,7 +300,7 @@ def _decode(text: bytes | bytearray) -> str:
 
 
 def _is_close_code(code: int) -> bool:
-    """Tell whether a close frame may have this code. Section 7.4, and IANA's registry."""
+    """Return whether a close frame may have this code. Section 7.4, and IANA's registry."""
     return (1000 <= code <= 1014 and code not in (1004, 1005, 1006)) or 3000 <= code <= 4999
 
 

@@ -1,4 +1,4 @@
-"""Zoom's messages as typed values: what travels between us and the servers.
+"""Zoom's messages as dataclasses: what travels between us and the servers.
 
 A message that we send knows how to write itself (``to_wire``), one that we receive how to be read
 (``from_wire``). Reading is tolerant, since sources and servers differ (each difference is a row in

@@ -1,4 +1,4 @@
-"""What happens in a meeting, and whose video we want: messages 5, 6, 28 and 29."""
+"""Events of a meeting, and whose video we subscribe to: messages 5, 6, 28 and 29."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def _signed(identity: StreamIdentity, signature: str) -> dict[str, Any]:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SignalingHandshakeRequest(OutgoingMessage):
-    """Message 1: we ask to open the signaling conversation."""
+    """Message 1: we ask to open the signaling socket."""
 
     number: ClassVar[MessageType] = MessageType.SIGNALING_HAND_SHAKE_REQ
     identity: StreamIdentity

@@ -1,7 +1,7 @@
-"""How a stream and its sessions fare, and how we end a stream: messages 8, 9, 21 and 22.
+"""States of a stream and its sessions, and closing a stream: messages 8, 9, 21 and 22.
 
 Zoom would also answer questions about states (10 and 19, with 11 and 20). Nobody asks them here,
-since a change of state is told unasked.
+since the server sends each change of state unasked.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A simulated meeting: who is in it, what they send, what clients hear of it."""
+"""A simulated meeting: who is in it, what they send, and what clients get of it."""

@@ -1,4 +1,4 @@
-"""What a client hears on its signaling socket: events, and the states of session and stream."""
+"""Sends a client events, and the states of session and stream, on its signaling socket."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _AUTOMATIC = frozenset({EventType.FIRST_PACKET_TIMESTAMP, EventType.MEDIA_CONNEC
 
 
 class StateAnnouncer:
-    """Tells the client of one stream what is so now, and knows what it was sent last."""
+    """Sends the client of one stream its states and events, and keeps what was sent."""
 
     def __init__(self, identity: Identity, sockets: OpenSockets) -> None:
         self._identity = identity
@@ -47,7 +47,7 @@ class StateAnnouncer:
         return True
 
     def set_session_state(self, state: int, reason: int | None = None) -> bool:
-        """Tell a new state of the session; without a ``reason``, a stop has one of its own."""
+        """Send a new state of the session; without a ``reason``, a stop has one of its own."""
         self.session_state = known(SessionState, state)
         message = {
             "msg_type": MessageType.SESSION_STATE_UPDATE,
@@ -59,12 +59,12 @@ class StateAnnouncer:
             reason = StopReason.UNDEFINED
         if reason is not None:
             message["stop_reason"] = int(reason)
-        return self._sockets.tell(message)
+        return self._sockets.send_signaling(message)
 
     def set_stream_state(self, state: int, reason: int) -> bool:
-        """Tell a new state of the stream."""
+        """Send a new state of the stream."""
         self.stream_state = known(StreamState, state)
-        return self._sockets.tell(
+        return self._sockets.send_signaling(
             {
                 "msg_type": MessageType.STREAM_STATE_UPDATE,
                 "state": int(state),
@@ -74,11 +74,11 @@ class StateAnnouncer:
         )
 
     def expect_first_packet(self) -> None:
-        """Tell of the next packet of media that it is the first one."""
+        """Announce the next packet of media as the first one."""
         self._had_first_packet = False
 
     def before_packet(self, timestamp: int) -> None:
-        """Media is about to be sent: tell the time of the first packet (ms)."""
+        """Media is about to be sent: announce the time of the first packet (ms)."""
         if not self._had_first_packet:
             self._had_first_packet = True
             self.send_event(

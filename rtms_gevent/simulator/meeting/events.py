@@ -1,4 +1,4 @@
-"""The events of what people do in a meeting, as they stand on the wire."""
+"""Makes the event messages of what people do in a meeting: join, speak, share."""
 
 from __future__ import annotations
 

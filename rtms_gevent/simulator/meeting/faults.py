@@ -1,4 +1,4 @@
-"""What a simulated Zoom, and the network before it, does wrong on purpose.
+"""Faults that a test makes happen: of the simulated Zoom, and of the network before it.
 
 Every public method of :class:`Faults` but :meth:`Faults.apply` is a fault that scenarios name, too.
 """

@@ -48,7 +48,7 @@ class MediaQueue:
         Args:
             kind: The media type.
             sockets: Where messages go.
-            announcer: Tells of the first packet.
+            announcer: Announces the first packet.
             greenlets: Owns the greenlet that sends what was kept.
             stamp: Add sequence numbers and send times.
             record: Keep every payload.

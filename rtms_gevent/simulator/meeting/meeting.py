@@ -54,7 +54,7 @@ class Playback(Protocol):
         """Begin; does not wait."""
 
     def stop(self) -> None:
-        """End, without telling the client."""
+        """End, without a message to the client."""
 
 
 class Meeting(MediaSender):
@@ -197,7 +197,7 @@ class Meeting(MediaSender):
         return bool(self._ready.wait(timeout))
 
     def stop(self, reason: int = StopReason.MEETING_ENDED) -> None:
-        """End the stream: tell the client why, close its sockets, post the stop webhook.
+        """End the stream: send the client the reason, close its sockets, post the stop webhook.
 
         Returns when the sockets are closed. Later calls do nothing but wait for that.
         """
@@ -235,7 +235,7 @@ class Meeting(MediaSender):
         self._webhooks.post_stopped(reason)
 
     def shut_down(self) -> None:
-        """Close everything at once, and tell nobody why; the simulator ends."""
+        """Close everything immediately, without a reason; the simulator ends."""
         if self.stop_reason is None:
             self.stop_reason = int(StopReason.EXIT_SIGNAL)
         self._stop_playback()
@@ -292,7 +292,7 @@ class Meeting(MediaSender):
         return self._announcer.send_event(event, to_all=to_all)
 
     def set_session_state(self, state: int, reason: int | None = None) -> bool:
-        """Tell the client a new state of the session; pausing also pauses the scenario's media.
+        """Send the client a new state of the session; pausing also pauses the scenario's media.
 
         Args:
             state: a :class:`~rtms_gevent.enums.SessionState`, or any other number.
@@ -301,7 +301,7 @@ class Meeting(MediaSender):
         return self._announcer.set_session_state(state, reason)
 
     def set_stream_state(self, state: int, reason: int = StopReason.UNDEFINED) -> bool:
-        """Tell the client a new state of the stream, and nothing more; see :meth:`stop`."""
+        """Send the client a new state of the stream, and nothing more; see :meth:`stop`."""
         return self._announcer.set_stream_state(state, reason)
 
     # -- called by connections ---------------------------------------------------------------------
@@ -372,7 +372,7 @@ class Meeting(MediaSender):
         self._windows.open("signaling", self._options.signaling_window)
 
     def _client_left(self) -> None:
-        """Whoever joins next hears everything from the start."""
+        """The client has left: who joins next gets everything from the start."""
         self._stop_playback()
         self._windows.close_all()
         for queue in self.queues.values():
@@ -387,7 +387,7 @@ class Meeting(MediaSender):
         self.media.append(connection)
 
     def detach_media(self, connection: MediaConnection) -> None:
-        """A media socket is gone; unless the client closed it, it hears of the loss."""
+        """A media socket is gone; unless the client closed it, the loss is announced to it."""
         if connection not in self.media:
             return
         self.media.remove(connection)
@@ -420,7 +420,7 @@ class Meeting(MediaSender):
         self._ready.set()
 
     def subscribed(self, number: int) -> None:
-        """The client has subscribed to an event: tell it what is so already."""
+        """The client has subscribed to an event: send it those that describe the present state."""
         if self.product is Product.CONTACT_CENTER:
             events = self.state.engagement_so_far(number, self.scenario.first_person)
         else:

@@ -76,7 +76,7 @@ class Player:
             self._greenlets.spawn(self._guard, run)
 
     def stop(self) -> None:
-        """End, without telling the client; messages that are being sent are sent whole."""
+        """End, without a message to the client; messages that are being sent are completed."""
         self._over.set()
         self._greenlets.join(STOP_TIMEOUT)
         self._greenlets.kill()

@@ -1,4 +1,4 @@
-"""Media that is sent by hand, or by a scenario."""
+"""Sends media to a client, for tests and scenarios: audio, video, share, transcript, chat."""
 
 from __future__ import annotations
 

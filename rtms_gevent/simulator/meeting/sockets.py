@@ -24,7 +24,7 @@ class OpenSockets:
         self.signaling: SignalingConnection | None = None
         self.media: list[MediaConnection] = []
         #: The stream was interrupted, or was said to be: a client that closes its socket may have
-        #: heard of a loss that it has mended already.
+        #: done so because of a loss after which it has reconnected already.
         self.has_been_interrupted = False
         self._numbers = itertools.count(1)
 
@@ -54,7 +54,7 @@ class OpenSockets:
         """Send a message as it is; return to how many sockets it went."""
         return sum(connection.send(message) for connection in self.find(which))
 
-    def tell(self, message: dict[str, Any]) -> bool:
+    def send_signaling(self, message: dict[str, Any]) -> bool:
         """Send a message on the signaling socket; return whether there was one."""
         return self.signaling is not None and self.signaling.send(message)
 

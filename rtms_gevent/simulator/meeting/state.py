@@ -1,4 +1,4 @@
-"""Who is in the meeting, who speaks, whose camera is on, who shares: what is so now."""
+"""The present state of a meeting: who is in it, who speaks, whose camera is on, who shares."""
 
 from __future__ import annotations
 

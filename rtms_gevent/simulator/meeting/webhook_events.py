@@ -64,7 +64,7 @@ class WebhookEvents:
         """The whole start webhook.
 
         Source of what it has since May 2026 (``account_id``, ``object``): zoom/skills, their
-        reference of webhooks. There all lies in ``object``, while real traffic is flat. Clients
+        reference of webhooks. There all is in ``object``, while real traffic is flat. Clients
         look in one or the other, so that all is in both.
         """
         payload: dict[str, Any] = self.payload
@@ -91,7 +91,7 @@ class WebhookEvents:
 
     def post_interrupted(self) -> None:
         """Post that the stream is interrupted; does not wait."""
-        # Made now: clients tell by the time what they have mended since.
+        # Made now: clients see by the time whether they have reconnected since.
         event = self._event("interrupted", milliseconds(), self._identity.fields)
         self._greenlets.spawn(self._post, event)
 

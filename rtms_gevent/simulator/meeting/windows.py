@@ -1,4 +1,4 @@
-"""How long a socket that was lost may take to come back."""
+"""Timers that end a stream if a lost socket is not reopened in time."""
 
 from __future__ import annotations
 

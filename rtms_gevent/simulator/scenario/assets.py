@@ -1,4 +1,4 @@
-"""Speech and pictures in the form that a client has negotiated, from files that are ready made.
+"""Speech and pictures that simulated participants send, read from files in this package.
 
 Nothing is encoded here but L16, which is plain samples; the other codecs come from files made by
 ``scripts/make_assets.py``. A recording named ``hello`` is looked for as

@@ -1,8 +1,8 @@
-"""A scenario in which anything may go wrong at any time, and goes wrong the same way again.
+"""A scenario with random faults at random times, which one seed repeats exactly.
 
 Left out is what would end the stream by right (a wrong status, a wrong certificate), and what no
-client can tell from media that was meant (``duplicate``, ``swap``): all else may be demanded of a
-client, which must lose nothing but what was due while a socket was down.
+client can distinguish from media that was meant (``duplicate``, ``swap``): all else may be demanded
+of a client, which must lose nothing but what was due while a socket was down.
 """
 
 from __future__ import annotations

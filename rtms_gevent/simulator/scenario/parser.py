@@ -1,4 +1,4 @@
-"""From JSON to a scenario.
+"""Parses a scenario from JSON, and says where what is wrong.
 
 Whatever is wrong raises a :class:`~rtms_gevent.errors.ConfigurationError` that names the entry
 and the field.

@@ -1,1 +1,1 @@
-"""What goes over the simulator's sockets, and what is made to go wrong there."""
+"""The simulator's sockets: WebSockets, handshakes, negotiation, keep-alives, network faults."""

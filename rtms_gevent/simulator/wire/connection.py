@@ -1,6 +1,6 @@
 """One WebSocket of a client: its handshake and its keep-alives.
 
-Source of the conversation: https://developers.zoom.us/docs/rtms/event-reference/ and what the
+Source: https://developers.zoom.us/docs/rtms/event-reference/ and what the
 official SDK was seen to need. Every message is written out by hand here.
 """
 
@@ -194,7 +194,7 @@ class Connection(abc.ABC, Generic[SideT]):
     # -- the greenlet of the socket ----------------------------------------------------------------
 
     def serve(self) -> None:
-        """Run the whole life of the socket."""
+        """Serve the socket until it is closed."""
         keep_alive = None
         try:
             if not self._handshake():
@@ -231,7 +231,7 @@ class Connection(abc.ABC, Generic[SideT]):
                 yield message
 
     def _complain(self, message: dict[str, Any], status: StatusCode, reason: str) -> None:
-        """Tell the client what was wrong with a message that has no answer of its own.
+        """Send the client what was wrong with a message that has no answer of its own.
 
         Zoom documents no such answer; clients ignore message types that they do not expect.
         """

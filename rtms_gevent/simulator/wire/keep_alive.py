@@ -1,4 +1,4 @@
-"""Which keep-alives a client owes an answer to. Does no I/O."""
+"""Keeps which keep-alives a client has not answered. Does no I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A media socket: what a client asks for on it, and what is negotiated."""
+"""A client's media socket: its handshake, and the media that it has asked for."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class MediaConnection(Connection[MediaSide]):
         """Wait until the client has read the media that was sent to it, or is gone.
 
         The end of a stream is sent on another socket than its media travels on, and clients close
-        everything when they hear it. A keep-alive is answered after all that came before it.
+        everything when they get it. A keep-alive is answered after all that came before it.
         """
         if self.has_carried and not self.ended.is_set():
             self._all_answered.clear()

@@ -1,4 +1,4 @@
-"""How messages travel on one socket: cut up, lumped together, late, or not at all for a while."""
+"""Emulates a bad network on one socket: messages are split, merged, delayed or held back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which clients are turned away, on purpose, when they want to come in."""
+"""Rejects the next clients on purpose, at the WebSocket upgrade or at RTMS' handshake."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Rejection", "RejectionQueue", "names_role"]
 
 
 def names_role(which: str, role: str) -> bool:
-    """Tell whether ``which`` (see :meth:`Meeting.connections`) names sockets of this role.
+    """Return whether ``which`` (see :meth:`Meeting.connections`) names sockets of this role.
 
     Args:
         which: "signaling", "media", a media type, "all" (unified), or "all_sockets".
@@ -21,7 +21,7 @@ def names_role(which: str, role: str) -> bool:
 
 @dataclasses.dataclass(slots=True)
 class Rejection:
-    """Turns away some clients."""
+    """Rejects some clients."""
 
     which: str  #: sockets, as for :func:`names_role`
     times: int
@@ -30,17 +30,17 @@ class Rejection:
 
 
 class RejectionQueue:
-    """Rejections, oldest first, at one step of coming in: the upgrade, or the handshake."""
+    """Rejections, oldest first, at one step: the upgrade, or the handshake."""
 
     def __init__(self) -> None:
         self._rejections: list[Rejection] = []
 
     def add(self, rejection: Rejection) -> None:
-        """Turn away the next sockets that this names."""
+        """Reject the next sockets that this names."""
         self._rejections.append(rejection)
 
     def next_for(self, role: str) -> Rejection | None:
-        """Return what turns this socket away, and count it; None lets it in."""
+        """Return the rejection of this socket, and count it; None accepts the socket."""
         for rejection in self._rejections:
             if names_role(rejection.which, role):
                 rejection.times -= 1

@@ -1,4 +1,4 @@
-"""The control socket: events, subscriptions, states."""
+"""A client's signaling socket: its handshake, subscriptions and requests."""
 
 from __future__ import annotations
 

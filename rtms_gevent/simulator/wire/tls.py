@@ -1,4 +1,4 @@
-"""Certificates of an authority of our own, trusted by nobody else, and some that are wrong."""
+"""TLS certificates for the simulator, by a CA of its own: a good one, and some wrong ones."""
 
 from __future__ import annotations
 
