@@ -82,7 +82,7 @@ def test_media_may_flow_when_the_callback_for_having_joined_has_begun():
 def test_media_flows_on_the_streams_hub_also_where_callbacks_run_beside_it():
     thread, hub = HubThread(), gevent.get_hub()
     try:
-        log = Heard(selector=make_selector(stage=thread)).deliver(
+        log = Heard(selector=make_selector(callback_thread=thread)).deliver(
             ClientEvent("joined", ("stream", "uuid"))
         )
         gevent.sleep(0)
