@@ -1,3 +1,5 @@
+"""Options and hooks of the whole suite: no test may hang, and garbage is collected in time."""
+
 from __future__ import annotations
 
 import gc

@@ -1,3 +1,5 @@
+"""Settings: defaults, the environment, and which values are refused."""
+
 import dataclasses
 import os
 

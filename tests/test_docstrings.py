@@ -66,9 +66,9 @@ def test_a_public_method_has_a_docstring(name):
 
 def test_every_signal_says_what_it_carries():
     sent = {name: getattr(signals, name) for name in signals.__all__}
-    told = {name for name, one in sent.items() if isinstance(one, NamedSignal)}
-    assert [name for name in told if "Arguments: ``" not in sent[name].__doc__] == []
-    assert len(told) == len(sent) - 1  # all but emit()
+    reported = {name for name, one in sent.items() if isinstance(one, NamedSignal)}
+    assert [name for name in reported if "Arguments: ``" not in sent[name].__doc__] == []
+    assert len(reported) == len(sent) - 1  # all but emit()
 
 
 def test_every_public_name_has_one_place_in_the_reference():

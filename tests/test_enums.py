@@ -1,3 +1,5 @@
+"""The enums have the values of Zoom's documents and of the official SDK."""
+
 import enum
 import json
 import pathlib

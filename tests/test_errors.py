@@ -1,3 +1,5 @@
+"""Exceptions: their texts and attributes, and that they can be pickled."""
+
 import pickle
 import re
 

@@ -1,3 +1,5 @@
+"""Each status code and stop reason has a cause and a remedy."""
+
 import pytest
 
 from rtms_gevent.enums import StatusCode, StopReason

@@ -1,4 +1,4 @@
-"""What a live stream consists of: lines of text, participants, pictures. Bounded, plain data.
+"""The data of one stream on the live page: lines of text, participants, pictures.
 
 Everything that changes gets a *revision* from one counter. Whoever remembers the revision up to
 which it has seen everything can ask for what is newer; zero gives all.

@@ -46,7 +46,7 @@ def with_path(settings: WebhookSettings, path: str | None) -> WebhookSettings:
     chosen = settings if path is None else dataclasses.replace(settings, path=path)
     if chosen.path == _HEALTH_PATH:
         raise ConfigurationError(
-            f"a webhook path cannot be {_HEALTH_PATH}: the health check has it"
+            f"a webhook path cannot be {_HEALTH_PATH}: the server's health check is there"
         )
     return chosen
 

@@ -1,4 +1,4 @@
-"""Reading requests of strangers: so many bytes, within so much time, and never all of the turns.
+"""Reads request bodies of strangers, with limits on bytes and time, and lets others run meanwhile.
 
 A read that need not wait does not switch to others. Whoever sends as fast as we can parse would
 have the hub for himself, and no ``gevent.Timeout`` would ever fire. So bytes and time are checked

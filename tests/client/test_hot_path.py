@@ -94,7 +94,7 @@ def feed(join, meeting, client, monkeypatch):
 
 @pytest.mark.parametrize(("frames", "limit"), [(1, 36), (10, 14)])
 def test_function_calls_per_message(feed, frames, limit):
-    """Python's and C's. A lot shares those of accounting, inbox and waking."""
+    """Python's and C's. A batch shares those of statistics, inbox and waking."""
     calls = []
 
     def watch(_, event, __):

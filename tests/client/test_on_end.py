@@ -71,7 +71,7 @@ class Journal:
         self.calls.append("left")
 
 
-class Stage:
+class Case:
     """What a cause has at hand."""
 
     def __init__(self, simulator, client):
@@ -93,163 +93,163 @@ class Stage:
         )
 
 
-def stopped(stage):
-    stage.join()
-    stage.meeting.send_audio(b"x")
-    stage.meeting.stop(6)
+def stopped(case):
+    case.join()
+    case.meeting.send_audio(b"x")
+    case.meeting.stop(6)
 
 
-def told_by_webhook(stage):
-    stage.join()
-    payload = {**stage.meeting.payload, "stop_reason": 6}
-    stage.client.notify({"event": "meeting.rtms_stopped", "payload": payload})
+def told_by_webhook(case):
+    case.join()
+    payload = {**case.meeting.payload, "stop_reason": 6}
+    case.client.notify({"event": "meeting.rtms_stopped", "payload": payload})
 
 
-def nobody_listens(stage):
-    stage.join_at(f"ws://127.0.0.1:{unused_port()}")
+def nobody_listens(case):
+    case.join_at(f"ws://127.0.0.1:{unused_port()}")
 
 
-def refused(stage):
-    stage.begin(secret="wrong")
+def refused(case):
+    case.begin(secret="wrong")
 
 
-def no_answer(stage):
+def no_answer(case):
     def script(peer):
         peer.upgrade()
         hang(peer)
 
     with RawServer(script) as server:
-        stage.join_at(server.url(), timeout=50)
-        stage.client.wait(10)
+        case.join_at(server.url(), timeout=50)
+        case.client.wait(10)
 
 
-def stopped_before_it_joined(stage):
+def stopped_before_it_joined(case):
     with RawServer(hang) as server:
-        stage.join_at(server.url())
-        wait_until(lambda: stage.client._session is not None)
+        case.join_at(server.url())
+        wait_until(lambda: case.client._session is not None)
         payload = {"rtms_stream_id": "s", "meeting_uuid": "u", "stop_reason": 6}
-        stage.client.notify({"event": "meeting.rtms_stopped", "payload": payload})
-        stage.client.wait(10)
+        case.client.notify({"event": "meeting.rtms_stopped", "payload": payload})
+        case.client.wait(10)
 
 
-def lost(stage):
-    stage.join()
-    stage.meeting.reset_sockets("signaling")
+def lost(case):
+    case.join()
+    case.meeting.reset_sockets("signaling")
 
 
-def given_up(stage):
+def given_up(case):
     with Simulator("empty") as other:
-        Stage(other, stage.client).join()
+        Case(other, case.client).join()
 
 
-def too_slow(stage):
+def too_slow(case):
     go = Event()
-    stage.client.on_audio_data(lambda *_: go.wait())
-    stage.join()
+    case.client.on_audio_data(lambda *_: go.wait())
+    case.join()
     for _ in range(10):
-        stage.meeting.send_audio(b"x")
-    wait_until(lambda: stage.client._session.end is not None)
+        case.meeting.send_audio(b"x")
+    wait_until(lambda: case.client._session.end is not None)
     go.set()
 
 
-def left(stage):
-    stage.join()
-    stage.client.leave()
+def left(case):
+    case.join()
+    case.client.leave()
 
 
-def left_with_media_waiting(stage):
-    stage.join()
+def left_with_media_waiting(case):
+    case.join()
     for _ in range(50):
-        stage.meeting.send_audio(b"x")
-        stage.meeting.send_transcript("x")
-    stage.client.leave()
+        case.meeting.send_audio(b"x")
+        case.meeting.send_transcript("x")
+    case.client.leave()
 
 
-def left_and_closed(stage):
-    stage.join()
-    stage.client.leave(close_stream=True)
+def left_and_closed(case):
+    case.join()
+    case.client.leave(close_stream=True)
 
 
-def left_with_the_other_name(stage):
-    stage.join()
-    stage.client.stop()
+def left_with_the_other_name(case):
+    case.join()
+    case.client.stop()
 
 
-def left_twice_at_once(stage):
-    stage.join()
-    gevent.joinall([gevent.spawn(stage.client.leave) for _ in range(3)])
+def left_twice_at_once(case):
+    case.join()
+    gevent.joinall([gevent.spawn(case.client.leave) for _ in range(3)])
 
 
-def left_in_another_thread(stage):
-    stage.join()
-    thread = threading.Thread(target=stage.client.leave)
+def left_in_another_thread(case):
+    case.join()
+    thread = threading.Thread(target=case.client.leave)
     thread.start()
     wait_until(lambda: not thread.is_alive())
 
 
-def left_by_with(stage):
-    with stage.client:
-        stage.join()
+def left_by_with(case):
+    with case.client:
+        case.join()
 
 
-def left_while_joining(stage):
+def left_while_joining(case):
     with RawServer(hang) as server:
-        stage.join_at(server.url())
-        wait_until(lambda: stage.client._session is not None)
-        stage.client.leave()
+        case.join_at(server.url())
+        wait_until(lambda: case.client._session is not None)
+        case.client.leave()
 
 
-def left_at_once(stage):
-    stage.begin()
-    stage.client.leave()
+def left_at_once(case):
+    case.begin()
+    case.client.leave()
 
 
-def left_while_reconnecting(stage):
-    stage.join()
-    stage.meeting.reset_sockets("signaling")
-    wait_until(lambda: not stage.client.is_joined)
-    stage.client.leave()
+def left_while_reconnecting(case):
+    case.join()
+    case.meeting.reset_sockets("signaling")
+    wait_until(lambda: not case.client.is_joined)
+    case.client.leave()
 
 
-def left_and_cut_short(stage):
-    stage.join()
+def left_and_cut_short(case):
+    case.join()
     with gevent.Timeout(0.00001, False):
-        stage.client.leave()
+        case.client.leave()
         gevent.sleep(1)
 
 
 def left_in(name, trigger):
-    def cause(stage):
-        journalled = stage.client._callbacks.get(name)
+    def cause(case):
+        journalled = case.client._callbacks.get(name)
 
         def callback(*arguments):
-            stage.client.leave()
+            case.client.leave()
             journalled(*arguments)
 
-        getattr(stage.client, f"on_{name}")(callback)
-        stage.join() if name != "join_confirm" else stage.begin()
-        trigger(stage.meeting)
+        getattr(case.client, f"on_{name}")(callback)
+        case.join() if name != "join_confirm" else case.begin()
+        trigger(case.meeting)
 
     return cause
 
 
-def left_in_a_receiver(stage):
-    signals.audio_data.connect(lambda client, **_: client.leave(), sender=stage.client)
-    stage.join()
-    stage.meeting.send_audio(b"x")
+def left_in_a_receiver(case):
+    signals.audio_data.connect(lambda client, **_: client.leave(), sender=case.client)
+    case.join()
+    case.meeting.send_audio(b"x")
 
 
-def the_loop_stops(stage):
+def the_loop_stops(case):
     loop = EventLoop().start()
-    loop.add(stage.client)
-    stage.join()
+    loop.add(case.client)
+    case.join()
     loop.stop()
     wait_until(lambda: not loop.is_running)
 
 
-def run_is_stopped(stage):
+def run_is_stopped(case):
     running = gevent.spawn(rtms.run)
-    stage.join()
+    case.join()
     rtms.stop()
     running.get(timeout=10)
 
@@ -317,7 +317,7 @@ CAUSES = [
 def test_it_comes_once_and_last(cause, options, expected, simulator):
     with Client(**options) as client:
         journal = Journal(client)
-        cause(Stage(simulator, client))
+        cause(Case(simulator, client))
         reason = client.wait(10)
         assert isinstance(reason, LeaveReason)
         assert journal.calls[-2:] == ["end", "left"]
@@ -333,24 +333,24 @@ def test_it_comes_once_and_last(cause, options, expected, simulator):
 
 def test_each_join_has_its_own(simulator, client):
     journal = Journal(client)
-    stage = Stage(simulator, client)
+    case = Case(simulator, client)
     for cause in (refused, left, nobody_listens, stopped):
-        cause(stage)
+        cause(case)
         client.wait(10)
     assert journal.calls.count("end") == 4
     assert [reason.by_us for reason in journal.reasons] == [False, True, False, False]
 
 
 def test_it_may_join_again(simulator, client):
-    stage, ends = Stage(simulator, client), []
+    case, ends = Case(simulator, client), []
 
     @client.on_end
     def end(reason):
         ends.append(reason)
         if len(ends) == 1:
-            stage.begin()
+            case.begin()
 
-    refused(stage)
+    refused(case)
     wait_until(lambda: client.is_joined)
     assert isinstance(ends[0].error, HandshakeRejected)
     client.leave()
@@ -409,7 +409,7 @@ class TestCallbacksThatRun:
         entered, _, calls = held
         monkeypatch.setattr(process_exit, "CALLBACK_SHUTDOWN_TIMEOUT", 0.01)
         running = gevent.spawn(rtms.run)
-        Stage(simulator, client).join()
+        Case(simulator, client).join()
         meeting.send_audio(b"x")
         assert entered.wait(5)
         rtms.stop()
@@ -445,7 +445,7 @@ class TestLeaveWaitsForIt:
 
         client.on_leave(lambda reason: None)
         running = gevent.spawn(rtms.run, stop_on_empty=True)
-        Stage(simulator, client).join()
+        Case(simulator, client).join()
         meeting.stop(6)
         running.get(timeout=10)
         assert [reason.code for reason in finished] == [6]
@@ -500,7 +500,7 @@ class TestWhere:
 
     def test_on_the_hub(self, simulator, client):
         seen = self.threads(client)
-        left(Stage(simulator, client))
+        left(Case(simulator, client))
         assert set(seen.values()) == {threading.get_ident()}
         assert set(seen) == {"join_confirm", "end", "left"}
 
@@ -508,7 +508,7 @@ class TestWhere:
         seen = self.threads(client)
         loop = EventLoop().start()
         loop.add(client)
-        Stage(simulator, client).join()
+        Case(simulator, client).join()
         wait_until(lambda: seen)
         client.leave()
         stage_thread = loop.context.callback_thread.call(threading.get_ident)
@@ -524,7 +524,7 @@ class TestWhere:
         ):
             names = []
             client.on_end(lambda reason: names.append(threading.current_thread().name))
-            cause(Stage(simulator, client))
+            cause(Case(simulator, client))
             client.wait(10)
         assert names == ["pool_0"]
 
@@ -533,7 +533,7 @@ class TestWhere:
         with Client(executor=pool) as client:
             threads = []
             client.on_end(lambda reason: threads.append(threading.get_ident()))
-            Stage(simulator, client).join()
+            Case(simulator, client).join()
             pool.shutdown()
         assert threads == [threading.get_ident()]
         assert "takes no more work" in caplog.text
@@ -584,7 +584,7 @@ class TestWhere:
             raise KeyError("user's own")
 
         EventLoop().add(client)
-        Stage(simulator, client).begin()
+        Case(simulator, client).begin()
         assert client.leave() is True
         assert client.leave() is True
         ((reason, thread),) = ends

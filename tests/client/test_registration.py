@@ -1,4 +1,4 @@
-"""What is registered and asked for, and what a joined session hears of it. No sockets."""
+"""What is registered and asked for, and which of it reaches a joined session. No sockets."""
 
 from __future__ import annotations
 

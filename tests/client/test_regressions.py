@@ -212,8 +212,8 @@ def test_no_socket_is_opened_after_the_end():
         assert server.asked_media == [MediaDataType.AUDIO]
 
 
-def test_what_is_wished_for_while_media_sockets_are_opened(client):
-    """The session had read the wishes already, and nobody had told it of these."""
+def test_what_is_asked_for_while_media_sockets_are_opened(client):
+    """The session had read the subscription already, and did not see these changes."""
     go = Event()
 
     def media(peer):

@@ -28,7 +28,7 @@ EXCLUDED = ["12.*", "13.*"]
 #: Bytes: the largest message of the suite has 16 MB.
 LIMIT = 64 * 1024 * 1024
 #: Seconds for one case: those of section 9 measure throughput, and chop megabytes into bytes.
-PATIENCE = 100
+CASE_TIMEOUT = 100
 #: Cases at a time. Many of them only wait for a second or two.
 AT_ONCE = 8
 
@@ -62,7 +62,7 @@ class Peer:
 
     def wait(self) -> str:
         """Wait for the end of the connection; return the last text that came."""
-        if not self.socket.closed.wait(PATIENCE):
+        if not self.socket.closed.wait(CASE_TIMEOUT):
             self.socket.abort("the case takes too long")
         return self.text
 

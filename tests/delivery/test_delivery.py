@@ -182,10 +182,10 @@ class TestIsolation:
             problems.append(data)
             raise RuntimeError("in the callback")
 
-        told = []
+        reported = []
 
         def keep(sender, error, where, **extra):
-            told.append((str(error), where))
+            reported.append((str(error), where))
 
         with signals.error.connected_to(keep, sender=client):
             join()
@@ -194,7 +194,7 @@ class TestIsolation:
             meeting.send_transcript("still here")
             recorder.wait_for("transcript_data")
             wait_until(lambda: len(problems) == 2)
-        assert told == [("in the callback", "on_audio_data")] * 2
+        assert reported == [("in the callback", "on_audio_data")] * 2
         assert "Traceback" in caplog.text
         assert client.callback_errors == {"audio_data": 2}
 
@@ -244,10 +244,10 @@ class TestIsolation:
 
     def test_what_cannot_be_used_is_skipped_counted_and_told(self, join, meeting, client):
         recorder = Recorder(client, "audio_data")
-        told = []
+        reported = []
 
         def keep(sender, error, where, **extra):
-            told.append((type(error), where))
+            reported.append((type(error), where))
 
         with signals.error.connected_to(keep, sender=client):
             join()
@@ -257,14 +257,14 @@ class TestIsolation:
             meeting.send_audio(b"good")
             recorder.wait_for("audio_data")
         assert client.skipped == {"audio": 3}
-        assert told == [(RemoteProtocolError, "audio")] * 3
+        assert reported == [(RemoteProtocolError, "audio")] * 3
 
     def test_a_flood_of_garbage_is_counted_and_told_in_part(self, join, meeting, client):
         recorder = Recorder(client, "audio_data")
-        told = []
+        reported = []
 
         def keep(sender, error, **extra):
-            told.append(error)
+            reported.append(error)
 
         with signals.error.connected_to(keep, sender=client):
             join()
@@ -274,11 +274,11 @@ class TestIsolation:
             meeting.send_audio(b"good")
             recorder.wait_for("audio_data")
         assert client.skipped == {"audio": 3000}
-        assert len(told) == 23
+        assert len(reported) == 23
 
     def test_a_full_inbox_drops_the_oldest_and_says_so_once_per_burst(self, simulator, join):
         go, entered = Event(), Event()
-        got, told = [], []
+        got, reported = [], []
 
         def slow(data, *_):
             entered.set()
@@ -286,7 +286,7 @@ class TestIsolation:
             got.append(data)
 
         def keep(sender, error, **extra):
-            told.append(error)
+            reported.append(error)
 
         with Client(inboxes=Inboxes(audio=InboxLimits(packets=100, size=1000))) as client:
             client.on_audio_data(slow)
@@ -302,7 +302,7 @@ class TestIsolation:
                 go.set()
                 wait_until(lambda: len(got) == 11)
         assert [data[0] for data in got] == [0, *range(11, 21)]
-        assert [type(error) for error in told] == [InboxOverflow]
+        assert [type(error) for error in reported] == [InboxOverflow]
 
 
 def test_the_context_is_entered_around_each_callback_and_receiver(meeting, simulator):

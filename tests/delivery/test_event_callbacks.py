@@ -176,10 +176,10 @@ def test_contact_center_events_without_a_public_name(simulator, join, client):
                 "dtmf": "5",
             }
             assert meeting.send_event(event)
-        told = [json.loads(text) for (text,) in recorder.wait_for("event_ex", 6)[1:]]
+        reported = [json.loads(text) for (text,) in recorder.wait_for("event_ex", 6)[1:]]
         wait_until(lambda: len(updates) == 6)
-    assert [event["event_type"] for event in told] == list(numbers)
-    assert all(event["dtmf"] == "5" for event in told)
+    assert [event["event_type"] for event in reported] == list(numbers)
+    assert all(event["dtmf"] == "5" for event in reported)
     assert [type(update.event_type) for update in updates[1:]] == [int] * 5
     assert {update.timestamp for update in updates[1:]} == {1738392033699}
     meeting.send_audio(b"x", channel_id="ch-1")

@@ -114,10 +114,10 @@ def test_what_does_not_fit_waits_where_it_is_bounded_and_counted(executor, join,
 
 
 def test_exceptions_are_reported_as_ever(executor, join, meeting, caplog):
-    told = []
+    reported = []
 
     def keep(sender, error, where, **_):
-        told.append((str(error), where))
+        reported.append((str(error), where))
 
     with Client(executor) as client, signals.error.connected_to(keep, sender=client):
 
@@ -127,18 +127,18 @@ def test_exceptions_are_reported_as_ever(executor, join, meeting, caplog):
 
         join(client)
         meeting.send_audio(b"x")
-        wait_until(lambda: told)
+        wait_until(lambda: reported)
         assert client.callback_errors == {"audio_data": 1}
-    assert told == [("in the pool", "on_audio_data")]
+    assert reported == [("in the pool", "on_audio_data")]
     assert "Traceback" in caplog.text
 
 
 def test_an_executor_that_was_shut_down_says_so_once(join, meeting, caplog):
     executor = ThreadPoolExecutor(max_workers=1)
-    told = []
+    reported = []
 
     def keep(sender, error, **_):
-        told.append(error)
+        reported.append(error)
 
     with Client(executor) as client, signals.error.connected_to(keep, sender=client):
         client.on_audio_data(lambda *_: None)
@@ -152,9 +152,9 @@ def test_an_executor_that_was_shut_down_says_so_once(join, meeting, caplog):
         wait_until(lambda: client.callback_errors["audio_data"] == 11)
         audio = client.stats().media["audio"]
         assert (audio.received, audio.delivered, audio.dropped) == (11, 0, {"callback": 11})
-    assert len(told) == 1
-    assert isinstance(told[0], ConfigurationError)
-    assert "shut it down after leaving" in str(told[0])
+    assert len(reported) == 1
+    assert isinstance(reported[0], ConfigurationError)
+    assert "shut it down after leaving" in str(reported[0])
     assert caplog.text.count("shut it down after leaving") == 1
 
 
@@ -189,10 +189,10 @@ class Refusing(Executor):
 
 
 def test_an_executor_that_refuses_in_its_own_way_ends_nothing(join, meeting):
-    told = []
+    reported = []
 
     def keep(sender, error, **_):
-        told.append(str(error))
+        reported.append(str(error))
 
     with Client(Refusing()) as client, signals.error.connected_to(keep, sender=client):
         client.on_audio_data(lambda *_: None)
@@ -201,8 +201,8 @@ def test_an_executor_that_refuses_in_its_own_way_ends_nothing(join, meeting):
             meeting.send_audio(b"x")
         wait_until(lambda: client.callback_errors == {"audio_data": 3})
         assert client.stats().media["audio"].dropped == {"callback": 3}
-    assert len(told) == 1
-    assert "no connection to the broker" in told[0]
+    assert len(reported) == 1
+    assert "no connection to the broker" in reported[0]
 
 
 def test_leaving_in_the_middle_of_a_batch_is_accounted_for(executor, join, meeting):

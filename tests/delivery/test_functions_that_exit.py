@@ -240,10 +240,10 @@ def test_ctrl_c_in_a_callback_ends_the_program(simulator, meeting):
 def test_a_callback_that_always_fails_does_not_fill_the_log(join, meeting, client, caplog):
     client.on_audio_data(lambda data, size, timestamp, metadata: 1 / 0)
     join()
-    told = []
+    reported = []
 
     def keep(sender, error, **_):
-        told.append(error)
+        reported.append(error)
 
     with signals.error.connected_to(keep, sender=client):
         for _ in range(1500):
@@ -254,4 +254,4 @@ def test_a_callback_that_always_fails_does_not_fill_the_log(join, meeting, clien
     assert sum(record.exc_info is not None for record in records) == 5
     assert "1000 times" in records[-1].getMessage()
     assert all(meeting.stream_id[:12] in record.getMessage() for record in records)
-    assert len(told) == 1500  # who wants each of them has the signal
+    assert len(reported) == 1500  # who wants each of them has the signal

@@ -24,14 +24,14 @@ def client():
 
 @pytest.fixture
 def errors(client):
-    """What the client's ``error`` signal tells."""
-    told = []
+    """What the client's ``error`` signal reports."""
+    reported = []
 
     def keep(sender, error, where, **_):
-        told.append((error, where))
+        reported.append((error, where))
 
     with signals.error.connected_to(keep, sender=client):
-        yield told
+        yield reported
 
 
 def raising(*problems):

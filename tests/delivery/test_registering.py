@@ -57,10 +57,10 @@ def test_media_can_be_asked_for_after_joining(join, meeting, client):
 
 
 def test_media_that_is_refused_later_can_be_asked_for_again(join, meeting, client):
-    told = []
+    reported = []
 
     def keep(sender, error, where, **_):
-        told.append(where)
+        reported.append(where)
 
     client.on_audio_data(print)
     join()
@@ -71,8 +71,8 @@ def test_media_that_is_refused_later_can_be_asked_for_again(join, meeting, clien
         client._session._connections.plan.offered.pop(MediaDataType.VIDEO)
         client._session._connections.plan.offered.pop(MediaDataType.ALL)
         client.on_video_data(print)
-        wait_until(lambda: told)
-    assert told == ["join"]
+        wait_until(lambda: reported)
+    assert reported == ["join"]
     assert client.is_joined
 
 

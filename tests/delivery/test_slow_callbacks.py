@@ -52,7 +52,7 @@ def few(policy, packets=4):
 
 
 @pytest.fixture
-def told():
+def reported():
     errors = []
 
     def keep(sender, error, where, **_):
@@ -68,7 +68,7 @@ def enter(stuck, send):
 
 
 class TestDropping:
-    def test_h264_goes_up_to_the_next_key_frame(self, simulator, join, meeting, stuck, told):
+    def test_h264_goes_up_to_the_next_key_frame(self, simulator, join, meeting, stuck, reported):
         with Client(inboxes=few(OverflowPolicy.DROP_OLDEST)) as client:
             client.on_video_data(stuck)
             join(client)
@@ -79,9 +79,9 @@ class TestDropping:
             stuck.go.set()
             wait_until(lambda: len(stuck.got) == 4)
         assert stuck.got == [KEY + b"0", KEY + b"3", SLICE + b"4", SLICE + b"5"]
-        assert told == [(InboxOverflow, "video_data")]
+        assert reported == [(InboxOverflow, "video_data")]
 
-    def test_each_burst_is_told_once(self, simulator, join, meeting, told):
+    def test_each_burst_is_told_once(self, simulator, join, meeting, reported):
         stuck = Stuck()
         with Client(inboxes=few(OverflowPolicy.DROP_OLDEST)) as client:
             client.on_audio_data(lambda *arguments: stuck(*arguments))
@@ -96,7 +96,7 @@ class TestDropping:
                 wait_until(lambda: client.dropped["audio"] == 4 * number)
                 stuck.go.set()
                 wait_until(lambda: len(stuck.got) == 5)
-                wait_until(lambda: len(told) == number)
+                wait_until(lambda: len(reported) == number)
 
             burst(1)
             burst(2)
@@ -106,7 +106,7 @@ class TestDropping:
 
 class TestBlocking:
     @pytest.mark.parametrize("unified", [False, True], ids=["split", "unified"])
-    def test_tcp_makes_the_server_wait_and_nothing_is_lost(self, unified, stuck, told, join):
+    def test_tcp_makes_the_server_wait_and_nothing_is_lost(self, unified, stuck, reported, join):
         """More than sockets and inboxes can hold is sent while nobody takes anything."""
         with (
             Simulator("empty", keep_alive=0.05) as simulator,
@@ -128,7 +128,7 @@ class TestBlocking:
             big = "x" * 100_000
             for _ in range(6):
                 meeting.send_transcript(big)
-            wait_until(lambda: (InboxOverflow, "transcript_data") in told)
+            wait_until(lambda: (InboxOverflow, "transcript_data") in reported)
             # Signaling goes on, and, where they have a socket of their own, other media do.
             meeting.send_event({"event_type": 3, "timestamp": 1, "participants": []})
             others.wait_for("event_ex")
@@ -142,7 +142,7 @@ class TestBlocking:
             stats = client.stats().media["transcript"]
             assert (stats.received, stats.delivered) == (7, 7)
             assert stats.dropped == {}
-            assert ConnectionLost not in [kind for kind, _ in told]
+            assert ConnectionLost not in [kind for kind, _ in reported]
             assert not interrupted.calls
 
     def test_what_is_over_the_limit_is_not_read(self, simulator, join, meeting, stuck):
@@ -220,7 +220,7 @@ class TestBlocking:
             meeting = simulator.meeting
             client.on_transcript_data(stuck)
             join(client, meeting, client=simulator.client_id, secret=simulator.client_secret)
-            told = Recorder(client, "reconnected", "media_gap", "leave")
+            reported = Recorder(client, "reconnected", "media_gap", "leave")
             noticed = []
             enter(stuck, lambda: meeting.send_transcript("0"))
             for number in range(1, 7):
@@ -228,14 +228,14 @@ class TestBlocking:
             client.on_interrupted(lambda *_: noticed.append(time.time() * 1000))
             wait_until(lambda: noticed)
             stuck.go.set()
-            told.wait_for("reconnected")
+            reported.wait_for("reconnected")
             wait_until(lambda: meeting.send_transcript("last") and stuck.got[-1] == b"last")
-            ((gap,), *_) = told.wait_for("media_gap")
+            ((gap,), *_) = reported.wait_for("media_gap")
         assert stuck.got[:7] == [b"0", b"1", b"2", b"3", b"4", b"5", b"6"]
         assert set(stuck.got[7:]) == {b"last"}
         # It may have broken at any time since we stopped reading.
         assert gap.start <= noticed[0] + 1  # it is in whole ms
-        assert not told.of("leave")
+        assert not reported.of("leave")
 
 
 def test_who_blocks_the_hub_is_named(simulator, join, meeting, client, monkeypatch, caplog):

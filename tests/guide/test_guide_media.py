@@ -10,8 +10,8 @@ SUBSCRIBE, HANDSHAKE = 5, 3
 
 
 def subscribed(meeting, number):
-    wish = {"event_type": number, "subscribe": True}
-    return any(wish in message.get("events", ()) for message in meeting.received)
+    item = {"event_type": number, "subscribe": True}
+    return any(item in message.get("events", ()) for message in meeting.received)
 
 
 def test_the_context_manager_ends_with_the_meeting():

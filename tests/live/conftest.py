@@ -144,9 +144,9 @@ def server() -> Iterator[PageServer]:
 
 
 class Nginx(socketserver.ThreadingTCPServer):
-    """Does to requests what nginx does that was told of WebSockets, and of nothing else.
+    """Does to requests what nginx does that is configured for WebSockets, and for nothing else.
 
-    The server behind it is told its own name as Host, and nothing of the client.
+    The server behind it gets its own name as Host, and nothing of the client.
     """
 
     daemon_threads = True

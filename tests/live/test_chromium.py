@@ -81,9 +81,9 @@ class Page:
 
     def refusals(self) -> list[str]:
         """Take what the browser logged of answers with 403; there must be nothing else."""
-        told = [entry["message"] for entry in self.driver.get_log("browser")]
-        assert [message for message in told if "403 (FORBIDDEN)" not in message] == []
-        return told
+        reported = [entry["message"] for entry in self.driver.get_log("browser")]
+        assert [message for message in reported if "403 (FORBIDDEN)" not in message] == []
+        return reported
 
     def _button(self, uuid: str) -> str:
         return (

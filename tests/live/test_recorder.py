@@ -163,14 +163,14 @@ def test_no_id_or_name_is_kept_at_any_length(recording: Recording) -> None:
         roster = [{"user_id": f"{number}{long}", "user_name": long}]
         recording.emit("participant_event", event="join", timestamp=1, participants=roster)
     recording.emit("joining", stream_id="one", uuid=long, product=Product.MEETING)
-    told = json.dumps([recording.about(), recording.detail()])
-    assert len(told) < 5000
-    assert len(people(recording)) == 4  # they are told apart all the same
+    reported = json.dumps([recording.about(), recording.detail()])
+    assert len(reported) < 5000
+    assert len(people(recording)) == 4  # they are distinguished all the same
 
 
 @pytest.mark.parametrize("kind", ["channel", "user", "message", "name", "picture", "text"])
 def test_a_stream_costs_little_whatever_it_sends(recording: Recording, kind: str) -> None:
-    """What is kept of it is bounded by count and by bytes, and so is what viewers are told."""
+    """What is kept of it is bounded by count and by bytes, and so is what viewers get."""
     recording.feed.watch("one", 1)
     tracemalloc.start()
     try:

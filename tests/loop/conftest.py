@@ -1,3 +1,5 @@
+"""Fixtures of ``tests/support``, for this folder."""
+
 from __future__ import annotations
 
 from support.connect_options import dialled, hasty, patient  # noqa: F401 - fixtures

@@ -55,7 +55,7 @@ class TestEventLoop:
                 blocked.set()
                 native_wait(go)
 
-            told = Recorder(client, "interrupted", "leave")
+            reported = Recorder(client, "interrupted", "leave")
             loop.start()
             loop.add(client)
             client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
@@ -70,7 +70,7 @@ class TestEventLoop:
             go.set()
             wait_until(lambda: got == [b"1", b"2"])
             assert client.is_joined
-            assert not told.calls
+            assert not reported.calls
 
     def test_receivers_and_functions_of_the_user_run_with_the_callbacks(
         self, loop, simulator, meeting

@@ -118,40 +118,40 @@ class TestCallbacksUnderWayAtTheEnd:
         """A loop that runs here, whose client's callback waits for ``go``."""
         loop = EventLoop(name="t")
         loop.add(client)
-        go, told = Event(), []
+        go, reported = Event(), []
 
         @client.on_audio_data
         def audio(data, size, timestamp, metadata):
-            told.append("begun")
+            reported.append("begun")
             try:
                 go.wait()
-                told.append("done")
+                reported.append("done")
             finally:
-                told.append("finally")
+                reported.append("finally")
 
         client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
         greenlet = gevent.spawn(loop.run)
         wait_until(lambda: client.is_joined)
         assert meeting.wait_ready(5)
         meeting.send_audio(b"x")
-        wait_until(lambda: told)
+        wait_until(lambda: reported)
         loop.stop()
-        return greenlet, client, go, told
+        return greenlet, client, go, reported
 
     def test_it_is_waited_for(self, running, meeting, caplog):
-        greenlet, _, go, told = running
+        greenlet, _, go, reported = running
         wait_until(lambda: not meeting.connections("all_sockets"))
         assert not greenlet.dead
         go.set()
         greenlet.get(timeout=5)
-        assert told == ["begun", "done", "finally"]
+        assert reported == ["begun", "done", "finally"]
         assert "killed" not in caplog.text
 
     def test_but_not_for_ever(self, running, caplog, monkeypatch):
         monkeypatch.setattr(process_exit, "CALLBACK_SHUTDOWN_TIMEOUT", 0.01)
-        greenlet, client, _, told = running
+        greenlet, client, _, reported = running
         greenlet.get(timeout=5)
-        assert told == ["begun", "finally"]
+        assert reported == ["begun", "finally"]
         (warning,) = [record for record in caplog.records if record.levelname == "WARNING"]
         assert warning.getMessage() == (
             f"rtms {client.stream_id()[:12]}: functions that had not come to their end 0.01 s "
@@ -264,7 +264,7 @@ class TestEventLoop:
 
 
 @pytest.mark.parametrize(
-    ("patch", "where", "told"),
+    ("patch", "where", "reported"),
     [
         ("from gevent import monkey; monkey.patch_all()", "", True),
         ("from gevent import monkey; monkey.patch_all()", "rtms.EventLoop().start().add", False),
@@ -272,7 +272,7 @@ class TestEventLoop:
     ],
     ids=["patched", "patched, callbacks beside the hub", "plain"],
 )
-def test_a_driver_that_would_block_the_hub_is_named(patch, where, told, simulator, meeting):
+def test_a_driver_that_would_block_the_hub_is_named(patch, where, reported, simulator, meeting):
     code = f"""
     {patch}
     import json, sys, types
@@ -291,7 +291,7 @@ def test_a_driver_that_would_block_the_hub_is_named(patch, where, told, simulato
     """
     script = Script.joining(simulator, code)
     script.finish()
-    assert script.err.count("psycopg2 is loaded") == told
+    assert script.err.count("psycopg2 is loaded") == reported
 
 
 @pytest.mark.parametrize(

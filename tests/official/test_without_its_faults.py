@@ -74,11 +74,11 @@ def join(begin, meeting, client):
 def subscriptions(meeting):
     """Return the numbers of all events that a meeting's clients have subscribed to, in order."""
     return [
-        wish["event_type"]
+        item["event_type"]
         for message in meeting.received
         if message["msg_type"] == SUBSCRIPTION
-        for wish in message["events"]
-        if wish["subscribe"]
+        for item in message["events"]
+        if item["subscribe"]
     ]
 
 
@@ -237,8 +237,8 @@ def test_who_leaves_reaches_on_user_update(join, meeting, client):
     person = {"user_id": 11, "user_name": "Ana"}
     meeting.send_event({"event_type": 3, "timestamp": 1, "participants": [person]})
     meeting.send_event({"event_type": 4, "timestamp": 2, "participants": [{"user_id": 11}]})
-    told = recorder.wait_for("user_update", 2)
-    assert [(op, who.id, who.name) for op, who in told] == [
+    reported = recorder.wait_for("user_update", 2)
+    assert [(op, who.id, who.name) for op, who in reported] == [
         (rtms.USER_JOIN, 11, "Ana"),
         (rtms.USER_LEAVE, 11, "Ana"),
     ]
@@ -425,19 +425,19 @@ def test_what_is_subscribed_to_while_it_is_down_counts(join, meeting, client):
 
 
 def test_good_service_makes_the_next_attempt_quick_again(join, meeting):
-    """There the delay doubles with each loss, whatever lies between."""
-    patience = rtms.Reconnect(base_delay=0.05)
-    with rtms.Client(reconnect=patience) as client:
+    """There the delay doubles with each loss, whatever is between."""
+    reconnect = rtms.Reconnect(base_delay=0.05)
+    with rtms.Client(reconnect=reconnect) as client:
         recorder = Recorder(client, "audio_data", "reconnecting", "reconnected")
         join(client)
         for drop in range(1, 6):
-            served_until = time.monotonic() + patience.base_delay
+            served_until = time.monotonic() + reconnect.base_delay
             wait_until(lambda: time.monotonic() > served_until)  # noqa: B023 - waits right here
             meeting.faults.reset("all_sockets")
             recorder.wait_for("reconnected", drop)
     delays = [delay for number, delay in recorder.of("reconnecting") if number == 1]
     assert len(delays) == 5
-    assert max(delays) <= 1000 * patience.base_delay / 4
+    assert max(delays) <= 1000 * reconnect.base_delay / 4
 
 
 def test_a_server_that_is_away_for_longer_than_a_join_may_take(begin, meeting):

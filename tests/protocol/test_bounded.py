@@ -59,12 +59,12 @@ class TestReports:
         assert len(translator._names) == 10_000
         assert translator.forgotten == 20_000
         # The newest are known.
-        (*_, told) = [
+        (*_, reported) = [
             event
             for event in translator.from_event_update(event(2, user_id=30_000))
             if event.name == "active_speaker_event"
         ]
-        assert told.arguments[2] == "n" * 100
+        assert reported.arguments[2] == "n" * 100
 
     def test_large_names(self):
         translator = EventTranslator("s", "m")

@@ -542,8 +542,8 @@ def test_handshakes_carry_the_products_own_id_unless_told(field, product):
     fields = {field: "x", "rtms_stream_id": "s"}
     assert StreamIdentity.from_fields(fields).fields == fields
     assert StreamIdentity.from_fields(fields).product is product
-    told = StreamIdentity.from_fields(fields, id_field="meeting_uuid")
-    assert told.fields == {"meeting_uuid": "x", "rtms_stream_id": "s"}
+    reported = StreamIdentity.from_fields(fields, id_field="meeting_uuid")
+    assert reported.fields == {"meeting_uuid": "x", "rtms_stream_id": "s"}
 
 
 def test_transcripts_ask_for_src_language():

@@ -1,3 +1,5 @@
+"""Fields of JSON documents: numbers as text, text as numbers, what is missing."""
+
 import pytest
 
 from rtms_gevent.protocol.fields import (

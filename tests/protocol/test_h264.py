@@ -1,3 +1,5 @@
+"""Which H.264 pictures are key frames."""
+
 from __future__ import annotations
 
 import pytest

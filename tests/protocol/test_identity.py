@@ -1,3 +1,5 @@
+"""The ids of a stream, from webhooks and arguments, and the handshake signature."""
+
 import hashlib
 import hmac
 

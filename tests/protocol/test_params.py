@@ -1,3 +1,5 @@
+"""Media parameters: defaults, allowed values, and how they are sent."""
+
 import copy
 import itertools
 import pickle

@@ -1,3 +1,5 @@
+"""What is asked of Zoom for what the user has registered."""
+
 import pytest
 
 from rtms_gevent.enums import Codec, EventType, MediaDataType

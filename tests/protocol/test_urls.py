@@ -1,3 +1,5 @@
+"""Which addresses of a webhook are allowed, and which tricks are refused."""
+
 import re
 
 import pytest
@@ -231,7 +233,7 @@ def test_no_name_allows_every_host(allowed):
         parse_server_urls("wss://zoom.us", allowed)
 
 
-#: Hosts that may be dialled, as this machine, through which no trick must lead elsewhere.
+#: Hosts that may be connected to, as this machine, through which no trick must lead elsewhere.
 THIS = ("127.0.0.1", "localhost", "::1")
 
 

@@ -1,3 +1,5 @@
+"""Webhook documents to events: names, aliases, shapes, and what is refused."""
+
 from __future__ import annotations
 
 import pickle

@@ -75,7 +75,7 @@ def test_which_would_block(loaded, expected):
 @pytest.fixture
 def loaded(monkeypatch, caplog):
     """A patched process that has loaded psycopg2, as far as can be seen."""
-    monkeypatch.setattr(drivers, "_told", set())
+    monkeypatch.setattr(drivers, "_warned", set())
     monkeypatch.setattr(monkey, "is_module_patched", lambda name: name == "socket")
     for name, module in psycopg2(None).items():
         monkeypatch.setitem(sys.modules, name, module)
@@ -83,7 +83,7 @@ def loaded(monkeypatch, caplog):
     return caplog
 
 
-def test_each_is_told_once(loaded, monkeypatch):
+def test_each_is_logged_once(loaded, monkeypatch):
     drivers.warn()
     drivers.warn()
     assert len(loaded.records) == 1
@@ -96,7 +96,7 @@ def test_each_is_told_once(loaded, monkeypatch):
     assert "grpc is loaded" in loaded.text
 
 
-def test_a_process_that_is_not_patched_is_told_nothing(loaded, monkeypatch):
+def test_a_process_that_is_not_patched_gets_no_warning(loaded, monkeypatch):
     monkeypatch.setattr(monkey, "is_module_patched", lambda name: False)
     drivers.warn()
     assert not loaded.records

@@ -15,7 +15,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=10.0, help="of each run (%(default)s)")
     parser.add_argument("--seeds", type=int, default=10, help="how many runs (%(default)s)")
     parser.add_argument("--first-seed", type=int, default=0, help="(%(default)s)")
-    parser.add_argument("--quick", action="store_true", help="with the short patience of CI")
+    parser.add_argument("--quick", action="store_true", help="with the short timeouts of CI")
     arguments = parser.parse_args()
     pace = QUICK if arguments.quick else REAL
     found = 0

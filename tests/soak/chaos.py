@@ -108,8 +108,7 @@ class Run:
                 *(simulator.add_meeting(self._scenario(number)) for number in others),
             ]
             gevent.joinall([gevent.spawn(meeting.start) for meeting in meetings])
-            patience = self._duration / self.pace.speed + END_WITHIN
-            with gevent.Timeout(patience + END_WITHIN):
+            with gevent.Timeout(self._duration / self.pace.speed + 2 * END_WITHIN):
                 for meeting in meetings:
                     meeting.finished.wait()
                 for stream in self.streams.values():

@@ -20,7 +20,7 @@ MEDIA = {
         MediaDataType.CHAT,
     )
 }
-#: ms of media that may be missing without being told: three frames, of the slowest.
+#: ms of media that may be missing without being reported: three frames, of the slowest.
 SLACK = 400
 #: What breaks all media when it breaks.
 EVERYTHING = ("signaling", "media", "unified")
@@ -103,7 +103,9 @@ class Witness:
         """Compare with the simulator's books; return a verdict for each media type."""
         verdicts = [self._judge(media, meeting.sent[kind]) for media, kind in MEDIA.items()]
         if len(self.ends) != 1:
-            verdicts[0].problems.append(f"the end of the stream was told {len(self.ends)} times")
+            verdicts[0].problems.append(
+                f"the end of the stream was reported {len(self.ends)} times"
+            )
         if self._unstamped:
             verdicts[0].problems.append(f"{self._unstamped} packets that nobody sent")
         return verdicts

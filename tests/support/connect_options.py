@@ -1,4 +1,4 @@
-"""Sees who is dialled, in which order, and when the next one gets its turn."""
+"""Watches which addresses are connected to, in which order, and when the next one is tried."""
 
 from __future__ import annotations
 

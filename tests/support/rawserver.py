@@ -78,7 +78,7 @@ class Peer:
 
     def upgrade(self, *, early=b"", **options):
         request = self.read_request()
-        if request is None:  # who dialled has given up
+        if request is None:  # the client has given up
             raise EOFError
         self.sock.sendall(upgrade_response(request, **options) + early)
         return self
@@ -191,7 +191,7 @@ def relay(port):
 
 
 def http_proxy(port=None):
-    """Make a script that is an HTTP proxy (CONNECT): to where it is told, or always to ``port``."""
+    """Make a script that is an HTTP proxy (CONNECT): to where it is asked to, or ``port``."""
 
     def script(peer):
         peer.read_request()
@@ -202,10 +202,10 @@ def http_proxy(port=None):
     return script
 
 
-def pass_on(peer, there, greeting=b""):
+def pass_on(peer, there, head=b""):
     """Pass everything on to ``there``, and back."""
     upstream = socket.create_connection(there)
-    peer.sock.sendall(greeting)
+    peer.sock.sendall(head)
     back = gevent.spawn(_pump, upstream, peer.sock)
     try:
         _pump(peer.sock, upstream)

@@ -1,3 +1,5 @@
+"""Fixtures for tests against the simulator: its meeting, a client, and joining."""
+
 from __future__ import annotations
 
 import gc

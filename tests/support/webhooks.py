@@ -1,3 +1,5 @@
+"""Signed webhooks, and an inbox that keeps the events of a receiver."""
+
 from __future__ import annotations
 
 import json

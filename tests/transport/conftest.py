@@ -1,3 +1,5 @@
+"""Fixtures: certificates, and the watching of connections."""
+
 from __future__ import annotations
 
 import pytest

@@ -333,32 +333,34 @@ class TestAddresses:
 
 
 class TestSeveralEndpoints:
-    """Who comes first, who is next, and what is told of the others."""
+    """Who comes first, who is next, and what is reported of the others."""
 
     @pytest.fixture
-    def told(self):
+    def reported(self):
         return []
 
     @pytest.fixture
-    def dial_all(self, told, ca_path):
+    def dial_all(self, reported, ca_path):
         def run(*urls, **options):
             return dial(
-                ",".join(urls), on_failed=told.append, context=tls_context(ca_path), **options
+                ",".join(urls), on_failed=reported.append, context=tls_context(ca_path), **options
             )
 
         return run
 
-    def test_the_first_is_taken_and_nobody_else_is_asked(self, dial_all, told, dialled, patient):
+    def test_the_first_is_taken_and_nobody_else_is_asked(
+        self, dial_all, reported, dialled, patient
+    ):
         with RawServer(welcome) as first, RawServer(welcome) as second:
             assert dial_all(first.url(), second.url()).endpoint.port == first.port
             assert dialled.ports == [first.port]
-        assert told == []
+        assert reported == []
 
-    def test_a_black_hole_costs_nothing_but_a_head_start(self, dial_all, told, hasty):
+    def test_a_black_hole_costs_nothing_but_a_head_start(self, dial_all, reported, hasty):
         with black_hole() as (_, port), RawServer(welcome) as good:
             opened = dial_all(f"ws://127.0.0.1:{port}", good.url(), seconds=3600)
         assert opened.endpoint.port == good.port
-        assert told == []
+        assert reported == []
 
     @pytest.mark.parametrize(
         ("script", "step"),
@@ -371,16 +373,16 @@ class TestSeveralEndpoints:
         ids=["503", "closes", "resets", "stalls"],
     )
     def test_what_fails_after_tcp_gives_the_next_its_turn(
-        self, script, step, dial_all, told, patient
+        self, script, step, dial_all, reported, patient
     ):
         """One that says nothing costs its share of the time, and not all of it."""
         with RawServer(script) as bad, RawServer(welcome) as good:
             opened = dial_all(bad.url(), good.url(), seconds=1 if script is hang else 20)
         assert opened.endpoint.port == good.port
-        ((error,),) = [told]
+        ((error,),) = [reported]
         assert (error.url, error.step) == (f"ws://127.0.0.1:{bad.port}", step)
 
-    def test_a_certificate_that_is_not_accepted(self, authority, dial_all, told, patient):
+    def test_a_certificate_that_is_not_accepted(self, authority, dial_all, reported, patient):
         wrong = server_context(authority.issue_cert("other.example"))
         right = server_context(authority.issue_cert("localhost"))
         with (
@@ -389,11 +391,11 @@ class TestSeveralEndpoints:
         ):
             opened = dial_all(bad.url(host="localhost"), good.url(host="localhost"))
         assert opened.endpoint.port == good.port
-        assert [type(error) for error in told] == [TlsError]
+        assert [type(error) for error in reported] == [TlsError]
 
     @pytest.mark.parametrize("order", [1, -1], ids=["forth", "back"])
     def test_what_may_pass_is_raised_before_what_may_not(
-        self, order, authority, dial_all, told, patient
+        self, order, authority, dial_all, reported, patient
     ):
         """A TlsError would end the stream, though the other server may come back."""
         context = server_context(authority.issue_cert("other.example"))
@@ -402,25 +404,25 @@ class TestSeveralEndpoints:
             with pytest.raises(ConnectError, match="connection refused") as caught:
                 dial_all(*urls)
         assert not isinstance(caught.value, TlsError)
-        assert [type(error) for error in told] == [TlsError]
+        assert [type(error) for error in reported] == [TlsError]
 
     def test_only_certificates_that_are_not_accepted(self, authority, dial_all, patient):
         context = server_context(authority.issue_cert("other.example"))
         with RawServer(hang, context=context) as bad, pytest.raises(TlsError):
             dial_all(bad.url(host="localhost"), bad.url("/b", host="localhost"))
 
-    def test_none_answers_in_time(self, dial_all, told, hasty):
+    def test_none_answers_in_time(self, dial_all, reported, hasty):
         with (
             black_hole() as (_, first),
             black_hole() as (_, second),
             pytest.raises(ConnectError, match="no answer within 0.5 s") as caught,
         ):
             dial_all(f"ws://127.0.0.1:{first}", f"ws://127.0.0.1:{second}", seconds=0.5)
-        urls = {caught.value.url, *(error.url for error in told)}
+        urls = {caught.value.url, *(error.url for error in reported)}
         assert urls == {f"ws://127.0.0.1:{first}", f"ws://127.0.0.1:{second}"}
-        assert caught.value not in told
+        assert caught.value not in reported
 
-    def test_one_that_was_not_asked_is_not_blamed(self, dial_all, told, patient):
+    def test_one_that_was_not_asked_is_not_blamed(self, dial_all, reported, patient):
         with (
             black_hole() as (_, port),
             RawServer(welcome) as never,
@@ -428,9 +430,9 @@ class TestSeveralEndpoints:
         ):
             dial_all(f"ws://127.0.0.1:{port}", never.url(), seconds=0.1)
         assert caught.value.url == f"ws://127.0.0.1:{port}"
-        assert told == []
+        assert reported == []
 
-    def test_each_by_the_way_that_leads_to_it(self, dial_all, told, patient):
+    def test_each_by_the_way_that_leads_to_it(self, dial_all, reported, patient):
         """A proxy may be needed for one host and not for the other."""
         with RawServer(answering(b"HTTP/1.1 403 No\r\n\r\n")) as proxy, RawServer(welcome) as good:
             opened = dial_all(
@@ -439,7 +441,7 @@ class TestSeveralEndpoints:
                 proxy_for=lambda place: Proxy("127.0.0.1", proxy.port) if place.port == 1 else None,
             )
         assert opened.endpoint.port == good.port
-        assert [error.step for error in told] == ["proxy"]
+        assert [error.step for error in reported] == ["proxy"]
 
 
 @given(

@@ -1,4 +1,4 @@
-"""Which of several hosts is dialled when, and who wins: by order, never by time."""
+"""Which of several hosts is connected to when, and who wins: by order, never by time."""
 
 from __future__ import annotations
 
@@ -292,7 +292,7 @@ class TestBounds:
 
 class TestHistory:
     @pytest.mark.parametrize(
-        ("told", "order"),
+        ("signs", "order"),
         [
             ("", "abcd"),
             ("+c", "cabd"),
@@ -306,9 +306,9 @@ class TestHistory:
             ("+x -y", "abcd"),
         ],
     )
-    def test_what_worked_comes_first_and_what_did_not_last(self, told, order):
+    def test_what_worked_comes_first_and_what_did_not_last(self, signs, order):
         history = History()
-        for sign, key in told.split():
+        for sign, key in signs.split():
             (history.worked if sign == "+" else history.tried)(key)
         assert "".join(history.best_first("abcd", key=str)) == order
 

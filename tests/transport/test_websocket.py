@@ -213,18 +213,18 @@ def test_sends_text_and_binary_masked(context):
 
 def test_the_servers_close_is_answered_with_its_code():
     answers = []
-    told = Event()
+    reported = Event()
 
     def script(peer):
         peer.send(TEXT, b"last words")
         peer.close(4000, b"bye")
         answers.append(peer.receive())
-        told.set()
+        reported.set()
 
     with RawServer(after_upgrade(script)) as server:
         client = Client(server)
         end = client.wait_closed()
-        assert told.wait(5)
+        assert reported.wait(5)
     assert client.messages == [b"last words"]
     assert (end.code, end.reason, end.clean) == (4000, "bye", True)
     assert answers == [(CLOSE, (4000).to_bytes(2, "big"))]
@@ -299,17 +299,17 @@ def test_a_connection_that_breaks(script, text):
 )
 def test_a_violation_closes_with_the_right_code(violation, code):
     codes = []
-    told = Event()
+    reported = Event()
 
     def script(peer):
         peer.sock.sendall(frame(TEXT, b"before") + violation)
         codes.append(peer.receive_close())
-        told.set()
+        reported.set()
 
     with RawServer(after_upgrade(script)) as server:
         client = Client(server)
         end = client.wait_closed()
-        assert told.wait(5)
+        assert reported.wait(5)
     assert client.messages == [b"before"]
     assert codes == [code]
     assert not end.clean
@@ -319,7 +319,7 @@ def test_a_violation_closes_with_the_right_code(violation, code):
 def test_our_close_frame_arrives_though_the_server_is_still_sending(last, context):
     """Closed at once, the connection would be reset, and what the server has not read be lost."""
     codes = []
-    told = Event()
+    reported = Event()
     over = Event()
 
     def script(peer):
@@ -328,7 +328,7 @@ def test_our_close_frame_arrives_though_the_server_is_still_sending(last, contex
         for _ in range(20):
             peer.sock.sendall(frame(BINARY, b"x" * 60_000))
         codes.append(peer.receive_close())
-        told.set()
+        reported.set()
 
     with RawServer(after_upgrade(script), context=context[0]) as server:
         client = Client(server, context=context[1])
@@ -337,7 +337,7 @@ def test_our_close_frame_arrives_though_the_server_is_still_sending(last, contex
                 gevent.sleep(0.001)
         assert not client.socket.closed.is_set()
         over.set()
-        assert told.wait(5)
+        assert reported.wait(5)
         client.wait_closed()
     assert codes == [1002]
     assert client.messages == []
@@ -346,7 +346,7 @@ def test_our_close_frame_arrives_though_the_server_is_still_sending(last, contex
 def test_our_close_frame_waits_behind_what_was_not_sent_yet(context, monkeypatch):
     monkeypatch.setattr(module, "_LINGER_TIMEOUT", 30)
     received = bytearray()
-    told = Event()
+    reported = Event()
     violate, may_read = Event(), Event()
 
     def script(peer):
@@ -355,7 +355,7 @@ def test_our_close_frame_waits_behind_what_was_not_sent_yet(context, monkeypatch
         may_read.wait()
         while chunk := peer.sock.recv(65536):
             received.extend(chunk)
-        told.set()
+        reported.set()
 
     with RawServer(after_upgrade(script), context=context[0]) as server:
         client = Client(server, context=context[1])
@@ -367,7 +367,7 @@ def test_our_close_frame_waits_behind_what_was_not_sent_yet(context, monkeypatch
             while not client.ends:
                 gevent.sleep(0.001)
         may_read.set()
-        assert told.wait(5)
+        assert reported.wait(5)
         client.wait_closed()
     assert len(received) > 4_000_000
     *head, mask_1, mask_2, _, _, code_1, code_2 = received[-8:]
@@ -454,18 +454,18 @@ def test_text_can_be_told_from_binary():
 
 def test_text_that_is_not_utf8_is_refused_before_it_ends_where_asked_for():
     codes = []
-    told = Event()
+    reported = Event()
 
     def script(peer):
         peer.send(TEXT, b"good", fin=False)
         peer.send(0, b"\xff", fin=False)
         codes.append(peer.receive_close())
-        told.set()
+        reported.set()
 
     with RawServer(after_upgrade(script)) as server:
         client = Client(server, reader_type=StrictTextReader)
         client.wait_closed()
-        assert told.wait(5)
+        assert reported.wait(5)
     assert codes == [1007]
     assert client.messages == []
 

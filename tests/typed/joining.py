@@ -1,7 +1,7 @@
 """What type checkers let through to ``join()`` and ``notify()``. Checked by mypy, never run.
 
 A mapping's keys are not looked at: what comes from JSON is a ``dict[str, object]`` or worse, and
-so is a literal without any known key. No checker can be told to take the former and refuse the
+so is a literal without any known key. No checker can be made to take the former and refuse the
 latter, since a literal takes on whatever type is wanted. ``StartPayload`` is for who wants more.
 """
 
@@ -25,8 +25,8 @@ def what_is_taken(
 ) -> None:
     for given in (from_json, from_json_too, anything, mapping, payload, event):
         client.join(given, client="id", secret="secret")
-    for told in (from_json, from_json_too, anything, payload, event):
-        client.notify(told)
+    for reported in (from_json, from_json_too, anything, payload, event):
+        client.notify(reported)
     client.join(payload["payload"])
     client.join(event.payload, timeout=5000)
     client.join({"meeting_uuid": "u", "rtms_stream_id": "s", "server_urls": "wss://a.zoom.us"})

@@ -1,4 +1,4 @@
-"""A client that joins nothing and notes what it is told, for tests about who is told what, when."""
+"""A client that joins nothing and records its calls, for tests about who is called when."""
 
 from __future__ import annotations
 

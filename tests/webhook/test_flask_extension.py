@@ -1,3 +1,5 @@
+"""The Flask extension with Flask's test client: webhooks in, functions called."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""Which functions may be webhook handlers, and which of them decide the answer."""
+
 from __future__ import annotations
 
 import functools

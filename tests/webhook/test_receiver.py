@@ -1,3 +1,5 @@
+"""The receiver: which requests are accepted, refused, or known already."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,3 +1,5 @@
+"""Refused webhooks are logged, but a flood of them is only counted."""
+
 from __future__ import annotations
 
 import logging

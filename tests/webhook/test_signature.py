@@ -1,3 +1,5 @@
+"""Webhook signatures: which are right, and what is said of those that are not."""
+
 from __future__ import annotations
 
 import dataclasses

@@ -81,7 +81,7 @@ def test_the_end_of_a_client_is_that_of_its_stream_alone(
 
 
 def test_a_forked_child_has_no_streams() -> None:
-    """They are the parent's: a child that told them of a stop would leave them, too."""
+    """They are the parent's: a child that passed a stop on to them would leave them, too."""
     code = """
         import os
         from rtms_gevent.webhook import StreamHandlers, StreamManager, parse_event

@@ -131,8 +131,8 @@ def test_the_end_is_told_once_whatever_the_cause(how: str, rtms: RTMS, url: str)
         "refused": (reason.code, False, False, HandshakeRejected),
         "unreachable": (1, False, False, ConnectError),
     }
-    told = (reason.code, reason.by_us, reason.was_joined, type(reason.error))
-    assert told == expected[how]
+    reported = (reason.code, reason.by_us, reason.was_joined, type(reason.error))
+    assert reported == expected[how]
     sleep(0.01)
     assert ends.empty()
 
@@ -176,23 +176,23 @@ def recordings() -> Iterator[dict[str, list[str]]]:
 
 def tell(rtms: RTMS) -> Queue[Any]:
     """Return what the streams of an app tell from now on: stream id, and what it is."""
-    told: Queue[Any] = Queue()
+    reported: Queue[Any] = Queue()
 
     @rtms.on_stream_started
     def prepare(client: Client, event: WebhookEvent) -> None:
-        client.on_join_confirm(lambda reason: told.put((client.stream_id(), "joined", reason)))
-        client.on_leave(lambda reason: told.put((client.stream_id(), "left", reason)))
+        client.on_join_confirm(lambda reason: reported.put((client.stream_id(), "joined", reason)))
+        client.on_leave(lambda reason: reported.put((client.stream_id(), "left", reason)))
         client.on_transcript_data(
-            lambda data, *rest: told.put((client.stream_id(), "said", data.decode()))
+            lambda data, *rest: reported.put((client.stream_id(), "said", data.decode()))
         )
 
-    return told
+    return reported
 
 
 def test_a_new_host_is_a_second_stream_of_the_same_meeting(
     rtms: RTMS, url: str, recordings: dict[str, list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = tell(rtms)
+    reported = tell(rtms)
     with simulate(url, "empty") as simulator:
         first = simulator.meeting
         first.start()
@@ -211,7 +211,7 @@ def test_a_new_host_is_a_second_stream_of_the_same_meeting(
         second.send_transcript("after")
         second.stop(StopReason.MEETING_ENDED)
         assert new.wait(10)
-    assert [told.get(timeout=10) for _ in range(6)] == [
+    assert [reported.get(timeout=10) for _ in range(6)] == [
         (first.stream_id, "joined", 0),
         (first.stream_id, "said", "before"),
         (first.stream_id, "left", StopReason.HOST_TRIGGERED),
@@ -224,7 +224,7 @@ def test_a_new_host_is_a_second_stream_of_the_same_meeting(
 
 
 def test_a_new_host_may_come_before_the_old_goes(rtms: RTMS, url: str) -> None:
-    told = tell(rtms)
+    reported = tell(rtms)
     with simulate(url, "empty") as simulator:
         first = simulator.meeting
         second = simulator.add_meeting(same_as=first)
@@ -233,13 +233,13 @@ def test_a_new_host_may_come_before_the_old_goes(rtms: RTMS, url: str) -> None:
             assert meeting.wait_ready(10)
         assert {client.uuid() for client in rtms.clients.values()} == {first.uuid}
         assert set(rtms.clients) == {first.stream_id, second.stream_id}
-        assert [told.get(timeout=10)[1:] for _ in range(2)] == [("joined", 0)] * 2
+        assert [reported.get(timeout=10)[1:] for _ in range(2)] == [("joined", 0)] * 2
         first.stop(StopReason.HOST_TRIGGERED)
-        assert told.get(timeout=10) == (first.stream_id, "left", StopReason.HOST_TRIGGERED)
+        assert reported.get(timeout=10) == (first.stream_id, "left", StopReason.HOST_TRIGGERED)
         second.send_transcript("goes on")
-        assert told.get(timeout=10) == (second.stream_id, "said", "goes on")
+        assert reported.get(timeout=10) == (second.stream_id, "said", "goes on")
         second.stop(StopReason.MEETING_ENDED)
-        assert told.get(timeout=10) == (second.stream_id, "left", StopReason.MEETING_ENDED)
+        assert reported.get(timeout=10) == (second.stream_id, "left", StopReason.MEETING_ENDED)
 
 
 def test_own_server() -> None:

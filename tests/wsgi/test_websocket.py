@@ -177,7 +177,7 @@ def test_messages_are_read(received: bytes, messages: list[str | bytes], sent: b
         (frame(0x88, b"\x03\xe8\xff"), 1007),  # a reason that is no UTF-8
         (frame(0x82, bytes(1001)), 1009),
         (frame(0x02, bytes(600)) + frame(0x80, bytes(401)), 1009),
-        (b"\x82\xff" + struct.pack("!Q", 1 << 40) + bytes(4), 1009),  # told by its header
+        (b"\x82\xff" + struct.pack("!Q", 1 << 40) + bytes(4), 1009),  # its header says so
     ],
 )
 def test_a_client_that_breaks_the_rules_is_told_and_left(received: bytes, code: int) -> None:

@@ -312,14 +312,14 @@ def test_audio_that_is_too_old_is_not_replayed(stamped):
         wait_until(lambda: meeting.sent[1].lost == [1, 2])
 
 
-@pytest.mark.parametrize(("wish", "first"), [({}, 1), ({"buffer_data": False}, 3)])
-def test_audio_of_before_the_start_is_sent_to_who_wants_it(stamped, wish, first, monkeypatch):
+@pytest.mark.parametrize(("fields", "first"), [({}, 1), ({"buffer_data": False}, 3)])
+def test_audio_of_before_the_start_is_sent_to_who_wants_it(stamped, fields, first, monkeypatch):
     meeting = stamped.meeting
     meeting.buffer_audio(60)
     meeting.send_audio(b"x")
     meeting.send_audio(b"x")
     hello = RawClient.hello
-    monkeypatch.setattr(RawClient, "hello", lambda self: {**hello(self), **wish})
+    monkeypatch.setattr(RawClient, "hello", lambda self: {**hello(self), **fields})
     with RawClient(stamped) as client:
         meeting.send_audio(b"x")
         assert sequence(client.media["audio"].receive()) == first
@@ -411,10 +411,10 @@ def test_a_stream_state_is_only_told(simulate):
     simulator = simulate()
     with RawClient(simulator) as client:
         simulator.meeting.set_stream_state(2, 14)
-        told = client.signaling.receive_until(
+        reported = client.signaling.receive_until(
             lambda message: message["msg_type"] == 8 and message["state"] == 2
         )
-        assert told["reason"] == 14
+        assert reported["reason"] == 14
         assert simulator.meeting.send_audio(b"x")
 
 

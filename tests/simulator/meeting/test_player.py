@@ -234,12 +234,12 @@ def test_contact_center_tells_who_is_on_the_line(simulate):
     ]
     simulator = simulate(scenario(steps, duration=0.3, product="contact_center"))
     events = play(simulator, media=("audio",), events=(8, 9, 10, 11)).events()
-    told = [
+    reported = [
         (event["event_type"], event["participant_info"]["channel_id"])
         for event in events
         if event["event_type"] != 1
     ]
-    assert told == [(8, "1"), (10, "2"), (11, "2"), (9, "1")]
+    assert reported == [(8, "1"), (10, "2"), (11, "2"), (9, "1")]
     assert all("event_ts" in event for event in events if event["event_type"] != 1)
 
 

@@ -20,7 +20,7 @@ SECRET = "webhook secret"
 
 
 class Receiver:
-    """An HTTP server that keeps what was posted, and answers as it is told."""
+    """An HTTP server that keeps what was posted, and answers as the test says."""
 
     def __init__(self, listener):
         self.posts = Queue()
@@ -97,9 +97,9 @@ def test_what_start_webhooks_have_since_may_2026(simulator, product, account, nu
 
 def test_another_stream_of_a_meeting_has_its_number(simulator):
     again = simulator.add_meeting(same_as=simulator.meeting)
-    told = again.started_event["payload"]["object"]
-    assert told["meeting_id"] == simulator.meeting.meeting_id
-    assert told["meeting_uuid"] == simulator.meeting.uuid
+    reported = again.started_event["payload"]["object"]
+    assert reported["meeting_id"] == simulator.meeting.meeting_id
+    assert reported["meeting_uuid"] == simulator.meeting.uuid
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Scenario files: what is read from them, and how plainly what is wrong is told."""
+"""Scenario files: what is read from them, and how plainly errors say what is wrong."""
 
 from __future__ import annotations
 

@@ -193,9 +193,9 @@ def test_other_addresses_are_not_upgraded(simulator, path):
 )
 @pytest.mark.parametrize("path", ["/signaling", "/media/audio/1"])
 def test_a_bad_handshake_is_answered_with_400(simulator, path, changes, capfd, caplog):
-    told = answer(simulator, path, UPGRADE | changes)
-    assert told.startswith(b"HTTP/1.1 400 ")
-    assert b"\r\nSec-WebSocket-Version: 13\r\n" in told
+    reported = answer(simulator, path, UPGRADE | changes)
+    assert reported.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nSec-WebSocket-Version: 13\r\n" in reported
     assert "Traceback" not in capfd.readouterr().err + caplog.text
 
 
