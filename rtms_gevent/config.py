@@ -12,9 +12,6 @@ from ._environment import (
     boolean,
     ca_file,
     environment,
-    lacks_webhook_secret,
-    live_token,
-    log_options,
     set_default_ca,
     unless_blank,
     webhook_port,
@@ -36,13 +33,8 @@ __all__ = [
     "Timeouts",
     "WebhookSettings",
     "allowed_hosts",
-    "boolean",
     "ca_file",
-    "lacks_webhook_secret",
-    "live_token",
-    "log_options",
     "set_default_ca",
-    "webhook_port",
 ]
 
 #: Where webhooks are received, by the Flask extension and by the own server alike.

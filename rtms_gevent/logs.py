@@ -21,7 +21,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from .config import boolean, log_options
+from ._environment import boolean, log_options
 from .errors import ConfigurationError
 
 __all__ = [

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from rtms_gevent._environment import webhook_port
 from rtms_gevent.config import (
     Credentials,
     Limits,
@@ -13,7 +14,6 @@ from rtms_gevent.config import (
     WebhookSettings,
     allowed_hosts,
     ca_file,
-    webhook_port,
 )
 from rtms_gevent.errors import ConfigurationError
 

@@ -25,8 +25,8 @@ except ImportError as missing:
 
     raise MissingExtra("rtms_gevent.live", "flask") from missing
 
+from .._environment import live_token
 from .._version import __version__
-from ..config import live_token
 from .access import bearer, derive_token, foreign_origin, is_same
 from .browser import BrowserSocket, websocket_of
 from .feed import Feed

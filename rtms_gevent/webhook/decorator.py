@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any, Protocol, TypeVar, overload
 
-from ..config import FORGEABLE, WebhookSettings, lacks_webhook_secret, webhook_port
+from .._environment import lacks_webhook_secret, webhook_port
+from ..config import FORGEABLE, WebhookSettings
 from ..errors import ConfigurationError
 from ..loop import call_at_stop, call_before_run, forget_before_run
 from .handlers import FullHandler, Handler, SimpleHandler, decides_answer

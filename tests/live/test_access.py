@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rtms_gevent.config import live_token
+from rtms_gevent._environment import live_token
 from rtms_gevent.errors import ConfigurationError
 from rtms_gevent.live.access import bearer, derive_token, foreign_origin, is_same
 
