@@ -144,8 +144,7 @@ class Client(CallbackRegistration, OfficialNames):
             session_id: Id of the Video SDK session.
             engagement_id: Id of the Contact Center engagement.
             rtms_stream_id: Id of the stream.
-            server_urls: Address of the signaling server. Of several, with commas between, the next
-                is tried, too, where one does not answer soon; what worked comes first later.
+            server_urls: Addresses of the signaling server, with commas between, the best one first.
             signature: The handshake signature, if you make it with :func:`generate_signature`.
             timeout: Milliseconds for all of joining; -1 is 60,000, as long as Zoom holds a stream.
             ca: File (PEM) with certificates to trust; else ``ZM_RTMS_CA``, else certifi's.
@@ -306,8 +305,7 @@ class Client(CallbackRegistration, OfficialNames):
         finish. Inside a callback of this client it does not wait. What waits in inboxes is dropped.
 
         Args:
-            close_stream: Ask Zoom first to end the stream, unless the signaling socket is broken.
-                Else Zoom holds it for about 60 s.
+            close_stream: Ask Zoom first to end the stream; else it holds it for about 60 s.
 
         Returns:
             True.
