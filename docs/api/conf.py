@@ -32,8 +32,9 @@ toc_object_entries_show_parents = "hide"
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|concurrent|contextlib|datetime|enum|flask|logging|pathlib)\b.*"),
-    ("py:class", r"Executor|Flask|Stats|rtms_gevent\.webhook\.server\._\w+"),
-    ("py:class", r"rtms_gevent\.(simulator|protocol|transport)\..*"),
+    ("py:class", r"Clock|Executor|Flask|Stats|gevent\b.*"),
+    ("py:class", r"rtms_gevent\.(simulator|protocol|runtime|transport|wsgi)\..*"),
+    ("py:obj", r"rtms_gevent\.typing\.Result"),
     ("py:meth", "join|leave"),  # in the index, where the client's first line stands alone
 ]
 
@@ -45,6 +46,12 @@ html_show_sourcelink = False
 
 _GOOGLE = Config(napoleon_numpy_docstring=False)
 
+_OVERLOADED = (
+    "rtms_gevent.official.client_names",
+    "rtms_gevent.webhook.decorator",
+    "rtms_gevent.webhook.stream_manager",
+)
+
 
 def setup(app: Sphinx) -> None:
     """Read docstrings in Google's style, and say what parameters of media can be."""
@@ -52,7 +59,7 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", _read_sections)
     app.connect("autodoc-process-docstring", _describe_field)
     # The overloads are for type checkers; for people one signature says more.
-    for module in ("rtms_gevent.webhook.decorator", "rtms_gevent.official.client_names"):
+    for module in _OVERLOADED:
         source = ModuleAnalyzer.for_module(module)
         source.analyze()
         source.overloads.clear()

@@ -46,7 +46,7 @@ from ..runtime.deadline import Deadline
 from .frames import BINARY, TEXT, ReceivedMessage
 from .websocket import CloseInfo
 
-__all__ = ["MemoryTransport", "Peer"]
+__all__ = ["MemoryTransport", "Peer", "PeerClosed"]
 
 logger = logging.getLogger(__name__)
 
