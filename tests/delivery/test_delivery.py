@@ -253,7 +253,7 @@ class TestIsolation:
             join()
             (connection,) = meeting.connections("audio")
             for bad in ("{", "[1]", '{"msg_type":14,"content":{"timestamp":1,"data":"@@"}}'):
-                connection._socket.send(bad.encode())
+                connection.send(bad.encode())
             meeting.send_audio(b"good")
             recorder.wait_for("audio_data")
         assert client.skipped == {"audio": 3}
@@ -270,7 +270,7 @@ class TestIsolation:
             join()
             (connection,) = meeting.connections("audio")
             for _ in range(3000):
-                connection._socket.send(b"{")
+                connection.send(b"{")
             meeting.send_audio(b"good")
             recorder.wait_for("audio_data")
         assert client.skipped == {"audio": 3000}

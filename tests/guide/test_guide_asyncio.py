@@ -14,7 +14,7 @@ def ends_cleanly(program, meeting):
     assert program.stop(signal.SIGINT) == -signal.SIGINT
     for connection in closing:
         assert connection.ended.wait(5)
-        assert connection._socket.peer_close_code == 1000
+        assert connection.client_close_code == 1000
     assert program.errors[-1] == "KeyboardInterrupt"
 
 

@@ -41,7 +41,7 @@ def test_transcripts_of_meetings_that_webhooks_tell_of(name):
         assert program.stop() == 0
         for connection in closing:
             assert connection.ended.wait(5)
-            assert connection._socket.peer_close_code == 1000
+            assert connection.client_close_code == 1000
         assert "Traceback" not in "".join(program.errors)
 
 
@@ -81,7 +81,7 @@ def test_stop_in_a_signal_handler_of_the_program():
         assert program.lines == ["joined 0", "stopped cleanly"]
         for connection in closing:
             assert connection.ended.wait(5)
-            assert connection._socket.peer_close_code == 1000
+            assert connection.client_close_code == 1000
 
 
 def test_an_executor_for_all_meetings():

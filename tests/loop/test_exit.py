@@ -47,7 +47,7 @@ def test_close_frames_are_sent(where, patch, end, simulator, meeting):
     script.finish("\n", code=None)
     for connection in connections:
         assert connection.ended.wait(5)
-        assert connection._socket.peer_close_code == 1000
+        assert connection.client_close_code == 1000
 
 
 def test_a_blocked_callback_does_not_hinder_the_end(simulator, meeting):

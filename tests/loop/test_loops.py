@@ -158,7 +158,7 @@ class TestEventLoop:
         loop.join(5)
         for connection in connections:
             assert connection.ended.wait(5)
-            assert connection._socket.peer_close_code == 1000
+            assert connection.client_close_code == 1000
         assert listener.client.wait(0).by_us
         assert listener.client.leave() is True
 

@@ -59,7 +59,7 @@ def test_the_same_script_plain_and_patched(patch, end, simulator, meeting):
         # It left with close frames, and not by dying.
         for connection in connections:
             assert connection.ended.wait(5)
-            assert connection._socket.peer_close_code == 1000
+            assert connection.client_close_code == 1000
 
 
 def test_run_and_stop_in_this_process(simulator, meeting, client):

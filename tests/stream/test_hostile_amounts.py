@@ -54,4 +54,4 @@ def test_media_params_of_ever_new_names_are_not_kept(join, monkeypatch):
         client.on_audio_data(lambda *_: None)
         join(client)
         assert next(count) > 0
-        assert set(client._session.negotiated) == {"audio"}
+        assert set(client.negotiated) == {"audio"}

@@ -123,10 +123,10 @@ def test_silence_is_a_loss_at_its_second_and_keep_alives_are_none(silent, make_s
 
 
 def test_a_socket_that_is_not_read_is_not_silent(stage):
-    stage.session._connections.pause(AUDIO)
+    stage.session.pause(AUDIO)
     stage.run(3600, keep_alive=10)
     assert stage.of("interrupted") == []
-    stage.session._connections.resume(AUDIO)
+    stage.session.resume(AUDIO)
     stage.run(10)
     assert stage.of("interrupted") == []
 

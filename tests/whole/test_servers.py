@@ -156,7 +156,7 @@ def test_a_worker_that_ends_leaves_its_streams(name):
         server.process.terminate()
         for connection in connections:
             assert connection.ended.wait(10)
-            assert connection._socket.peer_close_code == 1000
+            assert connection.client_close_code == 1000
 
 
 @pytest.mark.parametrize("name", ["gunicorn gevent", "gunicorn gthread", "gunicorn sync"])

@@ -187,9 +187,14 @@ class Connection(abc.ABC, Generic[SideT]):
         return len(self._pending)
 
     @property
+    def client_close_code(self) -> int | None:
+        """The code of the client's close frame, 1005 where it has none; ``None`` before it."""
+        return self._socket.peer_close_code
+
+    @property
     def was_closed_by_client(self) -> bool:
         """Whether the client closed the socket of its own accord, rather than being lost."""
-        return self._socket.peer_close_code is not None and not self.is_disrupted
+        return self.client_close_code is not None and not self.is_disrupted
 
     # -- the greenlet of the socket ----------------------------------------------------------------
 
