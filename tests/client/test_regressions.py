@@ -11,7 +11,7 @@ import warnings
 import gevent
 import pytest
 from gevent.event import Event
-from support.rawserver import RawServer, hang
+from support.rawserver import RawServer, hang, join_raw
 from support.recorder import Recorder, wait_until
 
 from rtms_gevent import (
@@ -143,9 +143,7 @@ def test_a_timer_left_running_by_a_callback_hurts_no_later_delivery(join, meetin
 def test_a_time_limit_of_the_caller_is_not_taken_for_ours(client):
     with RawServer(lambda peer: peer.upgrade() and hang(peer)) as server:
         client.on_audio_data(print)
-        client.join(
-            meeting_uuid="u", rtms_stream_id="s", server_urls=server.url(), client="c", secret="s"
-        )
+        join_raw(client, server)
         with pytest.raises(gevent.Timeout) as caught, gevent.Timeout(0.02) as limit:
             client.wait_joined()
         assert caught.value is limit

@@ -9,7 +9,7 @@ import time
 import gevent
 import pytest
 from gevent.event import Event
-from support.rawserver import RawServer
+from support.rawserver import RawServer, join_raw
 from support.recorder import MEDIA, Recorder, wait_until
 from support.streams import QUICK
 
@@ -410,12 +410,6 @@ def test_skipping_survives_a_server_that_talks_nonsense_after_joining():
         peer.close()
 
     with RawServer(script) as server, Client() as client:
-        client.join(
-            meeting_uuid="u",
-            rtms_stream_id="s",
-            server_urls=server.url(),
-            client="c",
-            secret="s",
-        )
+        join_raw(client, server)
         assert client.wait(5).code == 6
         assert client.skipped == {"signaling": 8}

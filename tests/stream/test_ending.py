@@ -8,7 +8,7 @@ import pathlib
 import gevent
 import pytest
 from gevent.event import Event
-from support.rawserver import RawServer, hang
+from support.rawserver import RawServer, hang, join_raw
 from support.recorder import EVENTS, MEDIA, Recorder, wait_until
 
 from rtms_gevent import Client, ConnectionLost, Reconnect, StopReason, Timeouts, signals
@@ -88,13 +88,7 @@ class TestLeave:
         with RawServer(script) as server:
             urls["all"] = server.url("/media")
             recorder = Recorder(client, "audio_data", "chat_data", "leave")
-            client.join(
-                meeting_uuid="u",
-                rtms_stream_id="s",
-                server_urls=server.url(),
-                client="c",
-                secret="s",
-            )
+            join_raw(client, server)
             client.wait_joined()
             assert client.leave() is True
             assert client.leave() is True
@@ -169,13 +163,7 @@ class TestLeave:
             peer.close()
 
         with RawServer(script) as server, Client(timeouts=Timeouts(close=0.1)) as client:
-            client.join(
-                meeting_uuid="u",
-                rtms_stream_id="s",
-                server_urls=server.url(),
-                client="c",
-                secret="s",
-            )
+            join_raw(client, server)
             client.wait_joined()
             client.leave(close_stream=True)
 
@@ -203,13 +191,7 @@ class TestZoomEndsIt:
 
         with RawServer(script) as server, Client() as client:
             recorder = Recorder(client, "leave")
-            client.join(
-                meeting_uuid="u",
-                rtms_stream_id="s",
-                server_urls=server.url(),
-                client="c",
-                secret="s",
-            )
+            join_raw(client, server)
             end = client.wait(5)
         assert (end.code, end.stop_reason) == (-1, None)
         assert recorder.of("leave") == [(-1,)]
@@ -245,13 +227,7 @@ class TestZoomEndsIt:
         with RawServer(script) as server, Client() as client:
             urls["media"] = server.url("/media")
             recorder = Recorder(client, "transcript_data", "leave")
-            client.join(
-                meeting_uuid="u",
-                rtms_stream_id="s",
-                server_urls=server.url(),
-                client="c",
-                secret="s",
-            )
+            join_raw(client, server)
             assert client.wait(5).code == 6
         assert recorder.payloads("transcript_data") == [b"line %d" % n for n in range(5)]
         assert recorder.calls[-1] == ("leave", (6,))
@@ -310,13 +286,7 @@ class TestAccidents:
         with RawServer(script) as server, Client(timeouts=patience, reconnect=NEVER) as client:
             urls["media"] = server.url("/media")
             client.on_audio_data(print)
-            client.join(
-                meeting_uuid="u",
-                rtms_stream_id="s",
-                server_urls=server.url(),
-                client="c",
-                secret="s",
-            )
+            join_raw(client, server)
             client.wait_joined()
             end = client.wait(5)
         assert end.error.socket == {"signaling": "signaling", "media": "audio"}[which]

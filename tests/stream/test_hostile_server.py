@@ -8,7 +8,7 @@ import logging
 
 import pytest
 from gevent.event import Event
-from support.rawserver import CLOSE, PING, TEXT, RawServer, frame
+from support.rawserver import CLOSE, PING, TEXT, RawServer, frame, join_raw
 from support.recorder import Recorder, wait_until
 
 from rtms_gevent import Client, Limits, signals
@@ -68,13 +68,7 @@ class Zoom:
         peer.close()
 
     def join(self, client):
-        client.join(
-            meeting_uuid="u",
-            rtms_stream_id="s",
-            server_urls=self.server.url(),
-            client="c",
-            secret="s",
-        )
+        join_raw(client, self.server)
 
 
 def line(text, **changes):

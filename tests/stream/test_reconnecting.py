@@ -5,7 +5,7 @@ from __future__ import annotations
 import gevent
 import pytest
 from gevent.event import Event
-from support.rawserver import RawServer
+from support.rawserver import RawServer, join_raw
 from support.recorder import Recorder, wait_until
 
 import rtms_gevent
@@ -212,12 +212,6 @@ class TestAttempts:
         client.notify(stopped)
         assert client.wait(5).code == 6
         assert recorder.of("leave") == [(6,)]
-
-
-def join_raw(client, server):
-    client.join(
-        meeting_uuid="u", rtms_stream_id="s", server_urls=server.url(), client="c", secret="s"
-    )
 
 
 def test_again_and_again_nothing_is_forgotten(join, meeting, client):
