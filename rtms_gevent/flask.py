@@ -78,9 +78,8 @@ class RTMS(StreamHandlers):
         """
         super().__init__()
         self.name = name
-        self._streams: weakref.WeakSet[StreamManager] = (
-            weakref.WeakSet()
-        )  # kept by each app's blueprint
+        #: Of each app; its blueprint keeps it.
+        self._managers: weakref.WeakSet[StreamManager] = weakref.WeakSet()
         if app is not None:
             self.init_app(app)
 
@@ -101,10 +100,10 @@ class RTMS(StreamHandlers):
             )
         config = _Config(app.config, self.name.upper() + "_")
         settings = config.webhook_settings(f"/{self.name}/webhook")
-        streams = StreamManager(self, config.join_options(), app.app_context)
-        app.register_blueprint(create_blueprint(streams.handle_event, settings, name=self.name))
+        manager = StreamManager(self, config.join_options(), app.app_context)
+        app.register_blueprint(create_blueprint(manager.handle_event, settings, name=self.name))
         app.extensions[self.name] = self
-        self._streams.add(streams)
+        self._managers.add(manager)
 
     @property
     def clients(self) -> dict[str, Client]:
@@ -114,8 +113,8 @@ class RTMS(StreamHandlers):
         """
         return {
             stream_id: client
-            for streams in self._streams
-            for stream_id, client in streams.clients.items()
+            for manager in self._managers
+            for stream_id, client in manager.clients.items()
         }
 
 

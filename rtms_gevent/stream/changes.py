@@ -91,7 +91,7 @@ class LiveChanges:
 
     def _is_open(self, kind: MediaDataType) -> bool:
         """Whether a connection for this media type was asked for already."""
-        return self._connections.key_of(kind) in self._connections.media
+        return self._connections.key_of(kind) in self._connections.media_keys
 
     def _add_media(self) -> None:
         with self._connections.lock:

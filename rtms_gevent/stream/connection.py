@@ -80,7 +80,6 @@ class Connection:
 
     __slots__ = (
         "__weakref__",
-        "_accepted",
         "_answers",
         "_clock",
         "_closed",
@@ -89,6 +88,7 @@ class Connection:
         "_events",
         "_is_accepted",
         "_media",
+        "_on_accepted",
         "_reader",
         "_silence",
         "_socket",
@@ -133,7 +133,7 @@ class Connection:
         self._clock = clock
         self._socket: Socket | None = None
         self._answers: dict[type[Message], AsyncResult[Message]] = {}
-        self._accepted: Callable[[Any], None] | None = None
+        self._on_accepted: Callable[[Any], None] | None = None
         self._is_accepted = False
         self._closed: CloseInfo | None = None
         self._closing = False
@@ -166,7 +166,7 @@ class Connection:
         request: OutgoingMessage,
         answer_type: type[_Answer],
         deadline: Deadline,
-        accepted: Callable[[_Answer], None] | None = None,
+        on_accepted: Callable[[_Answer], None] | None = None,
     ) -> _Answer:
         """Send a handshake request and wait for its answer.
 
@@ -174,7 +174,7 @@ class Connection:
             request: What to send.
             answer_type: What is waited for.
             deadline: When it must have come.
-            accepted: Called by the hub with an answer that accepts us, before anything that came
+            on_accepted: Called by the hub with an answer that accepts us, before anything that came
                 after it is handed on. Must not wait.
 
         Raises:
@@ -185,7 +185,7 @@ class Connection:
         """
         result: AsyncResult[Message] = AsyncResult()
         self._answers[answer_type] = result
-        self._accepted = accepted
+        self._on_accepted = on_accepted
         try:
             self.send(request)
             if not self._clock.wait(result, deadline.left()):
@@ -198,7 +198,7 @@ class Connection:
             raise HandshakeClosed(self.name, closed.code, closed.reason) from None
         finally:
             self._answers.pop(answer_type, None)
-            self._accepted = None
+            self._on_accepted = None
         assert isinstance(answer, answer_type)
         if answer.status is None:
             raise HandshakeMalformed(self.name, "it has no status_code")
@@ -311,8 +311,9 @@ class Connection:
         if reply is not None:
             self._reply(reply)
         elif waiting is not None:
-            if self._accepted is not None and getattr(message, "status", None) == StatusCode.OK:
-                self._accepted(message)
+            is_ok = getattr(message, "status", None) == StatusCode.OK
+            if is_ok and self._on_accepted is not None:
+                self._on_accepted(message)
             waiting.set(message)
         else:
             self._events.message(self, message)

@@ -306,7 +306,7 @@ class StreamConnections:
     # -- what is open ------------------------------------------------------------------------------
 
     @property
-    def media(self) -> tuple[MediaDataType, ...]:
+    def media_keys(self) -> tuple[MediaDataType, ...]:
         """Keys of the media connections, open or about to be."""
         return tuple(self._media)
 

@@ -70,7 +70,7 @@ class ConnectionOpener:
         endpoints: Sequence[Endpoint],
         params: dict[str, dict[str, int | bool]],
         deadline: Deadline,
-        accepted: Callable[[MediaHandshakeResponse], None],
+        on_accepted: Callable[[MediaHandshakeResponse], None],
     ) -> None:
         """Open a media connection.
 
@@ -79,7 +79,7 @@ class ConnectionOpener:
             endpoints: Where; the best first, as long as none has worked.
             params: What to ask for.
             deadline: When it must be open.
-            accepted: Called as :meth:`.Connection.handshake` says.
+            on_accepted: Called as :meth:`.Connection.handshake` says.
 
         Raises:
             JoinError: it could not be opened.
@@ -91,7 +91,7 @@ class ConnectionOpener:
             media_type=connection.media_type,
             media_params=params,
         )
-        self._open(connection, endpoints, request, MediaHandshakeResponse, deadline, accepted)
+        self._open(connection, endpoints, request, MediaHandshakeResponse, deadline, on_accepted)
 
     def _open(
         self,
@@ -100,7 +100,7 @@ class ConnectionOpener:
         request: OutgoingMessage,
         answer_type: type[_Answer],
         deadline: Deadline,
-        accepted: Callable[[_Answer], None] | None = None,
+        on_accepted: Callable[[_Answer], None] | None = None,
     ) -> _Answer:
         """Open a connection, where the server has answered last time if possible."""
         name, timeouts = connection.name, self._timeouts
@@ -109,7 +109,7 @@ class ConnectionOpener:
         # A server that never answers must not be the first choice again.
         self._history.tried((name, endpoint))
         limit = deadline.within(timeouts.handshake)
-        answer = connection.handshake(request, answer_type, limit, accepted)
+        answer = connection.handshake(request, answer_type, limit, on_accepted)
         yield_to_io()  # many answers may have come at once
         self._history.worked((name, endpoint))
         return answer

@@ -250,7 +250,7 @@ class Reconnector:
         self._clock.sleep(_BREAKS_WITHIN)
         self._is_looking = False
         if not is_known and not self.is_broken and self._restored_at < began:
-            self._lost_media(self._connections.media)
+            self._lost_media(self._connections.media_keys)
         else:
             self._clock.sleep(_SUSPICIOUS)
             self._lost_media(self._connections.silent_since(began))

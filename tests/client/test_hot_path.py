@@ -47,8 +47,8 @@ def feed(join, meeting, client, monkeypatch):
         while not got:
             gevent.sleep(0.01)
     got.clear()
-    (channel,) = client._session._connections._media.values()
-    socket = channel._socket
+    (connection,) = client._session._connections._media.values()
+    socket = connection._socket
     real, chunks, reads = os.readv, [], []
 
     def readv(descriptor, buffers):
