@@ -64,7 +64,7 @@ class Reconnector:
 
         Args:
             connections: What breaks.
-            router: Says what it hears of losses.
+            router: Reports errors.
             dispatcher: Delivers events.
             lifecycle: Says whether the stream is joined, or ends.
             greenlets: Owns the greenlets that find out what Zoom means.
@@ -86,7 +86,6 @@ class Reconnector:
         self._is_reported_by_zoom = False  # that something broke, whatever we notice
         self._is_looking = False  # for what broke, since Zoom says that something did
         self.begin()
-        router.report_losses_to(self)
 
     def begin(self) -> None:
         """Forget all losses: joining begins."""

@@ -65,6 +65,7 @@ class StreamSession:
         self.over = Event()  #: set when nothing but the end is reported any more
         self.told = Event()  #: set when the end was reported, the last thing of all
         self.has_ended = False  #: whether all was delivered, and only the end is left to report
+        self._unwatch: Callable[[], None]  # from start() on
         self._subscription = subscription
         self._dispatcher = dispatcher = make_dispatcher(self)
         self._clock = clock
@@ -80,6 +81,8 @@ class StreamSession:
         self.recovery = Reconnector(
             self._connections, self._router, dispatcher, lifecycle, greenlets, clock
         )
+        # Late: recovery needs the connections, and these need the router.
+        self._router.report_losses_to(self.recovery)
         #: Makes the joined stream what its subscription has become.
         self.changes = LiveChanges(
             subscription,
