@@ -95,7 +95,6 @@ class Client(CallbackRegistration, OfficialNames):
         self._request: JoinRequest | None = None
         self._pending: PendingCall | None = None  # the join, until its session was started
         self._session: StreamSession | None = None
-        self._dispatcher: Dispatcher | None = None
 
     def __enter__(self) -> Client:
         return self
@@ -211,7 +210,7 @@ class Client(CallbackRegistration, OfficialNames):
             drivers.warn()
 
         def make_dispatcher(back_pressure: BackPressure) -> Dispatcher:
-            self._dispatcher = Dispatcher(
+            return Dispatcher(
                 self,
                 self._callbacks,
                 RunnerSelector(hub_context, self._executor),
@@ -220,7 +219,6 @@ class Client(CallbackRegistration, OfficialNames):
                 inboxes=self._inboxes,
                 back_pressure=back_pressure,
             )
-            return self._dispatcher
 
         try:
             session = StreamSession(request, self._subscription, make_dispatcher)
@@ -292,7 +290,7 @@ class Client(CallbackRegistration, OfficialNames):
             UsageError: called from a callback of this client, which would wait for itself.
         """
         session = self._joined_session()
-        if self._dispatcher is not None and self._dispatcher.is_delivering:
+        if session.dispatcher.is_delivering:
             raise UsageError("wait() cannot be called from a callback: the stream waits for it")
         is_over = session.told.is_set() or self._call(session.told.wait, timeout)
         return session.end if is_over else None
@@ -387,23 +385,23 @@ class Client(CallbackRegistration, OfficialNames):
     @property
     def dropped(self) -> dict[str, int]:
         """Undelivered packets, by media type, such as "audio"; see the ``error`` signal."""
-        if self._dispatcher is None:
+        if self._session is None:
             return {}
-        return {
-            kind.name.lower(): sum(self._dispatcher.dropped(kind).values()) for kind in MEDIA_NAMES
-        }
+        dropped = self._session.dispatcher.dropped
+        return {kind.name.lower(): sum(dropped(kind).values()) for kind in MEDIA_NAMES}
 
     @property
     def callback_errors(self) -> dict[str, int]:
         """How often each callback raised, by its name without ``on_``, such as "audio_data"."""
-        return {} if self._dispatcher is None else dict(self._dispatcher.callback_errors)
+        return {} if self._session is None else dict(self._session.dispatcher.callback_errors)
 
     def stats(self) -> ClientStats:
         """Return what came, what was delivered and what is missing, as it is now."""
-        session, dispatcher = self._session, self._dispatcher
-        if session is None or dispatcher is None:
+        session = self._session
+        if session is None:
             return ClientStats(self.stream_id(), self.uuid(), False, {}, {}, {}, 0, 0)
         media = dict.fromkeys((kind.name.lower() for kind in MEDIA_NAMES), MediaStats())
+        dispatcher = session.dispatcher
         for kind, tracker in list(session.trackers.items()):
             media[kind.name.lower()] = tracker.stats(
                 dispatcher.delivered(kind), dispatcher.dropped(kind), dispatcher.failed(kind)

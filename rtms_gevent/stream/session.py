@@ -67,7 +67,8 @@ class StreamSession:
         self.has_ended = False  #: whether all was delivered, and only the end is left to report
         self._unwatch: Callable[[], None]  # from start() on
         self._subscription = subscription
-        self._dispatcher = dispatcher = make_dispatcher(self)
+        #: Delivers media and events.
+        self.dispatcher = dispatcher = make_dispatcher(self)
         self._clock = clock
         self._greenlets = greenlets = GreenletGroup(f"rtms {request.stream}")
         identity = request.identity
@@ -137,7 +138,7 @@ class StreamSession:
         """Begin to join. Returns at once."""
         forget_in_child(self)
         identity = self.request.identity
-        self._dispatcher.put(
+        self.dispatcher.put(
             ClientEvent("joining", (identity.stream_id, identity.uuid, identity.product))
         )
         preallocate_fd_table()
@@ -192,7 +193,7 @@ class StreamSession:
                 self.request.stream,
             )
         identity = self.request.identity
-        self._dispatcher.put(ClientEvent("joined", (identity.stream_id, identity.uuid)))
+        self.dispatcher.put(ClientEvent("joined", (identity.stream_id, identity.uuid)))
         self.recovery.joined()
         self.joined.set(True)
         self.changes.catch_up()
@@ -248,7 +249,7 @@ class StreamSession:
             return
         self._lifecycle.is_leaving = True
         self._end(delivers=False, close_stream=close_stream)
-        self._dispatcher.wait_finished()
+        self.dispatcher.wait_finished()
 
     def _ask_to_close_stream(self) -> None:
         with contextlib.suppress(ConnectionLost):  # the stream is over then, too
@@ -275,7 +276,7 @@ class StreamSession:
             if close_stream and self.is_joined:
                 self._ask_to_close_stream()
             if not delivers:
-                self._dispatcher.close()
+                self.dispatcher.close()
             # A connection that is just being opened, anew or in addition, would outlive the stream.
             self._greenlets.stop()
             self._lifecycle.finish(LeaveReason.left())
@@ -285,16 +286,16 @@ class StreamSession:
             if delivers:
                 self._connections.note_unfinished(late)
                 self._media.end()
-                self._dispatcher.drain()
+                self.dispatcher.drain()
                 self.has_ended = True
-                self._dispatcher.put(self._left)
-                self._dispatcher.drain()
+                self.dispatcher.put(self._left)
+                self.dispatcher.drain()
         finally:  # also where a time limit of the caller, or a kill, cuts the waiting short
             self._conclude()
 
     def _conclude(self) -> None:
         """Let go of all that the stream had, and report its end. Never waits."""
-        self._dispatcher.close()
+        self.dispatcher.close()
         self._lifecycle.finish(LeaveReason.left())
         self._connections.abort()
         if self.over.is_set():
@@ -304,7 +305,7 @@ class StreamSession:
         if self.end is not None and self.end.by_us:
             logger.info("stream %s is over: %s", self.request.stream, self.end)
         self.over.set()
-        self._dispatcher.finish(self._left, self.told.set)
+        self.dispatcher.finish(self._left, self.told.set)
 
     @property
     def _left(self) -> ClientEvent:
@@ -324,7 +325,7 @@ class StreamSession:
         """End the stream in a forked child, whose parent has it: touch nothing, call nobody."""
         if self.told.is_set():
             return
-        self._dispatcher.forget(is_here)
+        self.dispatcher.forget(is_here)
         self._lifecycle.finish(LeaveReason.left())
         if is_here:
             self._greenlets.kill()

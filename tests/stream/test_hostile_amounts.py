@@ -31,7 +31,7 @@ def test_events_behind_a_blocked_callback_are_bounded_by_bytes(join, meeting):
                     {"event_type": 99, "timestamp": 1, "x": "y" * 100_000}, to_all=True
                 )
                 gevent.sleep(0.001)
-        assert len(client._dispatcher._events.items) < 20
+        assert len(client._session.dispatcher._events.items) < 20
         go.set()
         reason = client.wait(10)
     assert client.stream_id()[:12] in str(reason.error)
