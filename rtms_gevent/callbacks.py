@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from .delivery.callbacks import MEDIA_NAMES, Callbacks
 from .enums import EventType, MediaDataType
@@ -69,8 +69,8 @@ class CallbackRegistration:
         self._subscription = Subscription()
         self._proxy: str | None = None
 
-    def _change(self, method: Callable[..., object], *arguments: Any) -> None:
-        """Call a method of the :class:`LiveChanges` of a stream, where one is joined."""
+    def _change(self, change: Callable[[LiveChanges], object]) -> None:
+        """Call ``change`` on the stream's hub with what changes it, where one is joined."""
         raise NotImplementedError
 
     # -- media -------------------------------------------------------------------------------------
@@ -335,7 +335,7 @@ class CallbackRegistration:
             self._subscription.video_user_id = user_id
         elif self._subscription.video_user_id == user_id:
             self._subscription.video_user_id = None
-        self._change(LiveChanges.subscribe_video, user_id, subscribe)
+        self._change(lambda live: live.subscribe_video(user_id, subscribe))
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -351,7 +351,7 @@ class CallbackRegistration:
         with self._changing_events():
             self._subscription.enable(kind, enable)
         if enable:
-            self._change(LiveChanges.catch_up)
+            self._change(lambda live: live.catch_up())
         return True
 
     def _subscribe(self, events: int | Iterable[int], subscribe: bool) -> bool:
@@ -375,7 +375,7 @@ class CallbackRegistration:
             # A copy, since the caller may go on with the object.
             self._subscription.params[kind] = copy.copy(params)
         if not unchanged:
-            self._change(LiveChanges.renegotiate, kind)
+            self._change(lambda live: live.renegotiate(kind))
         return True
 
     @contextlib.contextmanager
@@ -384,6 +384,8 @@ class CallbackRegistration:
         before = set(self._subscription.events_to_subscribe)
         yield
         after = set(self._subscription.events_to_subscribe)
-        for changed, subscribe in ((after - before, True), (before - after, False)):
-            if changed:
-                self._change(LiveChanges.subscribe, tuple(sorted(changed)), subscribe)
+        added, removed = tuple(sorted(after - before)), tuple(sorted(before - after))
+        if added:
+            self._change(lambda live: live.subscribe(added, True))
+        if removed:
+            self._change(lambda live: live.subscribe(removed, False))

@@ -27,6 +27,7 @@ from .protocol.webhook_events import WebhookKind, kind_of
 from .runtime import drivers
 from .runtime.exit import leave_at_exit
 from .runtime.hub_context import HubContext, PendingCall, current_context
+from .stream.changes import LiveChanges
 from .stream.connection import ConnectOptions
 from .stream.join_request import JoinRequest, event_ts_of, read_payload
 from .stream.leave_reason import LeaveReason
@@ -430,9 +431,9 @@ class Client(CallbackRegistration, OfficialNames):
 
     # -- inside ------------------------------------------------------------------------------------
 
-    def _change(self, method: Callable[..., object], *arguments: Any) -> None:
+    def _change(self, change: Callable[[LiveChanges], object]) -> None:
         if self._session is not None and self._session.is_joined:
-            self._call(method, self._session.changes, *arguments)
+            self._call(change, self._session.changes)
 
     def _joined_session(self) -> StreamSession:
         pending, hub_context = self._pending, self._hub_context

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import pytest
 from support.recorder import EVENTS, MEDIA, Recorder, wait_until
 
@@ -15,6 +17,7 @@ from rtms_gevent import (
     signals,
 )
 from rtms_gevent.callbacks import CallbackRegistration
+from rtms_gevent.stream.changes import LiveChanges
 
 JOINED, LEFT = EventType.PARTICIPANT_JOIN, EventType.PARTICIPANT_LEAVE
 
@@ -26,8 +29,10 @@ class Registration(CallbackRegistration):
         super().__init__()
         self.told = []
 
-    def _change(self, method, *arguments):
-        self.told.append((method.__name__, *arguments))
+    def _change(self, change):
+        live = mock.create_autospec(LiveChanges, instance=True)
+        change(live)
+        self.told += [(name, *arguments) for name, arguments, _ in live.mock_calls]
 
 
 @pytest.fixture
