@@ -23,7 +23,6 @@ from .official.client_names import OfficialNames
 from .protocol.fields import integer
 from .protocol.identity import ParsedEvent, StartPayload
 from .protocol.urls import parse_server_urls
-from .protocol.webhook_events import WebhookKind, kind_of
 from .runtime import drivers
 from .runtime.exit import leave_at_exit
 from .runtime.hub_context import HubContext, PendingCall, current_context
@@ -352,12 +351,14 @@ class Client(CallbackRegistration, OfficialNames):
         if not self._is_active or payload.get("rtms_stream_id") != self.stream_id():
             return
         session = self._joined_session()
-        kind = kind_of(name or "")
-        if kind is WebhookKind.STOPPED:
+        # It is about our stream, so that the end of its name says enough: Zoom may have products
+        # whose names are not known here.
+        kind = (name or "").replace(".", "_")
+        if kind.endswith("rtms_stopped"):
             self._call(session.stopped_by_zoom, integer(payload, "stop_reason"))
-        elif kind is WebhookKind.INTERRUPTED:
+        elif kind.endswith("rtms_interrupted"):
             self._call(session.recovery.interrupted_by_zoom, event_ts_of(event))
-        elif kind is WebhookKind.STARTED:
+        elif kind.endswith("rtms_started"):
             urls = parse_server_urls(payload.get("server_urls"), session.request.allowed_hosts)
             self._call(session.recovery.moved_by_zoom, urls)
 

@@ -15,7 +15,7 @@ from ..enums import Product, StopReason, known
 from ..errors import WebhookError
 from .fields import integer
 
-__all__ = ["WebhookEvent", "WebhookKind", "flatten", "kind_of", "parse_event", "product_of"]
+__all__ = ["WebhookEvent", "WebhookKind", "flatten", "parse_event", "product_of"]
 
 
 class WebhookKind(enum.Enum):
@@ -135,11 +135,6 @@ class WebhookEvent:
     def _text(self, name: str) -> str | None:
         value = self.payload.get(name)
         return value if isinstance(value, str) and value else None
-
-
-def kind_of(name: str) -> WebhookKind:
-    """Return what an event of this name says; ``WebhookKind.OTHER`` where it is not known."""
-    return _NAMES.get(name, (WebhookKind.OTHER, None))[0]
 
 
 def product_of(name: str) -> Product | None:

@@ -214,6 +214,16 @@ class TestAttempts:
         assert recorder.of("leave") == [(6,)]
 
 
+@pytest.mark.parametrize("name", ["contact_center.rtms_stopped", "new.product_rtms_stopped"])
+def test_a_webhook_about_our_stream_counts_whatever_the_product(simulator, meeting, name):
+    client = Client()
+    client.enable_audio()
+    client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
+    client.wait_joined()
+    client.notify({"event": name, "payload": {**meeting.payload, "stop_reason": 6}})
+    assert client.wait(5).code == 6
+
+
 def test_again_and_again_nothing_is_forgotten(join, meeting, client):
     """The official SDK forgets subscriptions, and waits twice as long each time, for ever."""
     client.set_video_params(VideoParams(data_opt=DataOption.VIDEO_SINGLE_INDIVIDUAL_STREAM))
