@@ -123,7 +123,7 @@ class _Route:
     def __init__(self, settings: WebhookSettings, greenlets: Group) -> None:
         self.simple: list[SimpleHandler] = []
         self.deciding: list[FullHandler] = []
-        self._receiver = WebhookReceiver(settings, self._handle_event)
+        self._receiver = WebhookReceiver(settings)
         self._greenlets = greenlets
 
     def answer(self, request: WebhookRequest, start_response: _StartResponse) -> Iterable[bytes]:
@@ -139,10 +139,9 @@ class _Route:
             response = WebhookResponse(200, reply.body)  # they may send a body
             self._decide(WebhookPayload(reply.event.raw, request.body), request, response)
             headers = {"Content-Type": "application/json", **response.headers}
-        after = None
+        after: list[AfterAnswer] = []
         if 200 <= response.status < 300:
-            spawn = self._greenlets.spawn
-            after = AfterAnswer(self._receiver.accept, reply.event, spawn=spawn)
+            after = self._accept(reply.event)
         else:
             self._receiver.discard(reply)
         return _reply(start_response, response.status, response.body, headers, after)
@@ -177,13 +176,14 @@ class _Route:
             response.reset()
             response.finish()
 
-    def _handle_event(self, event: WebhookEvent) -> None:
-        """Call each handler in a greenlet of its own: the first in this one."""
+    def _accept(self, event: WebhookEvent) -> list[AfterAnswer]:
+        """Let the signal be sent and each handler be called, all in greenlets of their own."""
+        spawn = self._greenlets.spawn
         payload = WebhookPayload(event.raw, event.body)
-        for handler in self.simple[1:]:
-            self._greenlets.spawn(_call, handler, payload)
-        for handler in self.simple[:1]:
-            _call(handler, payload)
+        return [
+            AfterAnswer(self._receiver.accept, event, spawn=spawn),
+            *(AfterAnswer(_call, handler, payload, spawn=spawn) for handler in self.simple),
+        ]
 
 
 def _call(handler: SimpleHandler, payload: WebhookPayload) -> None:
@@ -198,13 +198,13 @@ def _call(handler: SimpleHandler, payload: WebhookPayload) -> None:
 class _Body(list[bytes]):
     """The body of an answer; the server closes it when the answer was sent."""
 
-    def __init__(self, body: bytes, after: AfterAnswer | None) -> None:
+    def __init__(self, body: bytes, after: Iterable[AfterAnswer]) -> None:
         super().__init__([body])
         self._after = after
 
     def close(self) -> None:
-        if self._after is not None:
-            self._after.sent()
+        for each in self._after:
+            each.sent()
 
 
 def _reply(
@@ -212,9 +212,9 @@ def _reply(
     status: int,
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
-    after: AfterAnswer | None = None,
+    after: Iterable[AfterAnswer] = (),
 ) -> _Body:
-    """Begin an answer; ``after`` runs when it was sent."""
+    """Begin an answer; all of ``after`` run when it was sent."""
     if status in (204, 304):
         body = b""
     fields = {"Content-Type": "text/plain; charset=utf-8", **(headers or {})}

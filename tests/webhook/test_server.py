@@ -601,6 +601,19 @@ def test_stop_closes_the_port_and_ends_handlers(serve: Any) -> None:
     assert post(server, stopped()).status == 200
 
 
+def test_a_slow_receiver_of_the_signal_delays_no_handler(serve: Any) -> None:
+    handled, go = Event(), Event()
+
+    def wait(sender: object, **_: object) -> None:
+        go.wait(10)
+
+    server = serve(lambda payload: handled.set())
+    with signals.webhook_received.connected_to(wait):
+        post(server, stopped())
+        assert handled.wait(5)
+        go.set()
+
+
 def test_a_handler_may_stop_its_server(serve: Any) -> None:
     done = Event()
 
