@@ -98,10 +98,13 @@ class GreenletGroup:
     def wait(self, timeout: float | None) -> int:
         """Wait until all but the calling greenlet have ended; return how many have not in time.
 
-        One that only waits for the others does not count.
+        Also those that are started meanwhile. One that only waits for the others does not count.
         """
-        others = self._others()
-        gevent.joinall(others, timeout=timeout)
+        deadline = Deadline(timeout)
+        while others := [member for member in self._others() if not member.dead]:
+            gevent.joinall(others, timeout=deadline.left())
+            if deadline.left() == 0:
+                break
         return sum(not member.dead for member in others if member is not self._last)
 
     def _others(self) -> list[gevent.Greenlet[..., object]]:

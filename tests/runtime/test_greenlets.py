@@ -45,6 +45,38 @@ def test_a_member_may_stop_the_others(group):
     assert other.dead
 
 
+def test_waiting_includes_those_that_are_started_meanwhile(group):
+    done = []
+
+    def first():
+        gevent.sleep(0.01)
+        group.spawn("second", second)
+
+    def second():
+        gevent.sleep(0.01)
+        done.append("second")
+
+    group.spawn("first", first)
+    assert group.wait(5) == 0
+    assert done == ["second"]
+
+
+def test_what_a_released_greenlet_starts_is_waited_for():
+    done = []
+
+    def first():
+        gevent.sleep(0.01)
+        spawn_on(gevent.get_hub(), second)
+
+    def second():
+        gevent.sleep(0.01)
+        done.append("second")
+
+    spawn_on(gevent.get_hub(), first)
+    assert join_released(5) == {}
+    assert done == ["second"]
+
+
 def test_stop_names_who_does_not_die(group):
     go = Event()
 
