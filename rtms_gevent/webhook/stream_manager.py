@@ -192,7 +192,7 @@ class StreamManager:
     @property
     def clients(self) -> dict[str, Client]:
         """The clients of the streams that are live now, by stream id; a copy."""
-        return {stream_id: live.client for stream_id, live in list(self._live.items())}
+        return {stream_id: live.client for stream_id, live in self._live.copy().items()}
 
     def handle_event(self, event: WebhookEvent) -> None:
         """Act on an event that was accepted: make or notify a client, call functions of the app.
@@ -281,7 +281,10 @@ class StreamManager:
 
     def _drop(self, client: Client) -> list[str]:
         """Count a client as live no more, and return the stream that it was for, if it was."""
-        streams = [stream_id for stream_id, live in self._live.items() if live.client is client]
+        # A client that the app has put on another loop tells of its end in that one's thread. And
+        # copy() is one step, unlike list(), which may collect garbage meanwhile.
+        live = self._live.copy()
+        streams = [stream_id for stream_id, each in live.items() if each.client is client]
         for stream_id in streams:
             del self._live[stream_id]
         return streams

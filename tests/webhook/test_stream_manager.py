@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import sys
+import threading
 from typing import Any
 
 import pytest
@@ -53,6 +55,29 @@ def test_by_default_the_environment_says_what_to_join_with(
     manager = StreamManager(handlers)
     manager.handle_event(parse_event(started()))
     assert set(manager.clients[STREAM].options.values()) == {None}
+
+
+def test_streams_may_end_in_another_thread_while_others_start(
+    handlers: StreamHandlers, journal: queue.Queue[tuple[Any, ...]]
+) -> None:
+    manager = StreamManager(handlers)
+
+    def start(names: range) -> None:
+        for name in names:
+            manager.handle_event(parse_event(started(rtms_stream_id=str(name))))
+
+    start(range(500))
+    first = manager.clients
+    ending = threading.Thread(target=lambda: [each.end() for each in first.values()])
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        ending.start()
+        start(range(500, 1000))
+        ending.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert set(manager.clients) == set(map(str, range(500, 1000)))
 
 
 def test_the_end_of_a_client_is_that_of_its_stream_alone(
