@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
+from . import signals
 from .callbacks import CallbackRegistration
 from .config import Inboxes, Limits, Proxies, Reconnect, Timeouts, ca_file
 from .delivery.callback_batch import CallbackBatch, CloseFlag
@@ -23,6 +24,7 @@ from .official.client_names import OfficialNames
 from .protocol.fields import integer
 from .protocol.identity import ParsedEvent, StartPayload
 from .protocol.urls import parse_server_urls
+from .protocol.webhook_events import WebhookKind, stream_kind_of
 from .runtime import drivers
 from .runtime.exit import leave_at_exit
 from .runtime.hub_context import HubContext, PendingCall, current_context
@@ -31,7 +33,7 @@ from .stream.connection import ConnectOptions
 from .stream.join_request import JoinRequest, event_ts_of, read_payload
 from .stream.leave_reason import LeaveReason
 from .stream.session import StreamSession
-from .stream.stats import ClientStats, MediaStats
+from .stream.stats import ClientStats
 from .transport.base import Transport
 from .transport.network import NetworkTransport
 from .typing import Result
@@ -222,7 +224,7 @@ class Client(CallbackRegistration, OfficialNames):
 
         try:
             session = StreamSession(request, self._subscription, make_dispatcher)
-            session.told.rawlink(lambda _: self._ended_on(hub_context))
+            session.end_reported.rawlink(lambda _: self._ended_on(hub_context))
             session.start()
             self._session = session
         except BaseException:
@@ -292,7 +294,7 @@ class Client(CallbackRegistration, OfficialNames):
         session = self._joined_session()
         if session.dispatcher.is_delivering:
             raise UsageError("wait() cannot be called from a callback: the stream waits for it")
-        is_over = session.told.is_set() or self._call(session.told.wait, timeout)
+        is_over = session.end_reported.is_set() or self._call(session.end_reported.wait, timeout)
         return session.end if is_over else None
 
     def leave(self, *, close_stream: bool = False) -> bool:
@@ -315,17 +317,20 @@ class Client(CallbackRegistration, OfficialNames):
         if hub_context.hub is None and pending is not None and pending.cancel():
             self._pending = None
             hub_context.discard(self)
-            self._tell_end_without_hub()
+            self._report_end_here()
         else:
             # What waits for its turn yet begins, so that it can end.
             self._call(lambda: self._joined_session().leave(close_stream=close_stream))
         return True
 
-    def _tell_end_without_hub(self) -> None:
-        """Call ``on_end`` here: the loop that was to join never ran."""
-        function = self._callbacks.get("end")
-        if function is not None:
-            reason = dataclasses.replace(LeaveReason.left(), was_joined=False)
+    def _report_end_here(self) -> None:
+        """Call ``on_end`` and send ``left`` here, since the loop that was to join never ran."""
+        reason = dataclasses.replace(LeaveReason.left(), was_joined=False)
+
+        def send_left(reason: LeaveReason) -> None:
+            signals.emit(signals.left, self, stream_id=self.stream_id(), reason=reason)
+
+        for function in filter(None, (self._callbacks.get("end"), send_left)):
             batch = CallbackBatch(function, [(reason,)], self._context, CloseFlag())
             for problem in batch().problems:
                 logger.error("callback on_end failed", exc_info=problem)
@@ -351,14 +356,12 @@ class Client(CallbackRegistration, OfficialNames):
         if not self._is_active or payload.get("rtms_stream_id") != self.stream_id():
             return
         session = self._joined_session()
-        # It is about our stream, so that the end of its name says enough: Zoom may have products
-        # whose names are not known here.
-        kind = (name or "").replace(".", "_")
-        if kind.endswith("rtms_stopped"):
+        kind = stream_kind_of(name or "")
+        if kind is WebhookKind.STOPPED:
             self._call(session.stopped_by_zoom, integer(payload, "stop_reason"))
-        elif kind.endswith("rtms_interrupted"):
+        elif kind is WebhookKind.INTERRUPTED:
             self._call(session.recovery.interrupted_by_zoom, event_ts_of(event))
-        elif kind.endswith("rtms_started"):
+        elif kind is WebhookKind.STARTED:
             urls = parse_server_urls(payload.get("server_urls"), session.request.allowed_hosts)
             self._call(session.recovery.moved_by_zoom, urls)
 
@@ -399,28 +402,10 @@ class Client(CallbackRegistration, OfficialNames):
 
     def stats(self) -> ClientStats:
         """Return what came, what was delivered and what is missing, as it is now."""
-        session = self._session
-        if session is None:
+        if self._session is None:
             return ClientStats(self.stream_id(), self.uuid(), False, {}, {}, {}, 0, 0)
-        media = dict.fromkeys((kind.name.lower() for kind in MEDIA_NAMES), MediaStats())
-        dispatcher = session.dispatcher
-        for kind, tracker in list(session.trackers.items()):
-            media[kind.name.lower()] = tracker.stats(
-                dispatcher.delivered(kind), dispatcher.dropped(kind), dispatcher.failed(kind)
-            )
         # Where another stream is joined just now, it has no numbers yet: these are the other's.
-        identity = session.request.identity
-        return ClientStats(
-            stream_id=identity.stream_id,
-            uuid=identity.uuid,
-            is_joined=self.is_joined,
-            media=media,
-            skipped=self.skipped,
-            callback_errors=self.callback_errors,
-            outages=session.recovery.outages,
-            outage_ms=session.recovery.outage_ms,
-            forgotten=session.forgotten,
-        )
+        return self._session.stats()
 
     def stream_id(self) -> str:
         """Return the ``rtms_stream_id``; empty before :meth:`join`."""

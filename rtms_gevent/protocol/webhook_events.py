@@ -15,7 +15,7 @@ from ..enums import Product, StopReason, known
 from ..errors import WebhookError
 from .fields import integer
 
-__all__ = ["WebhookEvent", "WebhookKind", "flatten", "parse_event", "product_of"]
+__all__ = ["WebhookEvent", "WebhookKind", "flatten", "parse_event", "product_of", "stream_kind_of"]
 
 
 class WebhookKind(enum.Enum):
@@ -30,6 +30,9 @@ class WebhookKind(enum.Enum):
     URL_VALIDATION = "url_validation"  #: Zoom asks whether this address is ours
     OTHER = "other"  #: anything else; the name is in :attr:`WebhookEvent.event`
 
+
+#: What may happen to a stream.
+_STREAM_KINDS = (WebhookKind.STARTED, WebhookKind.STOPPED, WebhookKind.INTERRUPTED)
 
 #: What stands before ``started``, ``stopped`` and ``interrupted``.
 _PREFIXES: Mapping[str, Product] = {
@@ -47,7 +50,7 @@ _NAMES: Mapping[str, tuple[WebhookKind, Product | None]] = {
     **{
         prefix + kind.value: (kind, product)
         for prefix, product in _PREFIXES.items()
-        for kind in (WebhookKind.STARTED, WebhookKind.STOPPED, WebhookKind.INTERRUPTED)
+        for kind in _STREAM_KINDS
     },
     "rtms.concurrency_limited": (WebhookKind.CONCURRENCY_LIMITED, None),
     "rtms.concurrency_near_limit": (WebhookKind.CONCURRENCY_NEAR_LIMIT, None),
@@ -135,6 +138,16 @@ class WebhookEvent:
     def _text(self, name: str) -> str | None:
         value = self.payload.get(name)
         return value if isinstance(value, str) and value else None
+
+
+def stream_kind_of(name: str) -> WebhookKind | None:
+    """Return what an event says of its stream, by the end of its name; ``None`` if nothing.
+
+    For events that are known to be about a stream of ours. Zoom may have products by then whose
+    names are not in the table.
+    """
+    plain = name.replace(".", "_")
+    return next((kind for kind in _STREAM_KINDS if plain.endswith(f"rtms_{kind.value}")), None)
 
 
 def product_of(name: str) -> Product | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from gevent.event import Event
 
+from ..delivery.callbacks import MEDIA_NAMES
 from ..delivery.dispatcher import Dispatcher
 from ..delivery.overflow import BackPressure
 from ..enums import MediaDataType
@@ -31,6 +32,7 @@ from .lifecycle import Lifecycle
 from .media import MediaReceiver
 from .recovery import Reconnector
 from .router import MessageRouter
+from .stats import ClientStats, MediaStats
 from .tracker import MediaTracker
 
 __all__ = ["StreamSession"]
@@ -63,7 +65,7 @@ class StreamSession:
         self._lifecycle = lifecycle = Lifecycle()
         self.joined = lifecycle.joined  #: set, or has the error, once known
         self.over = Event()  #: set when nothing but the end is reported any more
-        self.told = Event()  #: set when the end was reported, the last thing of all
+        self.end_reported = Event()  #: set when the end was reported, the last thing of all
         self.has_ended = False  #: whether all was delivered, and only the end is left to report
         self._unwatch: Callable[[], None]  # from start() on
         self._subscription = subscription
@@ -131,6 +133,26 @@ class StreamSession:
     def forgotten(self) -> int:
         """How many participants, channels and sessions are not known any more: too many came."""
         return self._translator.forgotten
+
+    def stats(self) -> ClientStats:
+        """Return what came, what was delivered and what is missing, as it is now."""
+        identity, dispatcher = self.request.identity, self.dispatcher
+        media = dict.fromkeys((kind.name.lower() for kind in MEDIA_NAMES), MediaStats())
+        for kind, tracker in list(self.trackers.items()):
+            media[kind.name.lower()] = tracker.stats(
+                dispatcher.delivered(kind), dispatcher.dropped(kind), dispatcher.failed(kind)
+            )
+        return ClientStats(
+            stream_id=identity.stream_id,
+            uuid=identity.uuid,
+            is_joined=self.is_joined,
+            media=media,
+            skipped=dict(self.skipped),
+            callback_errors=dict(dispatcher.callback_errors),
+            outages=self.recovery.outages,
+            outage_ms=self.recovery.outage_ms,
+            forgotten=self.forgotten,
+        )
 
     # -- the supervising greenlet ------------------------------------------------------------------
 
@@ -305,7 +327,7 @@ class StreamSession:
         if self.end is not None and self.end.by_us:
             logger.info("stream %s is over: %s", self.request.stream, self.end)
         self.over.set()
-        self.dispatcher.finish(self._left, self.told.set)
+        self.dispatcher.finish(self._left, self.end_reported.set)
 
     @property
     def _left(self) -> ClientEvent:
@@ -323,11 +345,11 @@ class StreamSession:
 
     def after_fork_in_child(self, is_here: bool) -> None:
         """End the stream in a forked child, whose parent has it: touch nothing, call nobody."""
-        if self.told.is_set():
+        if self.end_reported.is_set():
             return
         self.dispatcher.forget(is_here)
         self._lifecycle.finish(LeaveReason.left())
         if is_here:
             self._greenlets.kill()
         self.over.set()
-        self.told.set()
+        self.end_reported.set()

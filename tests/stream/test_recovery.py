@@ -231,7 +231,7 @@ class TestJoining:
         with pytest.raises(JoinTimeout):
             stage.session.joined.get(block=False)
         assert stage.of("join_confirm") == [(stage.session.end.code,)]
-        assert stage.session.told.is_set()
+        assert stage.session.end_reported.is_set()
 
     def test_its_next_endpoint_is_the_first_choice_then(self, started):
         stage = started(answers=[None], urls="ws://zoom:1/,ws://zoom:2/")

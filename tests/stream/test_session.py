@@ -60,7 +60,7 @@ def check_end(stage, code, error=None):
     """All is over, and each of it was told once."""
     session = stage.session
     assert session.over.is_set()
-    assert session.told.is_set()
+    assert session.end_reported.is_set()
     assert session.end.code == code
     assert isinstance(session.end.error, error or type(None))
     assert stage.of("end") == [(session.end,)]
@@ -100,7 +100,7 @@ def test_another_end_meanwhile(first, second, stage):
         ENDS[second][0](stage)
     stage.clock.advance(10)
     assert stage.session.end.code == code
-    assert stage.session.told.is_set()
+    assert stage.session.end_reported.is_set()
     assert len(stage.of("end")) == 1
     assert isinstance(stage.session.end.error, error or type(None))
 
@@ -119,7 +119,7 @@ def test_an_end_before_it_has_joined(name, make_stage):
     with pytest.raises(EndedBeforeJoined):
         stage.session.joined.get(block=False)
     assert not stage.session.end.was_joined
-    assert stage.session.told.is_set()
+    assert stage.session.end_reported.is_set()
     assert stage.of("leave") == []
     assert len(stage.of("end")) == 1
 
@@ -156,7 +156,7 @@ def test_a_kill_that_cuts_an_end_short(stage):
 def check_end_but_for_sockets(stage):
     """The client's end of them is closed, whatever Zoom does."""
     assert stage.session.over.is_set()
-    assert stage.session.told.is_set()
+    assert stage.session.end_reported.is_set()
     assert len(stage.of("end")) == 1
     assert all(peer.is_closed for peer in stage.transport.peers)
 
@@ -190,7 +190,7 @@ def test_a_forked_child_lets_go_and_calls_nobody(stage):
     stage.session.after_fork_in_child(True)
     settle()
     assert stage.session.over.is_set()
-    assert stage.session.told.is_set()
+    assert stage.session.end_reported.is_set()
     assert stage.session.end.by_us
     stage.session.leave()
     stage.clock.advance(120)

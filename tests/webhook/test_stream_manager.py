@@ -12,7 +12,7 @@ import pytest
 from support.script import Script
 from support.webhooks import started, stopped
 
-from rtms_gevent import LeaveReason
+from rtms_gevent import Client, EventLoop, LeaveReason, WebhookEvent
 from rtms_gevent.webhook import JoinOptions, StreamHandlers, StreamManager, parse_event
 from rtms_gevent.webhook import stream_manager as module
 
@@ -103,6 +103,34 @@ def test_the_end_of_a_client_is_that_of_its_stream_alone(
     assert stops == [first]
     manager.handle_event(parse_event(started()))
     assert manager.clients[STREAM] is not first
+
+
+def test_a_client_that_is_left_on_a_loop_that_never_ran_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ZM_RTMS_CLIENT", "id")
+    monkeypatch.setenv("ZM_RTMS_SECRET", "secret")
+    handlers, clients, ends = StreamHandlers(), [], []
+
+    @handlers.on_stream_started
+    def join_elsewhere(client: Client, event: WebhookEvent) -> None:
+        EventLoop().add(client)
+        client.on_end(lambda reason: ends.append("on_end"))
+        client.join(event)
+        clients.append(client)
+
+    @handlers.on_stream_ended
+    def end(client: Client, reason: LeaveReason) -> None:
+        assert reason.by_us
+        assert not reason.was_joined
+        ends.append("on_stream_ended")
+
+    manager = StreamManager(handlers)
+    manager.handle_event(parse_event(started()))
+    assert manager.clients == {STREAM: clients[0]}
+    clients[0].leave()
+    assert ends == ["on_end", "on_stream_ended"]
+    assert manager.clients == {}
 
 
 def test_a_forked_child_has_no_streams() -> None:
