@@ -98,7 +98,8 @@ joined = _Signal("joined", doc="Media may flow. Arguments: ``stream_id`` (str), 
 left = _Signal(
     "left",
     doc="The stream is over for us, whoever ended it, or it could not be joined: follows each"
-    " ``joining``, and comes alone where a join is left that had not begun. The last of all, after ``on_end``, its callback, has returned. Arguments:"
+    " ``joining``, and comes alone where a join is left that had not begun. The last of all, after"
+    " ``on_end``, its callback, has returned. Arguments:"
     " ``stream_id`` (str), ``reason`` (LeaveReason).",
 )
 interrupted = _Signal(
