@@ -27,7 +27,7 @@ __all__ = ["MeasurementFailed", "Result", "measure", "run_script"]
 Result = dict[str, Any]
 
 #: Seconds that joining, starting and ending may take together.
-_PATIENCE = 60.0
+_RESULT_TIMEOUT = 60.0
 
 
 class MeasurementFailed(Exception):
@@ -67,14 +67,14 @@ def measure(
             _, late_url = stack.enter_context(_load(silent, certificate))
             late_streams = LateStreams(late_url, late, late_after)
         task = Task(url, workload, ca, late_streams, contender.options)
-        patience = workload.warm_up + workload.seconds + _PATIENCE
-        result = run_script(contender, task.to_json(), patience, profile=profile)
+        timeout = workload.warm_up + workload.seconds + _RESULT_TIMEOUT
+        result = run_script(contender, task.to_json(), timeout, profile=profile)
         result["load"] = _read_line(load)
     return {**result, "noise_percent": noise.percent()}
 
 
 def run_script(
-    contender: Contender, argument: str, patience: float = _PATIENCE, *, profile: str = ""
+    contender: Contender, argument: str, timeout: float = _RESULT_TIMEOUT, *, profile: str = ""
 ) -> Result:
     """Run a contender's script, and return the JSON that it printed.
 
@@ -92,11 +92,11 @@ def run_script(
                 env=_environment(),
                 capture_output=True,
                 text=True,
-                timeout=patience,
+                timeout=timeout,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise MeasurementFailed(f"{contender.name}: no result in {patience:.0f} s") from None
+            raise MeasurementFailed(f"{contender.name}: no result in {timeout:.0f} s") from None
     for line in reversed(done.stdout.splitlines()):
         if line.startswith("{"):
             return json.loads(line)

@@ -12,11 +12,11 @@ import ssl
 import sys
 
 from ..workload import Workload
-from .doorman import Doorman
+from .acceptor import Acceptor
 from .players import flood, pace
 
 #: Seconds in which some stream must come nearer to being joined.
-_PATIENCE = 30.0
+_ACCEPT_TIMEOUT = 30.0
 
 
 def main() -> None:
@@ -26,19 +26,19 @@ def main() -> None:
     if workload.tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(sys.argv[2])
-    doorman = Doorman(context)
-    _print({"url": doorman.url})
+    acceptor = Acceptor(context)
+    _print({"url": acceptor.url})
     if workload.kind == "silent":
-        doorman.serve_until(lambda: False, None)
-    doorman.serve_until(lambda: len(doorman.ready) >= workload.streams, _PATIENCE)
-    media = list(doorman.media.values())
-    for connection in (*media, *doorman.signaling.values()):
+        acceptor.serve_until(lambda: False, None)
+    acceptor.serve_until(lambda: len(acceptor.ready) >= workload.streams, _ACCEPT_TIMEOUT)
+    media = list(acceptor.media.values())
+    for connection in (*media, *acceptor.signaling.values()):
         connection.sock.setblocking(True)
     gc.disable()  # collecting would delay messages
     if workload.kind == "flood":
         report = flood(media[0], workload)
     else:
-        report = pace(media, list(doorman.signaling.values()), workload)
+        report = pace(media, list(acceptor.signaling.values()), workload)
     _print(report)
     sys.stdin.read()
 

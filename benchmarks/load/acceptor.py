@@ -13,7 +13,7 @@ from collections.abc import Callable
 from .connection import Connection
 from .frames import message
 
-__all__ = ["Doorman", "Visitor"]
+__all__ = ["Acceptor", "Visitor"]
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _BACKLOG = 4096
@@ -99,7 +99,7 @@ def _unmask(mask: bytes, payload: bytes) -> bytes:
     return number.to_bytes(len(payload), "big")
 
 
-class Doorman:
+class Acceptor:
     """Listens on a free port of 127.0.0.1, and lets streams join."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
@@ -116,14 +116,14 @@ class Doorman:
         self.media: dict[str, Connection] = {}
         self.ready: set[str] = set()
 
-    def serve_until(self, is_enough: Callable[[], bool], patience: float | None) -> None:
+    def serve_until(self, is_enough: Callable[[], bool], timeout: float | None) -> None:
         """Answer whoever comes until ``is_enough()``.
 
         Raises:
-            TimeoutError: nothing happened for ``patience`` seconds.
+            TimeoutError: nothing happened for ``timeout`` seconds.
         """
         while not is_enough():
-            events = self._selector.select(patience)
+            events = self._selector.select(timeout)
             if not events:
                 raise TimeoutError(f"only {len(self.ready)} streams are ready")
             for key, _ in events:
