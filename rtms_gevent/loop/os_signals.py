@@ -27,9 +27,11 @@ def stopping_at_signals(stop: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, old)
 
     def handle(number: int, _: object) -> None:
-        logger.info("%s: leaving all streams", signal.Signals(number).name)
         restore()  # so that a second one ends the process at once
         stop()
+        # Last: it may fail where the signal came while something else was being logged, since
+        # Python's buffered files cannot be entered twice.
+        logger.info("%s: leaving all streams", signal.Signals(number).name)
 
     for number in ours:
         signal.signal(number, handle)

@@ -62,6 +62,38 @@ def test_the_same_script_plain_and_patched(patch, end, simulator, meeting):
             assert connection.client_close_code == 1000
 
 
+def test_a_signal_that_comes_while_something_is_logged():
+    """Python's buffered files cannot be entered twice: to log it fails then."""
+    code = """
+        import logging
+        import signal
+        import gevent
+        import rtms_gevent as rtms
+
+        class Busy(logging.Handler):
+            def emit(self, record):
+                raise RuntimeError("reentrant call")
+
+        logger = logging.getLogger("rtms_gevent")
+        logger.addHandler(Busy())
+        logger.setLevel(logging.INFO)
+
+        def interrupted():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            except RuntimeError as problem:
+                print(problem, flush=True)
+
+        gevent.spawn(interrupted)
+        rtms.run()
+        print("ran", flush=True)
+    """
+    script = Script(code)
+    assert script.line() == "reentrant call"
+    assert script.line() == "ran"
+    script.finish()
+
+
 def test_run_and_stop_in_this_process(simulator, meeting, client):
     recorder = Recorder(client, "audio_data")
     client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
