@@ -8,6 +8,7 @@ from support.recorder import wait_until
 
 from rtms_gevent import Client, Reconnect
 from rtms_gevent.simulator import Simulator
+from rtms_gevent.stream import recovery
 
 from .witness import Witness
 
@@ -19,8 +20,10 @@ def simulator():
 
 
 @pytest.fixture
-def witness(simulator):
-    with Client(reconnect=Reconnect(base_delay=0.01, max_delay=0.05)) as client:
+def witness(simulator, monkeypatch):
+    # It reconnects not before more packets were sent.
+    monkeypatch.setattr(recovery, "jitter", lambda: 1.0)
+    with Client(reconnect=Reconnect(base_delay=0.25, max_delay=0.5)) as client:
         yield Witness(client)
 
 
@@ -60,8 +63,9 @@ def test_an_outage_explains_what_is_missing(witness, simulator):
     join(witness, simulator)
     send(simulator, 5)
     wait_until(lambda: len(witness._moments["audio"]) == 5)
+    (connection,) = simulator.meeting.connections("audio")
     simulator.meeting.reset_sockets("audio")
-    wait_until(lambda: not simulator.meeting.connections("audio"))
+    assert connection.ended.wait(5)
     send(simulator, 5)
     wait_until(lambda: witness.outages and witness.outages[0].end)
     wait_until(lambda: simulator.meeting.send_audio(b"x"))
@@ -105,8 +109,9 @@ def test_what_no_gap_tells_of_is_found(witness, simulator):
     send(simulator, 2)
     wait_until(lambda: len(witness._moments["audio"]) == 2)
     witness.client.on_media_gap(lambda gap: None)  # who should have written it down
+    (connection,) = simulator.meeting.connections("audio")
     simulator.meeting.reset_sockets("audio")
-    wait_until(lambda: not simulator.meeting.connections("audio"))
+    assert connection.ended.wait(5)
     send(simulator, 5)
     wait_until(lambda: witness.outages and witness.outages[0].end)
     later = witness._timestamps["audio"][-1] + 5000
