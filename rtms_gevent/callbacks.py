@@ -71,7 +71,7 @@ class CallbackRegistration:
 
     def _change(self, change: Callable[[LiveChanges], object]) -> None:
         """Call ``change`` on the stream's hub with what changes it, where one is joined."""
-        raise NotImplementedError
+        raise NotImplementedError("the client knows its stream")
 
     # -- media -------------------------------------------------------------------------------------
 

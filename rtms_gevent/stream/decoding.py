@@ -10,7 +10,7 @@ __all__ = ["describe_decoding", "warn_of_slow_decoding"]
 
 logger = logging.getLogger(__name__)
 
-_told = False
+_warned = False
 
 
 def describe_decoding() -> str:
@@ -27,7 +27,7 @@ def describe_decoding() -> str:
 
 def warn_of_slow_decoding() -> None:
     """Log it, where it is the slow way: once in a process."""
-    global _told
-    if missing_accelerators() and not _told:
-        _told = True
+    global _warned
+    if missing_accelerators() and not _warned:
+        _warned = True
         logger.warning("decoding of media is %s", describe_decoding())

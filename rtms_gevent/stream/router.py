@@ -80,20 +80,20 @@ class MessageRouter:
             self._stream_state(connection, message)
             return
         if connection.media_type is not None:
-            notices = iter((ClientEvent("other_message", (message, connection.name)),))
+            events = iter((ClientEvent("other_message", (message, connection.name)),))
         elif isinstance(message, EventUpdate):
-            notices = self._translator.from_event_update(message)
+            events = self._translator.from_event_update(message)
             if message.event_type is EventType.MEDIA_CONNECTION_INTERRUPTED:
                 self._media_interrupted()
         elif isinstance(message, SessionStateUpdate):
-            notices = self._translator.from_session_state(message)
+            events = self._translator.from_session_state(message)
         elif isinstance(message, VideoSubscriptionResponse):
             arguments = (message.user_id, message.status, message.reason)
-            notices = iter((ClientEvent("video_subscribed", arguments),))
+            events = iter((ClientEvent("video_subscribed", arguments),))
         else:
-            notices = iter((ClientEvent("other_message", (message, connection.name)),))
+            events = iter((ClientEvent("other_message", (message, connection.name)),))
         size = footprint(message.raw)
-        for event in notices:
+        for event in events:
             self._dispatcher.put(event, size)
             size = 0  # they share it
 

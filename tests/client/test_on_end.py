@@ -215,7 +215,7 @@ def left_and_cut_short(case):
     case.join()
     with gevent.Timeout(0.00001, False):
         case.client.leave()
-        gevent.sleep(1)
+        gevent.sleep(1)  # where leaving was quicker: the time limit ends this, too
 
 
 def left_in(name, trigger):
@@ -669,7 +669,7 @@ def test_never_in_a_forked_child(when, simulator, meeting):
     go.set()
     if not child:
         client.leave()
-        gevent.sleep(0.2)
+        gevent.sleep(0.2)  # here nothing may be called, so that nothing can be waited for
         sys.exit(0)
     os.waitpid(child, 0)
     client.leave()

@@ -60,7 +60,7 @@ def test_a_plain_installation_has_them():
 
 
 def test_their_absence_is_logged_once_in_a_process(join, client, caplog, monkeypatch):
-    monkeypatch.setattr(decoding, "_told", False)
+    monkeypatch.setattr(decoding, "_warned", False)
     monkeypatch.setattr(decoding, "missing_accelerators", lambda: {"msgspec": "it is broken"})
     client.on_audio_data(lambda *_: None)
     for _ in range(2):
@@ -73,7 +73,7 @@ def test_their_absence_is_logged_once_in_a_process(join, client, caplog, monkeyp
 
 
 def test_their_presence_is_not_worth_a_line(join, client, caplog, monkeypatch):
-    monkeypatch.setattr(decoding, "_told", False)
+    monkeypatch.setattr(decoding, "_warned", False)
     monkeypatch.setattr(decoding, "missing_accelerators", dict)
     join()
     assert not [record for record in caplog.records if "decoding" in record.getMessage()]

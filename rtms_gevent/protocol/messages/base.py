@@ -30,7 +30,7 @@ class OutgoingMessage:
         return {"msg_type": int(self.number), **self._fields()}
 
     def _fields(self) -> dict[str, Any]:
-        """Return all of it but its number."""
+        """Return all of it but its number. Each message has its own."""
         raise NotImplementedError
 
 
@@ -50,7 +50,7 @@ class Message:
 
     @classmethod
     def from_wire(cls, document: Document, product: Product) -> Message:
-        """Read a document.
+        """Read a document. Each message that :data:`RECEIVED` lists has its own way.
 
         Raises:
             RemoteProtocolError: something is missing without which it has no meaning.
