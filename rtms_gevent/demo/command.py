@@ -245,14 +245,15 @@ class _App:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
         self._process.send_signal(signal.SIGINT)  # a quick end: open pages would hold up SIGTERM
         try:
             self._process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        # Not before: the server would take it for a second order to end, while it ends.
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
     @property
     def link(self) -> str:

@@ -6,6 +6,7 @@ import gc
 import logging
 import threading
 import time
+from types import SimpleNamespace
 
 import gevent
 import pytest
@@ -32,37 +33,45 @@ def log(caplog):
     return caplog
 
 
+def levels(log):
+    return [record.levelname for record in log.records]
+
+
 def test_it_shows_what_blocks_and_says_when_it_is_over(log):
     forget = Watchdog(BLOCKED_AFTER).watch()
     try:
         gevent.sleep(0.01)
-        block(lambda: "is blocked" in log.text)
-        assert len(log.records) == 1
-        assert "in block" in log.text  # the culprit's line
+        block(lambda: "in block" in log.text)
         assert "in test_it_shows_what_blocks" in log.text
-        wait_until(lambda: "goes on" in log.text)
+        wait_until(lambda: levels(log)[-1] == "WARNING")
+        assert "goes on" in log.text
     finally:
         forget()
-    assert [record.levelname for record in log.records] == ["ERROR", "WARNING"]
 
 
 def test_a_long_blocking_is_told_once(log):
     dog = Watchdog(BLOCKED_AFTER)
-    forget = dog.watch()
-    try:
-        gevent.sleep(0.01)
-        block(lambda: "is blocked" in log.text)
-        end = time.monotonic() + 3 * BLOCKED_AFTER
-        block(lambda: time.monotonic() > end)
-        assert len(log.records) == 1
-    finally:
-        forget()
+    heartbeat = SimpleNamespace(
+        thread=threading.get_ident(), last_tick=time.monotonic() - 1, blocked_since=None
+    )
+    for _ in range(3):
+        dog._look_at(heartbeat)
+    assert levels(log) == ["ERROR"]
+    heartbeat.last_tick = time.monotonic()
+    for _ in range(3):
+        dog._look_at(heartbeat)
+    assert levels(log) == ["ERROR", "WARNING"]
 
 
 def test_a_hub_that_gets_its_turns_is_not_told_of(log):
-    forget = Watchdog(BLOCKED_AFTER).watch()
-    looked = time.monotonic() + 2 * BLOCKED_AFTER
-    wait_until(lambda: time.monotonic() > looked)
+    # Long enough for a busy machine, which holds this process up, too.
+    dog = Watchdog(2.0)
+    forget = dog.watch()
+    (heartbeat,) = dog._heartbeats.values()
+    for _ in range(2):
+        seen = heartbeat.last_tick
+        wait_until(lambda seen=seen: heartbeat.last_tick > seen)
+        dog._look_at(heartbeat)
     forget()
     assert not log.records
 
