@@ -21,7 +21,9 @@ __all__ = [
     "lacks_webhook_secret",
     "live_token",
     "log_options",
+    "max_streams",
     "set_default_ca",
+    "store_url",
     "unless_blank",
     "webhook_port",
     "webhook_verify",
@@ -78,6 +80,35 @@ def webhook_port(environ: Mapping[str, str] | None = None) -> int:
     if not (port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= 65535):
         raise ConfigurationError(f"ZM_RTMS_PORT must be a number from 0 to 65535, not {port!r:.40}")
     return int(port)
+
+
+def store_url(environ: Mapping[str, str] | None = None) -> str:
+    """Return ``ZM_RTMS_STORE``, else ``RTMS_STORE``, else "auto".
+
+    Args:
+        environ: The environment to read, for tests.
+    """
+    environ = environment(environ)
+    return environ.get("ZM_RTMS_STORE") or environ.get("RTMS_STORE") or "auto"
+
+
+def max_streams(environ: Mapping[str, str] | None = None) -> int | None:
+    """Return ``ZM_RTMS_MAX_STREAMS``, else ``RTMS_MAX_STREAMS``; ``None`` where neither is set.
+
+    Args:
+        environ: The environment to read, for tests.
+
+    Raises:
+        ConfigurationError: it is no number from 0 on.
+    """
+    environ = environment(environ)
+    for name in ("ZM_RTMS_MAX_STREAMS", "RTMS_MAX_STREAMS"):
+        text = unless_blank(environ.get(name))
+        if text is not None:
+            if not (text.isascii() and text.isdecimal() and len(text) <= 9):
+                raise ConfigurationError(f"{name} must be a number from 0 on, not {text!r:.40}")
+            return int(text)
+    return None
 
 
 def allowed_hosts(

@@ -12,7 +12,9 @@ from ._environment import (
     boolean,
     ca_file,
     environment,
+    max_streams,
     set_default_ca,
+    store_url,
     unless_blank,
     webhook_port,
     webhook_verify,
@@ -23,6 +25,7 @@ __all__ = [
     "DEFAULT_ALLOWED_HOSTS",
     "DEFAULT_WEBHOOK_PATH",
     "FORGEABLE",
+    "ClusterSettings",
     "Credentials",
     "InboxLimits",
     "Inboxes",
@@ -287,6 +290,77 @@ class WebhookSettings:
             debug_signatures=boolean(
                 environ.get("ZM_RTMS_DEBUG_SIGNATURES") or "false", "ZM_RTMS_DEBUG_SIGNATURES"
             ),
+        )
+
+
+#: What may stand before ":" in the address of a store.
+_STORES = ("local", "redis", "rediss", "sentinel", "unix")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """How the workers of an app agree on who owns which stream.
+
+    Raises:
+        ConfigurationError: a value is not allowed.
+    """
+
+    #: ``auto``: ``local`` where a server has several workers, else ``memory``. ``memory``: this
+    #: process is alone. ``local`` or ``local:///path``: a directory that the workers of this
+    #: machine share. ``redis://...``, ``rediss://...`` (TLS): machines share a Redis.
+    store: str = dataclasses.field(default="auto", repr=False)
+    #: How many streams a worker may own; 0 makes it one that only receives webhooks.
+    max_streams: int | None = None
+    #: What the workers have in common that belong together: an app, a Zoom app.
+    namespace: str = "rtms"
+    #: Seconds that a worker may be silent before others take over its streams.
+    lease: float = 8.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.store, str):
+            raise ConfigurationError(f"store must be text, not {type(self.store).__name__}")
+        scheme = self.store.partition("://")[0]
+        if self.store not in ("auto", "memory", "local") and not (
+            scheme in _STORES and "://" in self.store
+        ):
+            raise ConfigurationError(
+                "RTMS_STORE must be auto, memory, local, local:///path, redis://... or "
+                f"rediss://..., not one that begins with {scheme!r:.20}"
+            )
+        limit = self.max_streams
+        if limit is not None and (not _is_number(limit, int) or limit < 0):
+            raise ConfigurationError(f"max_streams must be a number from 0 on, not {limit!r:.40}")
+        if not isinstance(self.namespace, str) or not self.namespace:
+            raise ConfigurationError("namespace must be a text that is not empty")
+        if not _is_number(self.lease, int, float) or not self.lease >= 1:
+            raise ConfigurationError(f"lease must be seconds from 1 on, not {self.lease!r:.40}")
+
+    @classmethod
+    def from_environment(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        store: str | None = None,
+        limit: int | None = None,
+        namespace: str = "rtms",
+    ) -> ClusterSettings:
+        """Take what is given, and the rest from ``ZM_RTMS_STORE`` and ``ZM_RTMS_MAX_STREAMS``.
+
+        Without the prefix ``ZM_`` the variables do as well.
+
+        Args:
+            environ: The environment to read, for tests.
+            store: The store, if not the environment's.
+            limit: How many streams a worker may own, if not as the environment says.
+            namespace: See :attr:`namespace`.
+
+        Raises:
+            ConfigurationError: a value is not allowed.
+        """
+        return cls(
+            store=store_url(environ) if store is None else store,
+            max_streams=max_streams(environ) if limit is None else limit,
+            namespace=namespace,
         )
 
 

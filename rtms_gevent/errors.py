@@ -23,6 +23,7 @@
     │   ├── ConnectionLost          a socket closed, broke or fell silent
     │   ├── GaveUp                  it could not be joined again in time
     │   └── InboxOverflow           callbacks are too slow: an inbox is full
+    ├── StoreError                  the store of who owns which stream does not work
     ├── WebhookError                a webhook request was refused; has the HTTP status to answer
     └── MissingExtra                an optional dependency is not installed (ImportError)
 
@@ -58,6 +59,7 @@ __all__ = [
     "RemoteProtocolError",
     "RtmsError",
     "ServerUrlError",
+    "StoreError",
     "StreamLost",
     "TlsError",
     "UsageError",
@@ -87,6 +89,25 @@ class LocalProtocolError(UsageError):
 
 class NotJoinedError(UsageError):
     """The call needs a stream that is joined."""
+
+
+class StoreError(RtmsError):
+    """The store of who owns which stream cannot be reached, or does not work.
+
+    Streams that are joined go on.
+    """
+
+    def __init__(self, message: str, *, is_lasting: bool = False) -> None:
+        super().__init__(message)
+        #: Whether trying again is useless: a broken file, a full disk, a server that is too old.
+        self.is_lasting = is_lasting
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _store_error, (str(self), self.is_lasting)
+
+
+def _store_error(message: str, is_lasting: bool) -> StoreError:
+    return StoreError(message, is_lasting=is_lasting)
 
 
 class RemoteProtocolError(RtmsError):

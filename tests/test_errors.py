@@ -27,6 +27,7 @@ from rtms_gevent.errors import (
     RemoteProtocolError,
     RtmsError,
     ServerUrlError,
+    StoreError,
     StreamLost,
     TlsError,
     UsageError,
@@ -125,6 +126,7 @@ TEXTS = [
         "were dropped so far.",
         None,
     ),
+    (StoreError("the disk is full", is_lasting=True), "the disk is full", None),
     (
         WebhookError(401, "the signature is wrong"),
         "webhook refused with 401: the signature is wrong",

@@ -38,6 +38,7 @@ LAYERS = (
     "callbacks",
     "client",
     "loop",
+    "cluster",
     "wsgi",
     "webhook",
     "flask",

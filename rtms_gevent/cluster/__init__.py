@@ -1,0 +1,1 @@
+"""One owner per stream, however many workers there are: stores of ownership, and who routes."""
