@@ -323,6 +323,10 @@ class Client(CallbackRegistration, OfficialNames):
             self._call(lambda: self._joined_session().leave(close_stream=close_stream))
         return True
 
+    def hand_over(self) -> bool:
+        """Leave, so that another worker may go on."""
+        return self.leave()
+
     def _report_end_here(self) -> None:
         """Call ``on_end`` and send ``left`` here, since the loop that was to join never ran."""
         reason = dataclasses.replace(LeaveReason.left(), was_joined=False)

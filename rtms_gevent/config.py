@@ -342,7 +342,8 @@ class ClusterSettings:
         *,
         store: str | None = None,
         limit: int | None = None,
-        namespace: str = "rtms",
+        name: str = "rtms",
+        client_id: str | None = None,
     ) -> ClusterSettings:
         """Take what is given, and the rest from ``ZM_RTMS_STORE`` and ``ZM_RTMS_MAX_STREAMS``.
 
@@ -352,15 +353,18 @@ class ClusterSettings:
             environ: The environment to read, for tests.
             store: The store, if not the environment's.
             limit: How many streams a worker may own, if not as the environment says.
-            namespace: See :attr:`namespace`.
+            name: Of the Flask extension, or of anything that has streams of its own. With the
+                client id it makes :attr:`namespace`: each Zoom app has its own streams.
+            client_id: Client id of the Zoom app, if not ``ZM_RTMS_CLIENT``.
 
         Raises:
             ConfigurationError: a value is not allowed.
         """
+        client_id = unless_blank(client_id) or environment(environ).get("ZM_RTMS_CLIENT")
         return cls(
             store=store_url(environ) if store is None else store,
             max_streams=max_streams(environ) if limit is None else limit,
-            namespace=namespace,
+            namespace=f"{name}-{client_id}" if client_id else name,
         )
 
 

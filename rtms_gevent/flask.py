@@ -31,7 +31,9 @@ from typing import Any
 from gevent import pywsgi
 
 from .client import Client
-from .config import WebhookSettings
+from .cluster.cluster import Cluster
+from .cluster.records import StreamRow, Worker
+from .config import ClusterSettings, WebhookSettings
 from .errors import ConfigurationError, MissingExtra
 from .protocol.webhook_events import WebhookEvent
 from .runtime.deadline import Deadline
@@ -78,8 +80,9 @@ class RTMS(StreamHandlers):
         """
         super().__init__()
         self.name = name
-        #: Of each app; its blueprint keeps it.
+        #: Of each app; its blueprint keeps them.
         self._managers: weakref.WeakSet[StreamManager] = weakref.WeakSet()
+        self._clusters: weakref.WeakSet[Cluster] = weakref.WeakSet()
         if app is not None:
             self.init_app(app)
 
@@ -101,9 +104,15 @@ class RTMS(StreamHandlers):
         config = _Config(app.config, self.name.upper() + "_")
         settings = config.webhook_settings(f"/{self.name}/webhook")
         manager = StreamManager(self, config.join_options(), app.app_context)
-        app.register_blueprint(create_blueprint(manager.handle_event, settings, name=self.name))
+        cluster = Cluster(manager, config.cluster_settings(self.name))
+        app.register_blueprint(
+            create_blueprint(
+                cluster.handle_event, settings, name=self.name, shared_store=cluster.deliveries
+            )
+        )
         app.extensions[self.name] = self
         self._managers.add(manager)
+        self._clusters.add(cluster)
 
     @property
     def clients(self) -> dict[str, Client]:
@@ -117,6 +126,31 @@ class RTMS(StreamHandlers):
             for stream_id, client in manager.clients.items()
         }
 
+    @property
+    def clusters(self) -> list[Cluster]:
+        """What this process's workers share, of each app."""
+        return list(self._clusters)
+
+    def streams(self) -> list[StreamRow]:
+        """Return the streams of all workers; none where this process is alone.
+
+        May be called from any thread.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        return [row for cluster in self._clusters for row in cluster.streams()]
+
+    def workers(self) -> list[Worker]:
+        """Return the workers that live; none where this process is alone.
+
+        May be called from any thread.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        return [worker for cluster in self._clusters for worker in cluster.workers()]
+
 
 def create_blueprint(
     handle_event: Callable[[WebhookEvent], object],
@@ -124,6 +158,7 @@ def create_blueprint(
     *,
     name: str = "rtms",
     store: DeliveryStore | None = None,
+    shared_store: DeliveryStore | None = None,
 ) -> Blueprint:
     """Return a blueprint with one route that receives webhooks; for use without the extension.
 
@@ -134,13 +169,14 @@ def create_blueprint(
             ``ZM_RTMS_PATH``, with the path ``/rtms/webhook``.
         name: The name of the blueprint.
         store: Where deliveries are noted, to know a repetition; by default in this process.
+        shared_store: One that other processes use, too; see :class:`.WebhookReceiver`.
 
     Raises:
         ConfigurationError: there are no settings, and no secret in the environment.
     """
     if settings is None:
         settings = WebhookSettings.from_environment(path=f"/{name}/webhook")
-    receiver = WebhookReceiver(settings, handle_event, store=store)
+    receiver = WebhookReceiver(settings, handle_event, store=store, shared_store=shared_store)
     blueprint = Blueprint(name, __name__)
 
     @blueprint.post(settings.path, endpoint="webhook")
@@ -289,6 +325,15 @@ class _Config:
             client_id=self._read("CLIENT_ID", str, None),
             client_secret=self._read("CLIENT_SECRET", str, None),
             allowed_hosts=self._read("ALLOWED_HOSTS", (str, list, tuple), None),
+        )
+
+    def cluster_settings(self, name: str) -> ClusterSettings:
+        """Return how workers share streams; what the config lacks comes from the environment."""
+        return ClusterSettings.from_environment(
+            store=self._read("STORE", str, None),
+            limit=self._read("MAX_STREAMS", int, None),
+            name=name,
+            client_id=self._read("CLIENT_ID", str, None),
         )
 
     def _read(self, key: str, kinds: type | tuple[type, ...], default: Any) -> Any:

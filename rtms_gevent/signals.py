@@ -1,10 +1,10 @@
 """Blinker signals for everything that a client reports: connect to as many as you like.
 
 The sender of every signal is the :class:`~rtms_gevent.Client`, but for ``webhook_received``, whose
-sender is the receiver object. Connected functions must accept ``**extra``, so that arguments can
-be added later. A receiver that raises is logged, and the others still run. Receivers run in the
-greenlet that the matching callback runs in, after the callback; blocking there delays what follows
-in the same greenlet, and never a keep-alive.
+sender is the receiver object, and ``missed``, whose sender is what keeps the clients. Connected
+functions must accept ``**extra``, so that arguments can be added later. A receiver that raises is
+logged, and the others still run. Receivers run in the greenlet that the matching callback runs in,
+after the callback; blocking there delays what follows in the same greenlet, and never a keep-alive.
 
 To hear one client only, use ``signal.connect(function, sender=client)``. Receivers stay connected
 until ``signal.disconnect(function)``, or for as long as the one sender that they were connected to
@@ -37,6 +37,7 @@ __all__ = [
     "left",
     "media_connection_interrupted",
     "media_gap",
+    "missed",
     "other_message",
     "participant_event",
     "participant_video",
@@ -120,6 +121,11 @@ media_gap = _Signal(
     "media-gap",
     doc="After an outage: media of some time is missing, and will not come. Arguments: ``gap``"
     " (Gap: media_type, start and end in ms since the epoch, cause).",
+)
+missed = _Signal(
+    "missed",
+    doc="A stream started and no worker has joined it in time: all were full, or the store of who"
+    " owns which stream was away. Arguments: ``event`` (WebhookEvent), ``reason`` (str).",
 )
 gave_up = _Signal(
     "gave-up",

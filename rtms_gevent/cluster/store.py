@@ -39,6 +39,8 @@ class Store(abc.ABC):
     name: str
     #: Whether other processes may see what is noted here.
     is_shared = True
+    #: Whether a worker had better go on alone than wait, where the store will not work again.
+    may_fall_back = False
 
     # -- workers -----------------------------------------------------------------------------------
 

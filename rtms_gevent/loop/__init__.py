@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .default import run, run_async, run_soon, stats, stop
+from .default import run, run_async, run_soon, stats, stop, streams_context
 from .event_loop import EventLoop
 from .hooks import call_at_stop, call_before_run, forget_before_run
 from .pool import EventLoopPool
@@ -18,4 +18,5 @@ __all__ = [
     "run_soon",
     "stats",
     "stop",
+    "streams_context",
 ]

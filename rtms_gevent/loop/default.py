@@ -27,7 +27,7 @@ from .event_loop import EventLoop
 from .hooks import call_hooks_before_run
 from .os_signals import stopping_at_signals
 
-__all__ = ["run", "run_async", "run_soon", "stats", "stop"]
+__all__ = ["run", "run_async", "run_soon", "stats", "stop", "streams_context"]
 
 _default = EventLoop(name="default")
 
@@ -128,10 +128,12 @@ def run_soon(function: Callable[..., object], *arguments: Any) -> None:
     else one in a background thread that is started for it. Returns at once; callable from any
     thread. An exception is logged.
     """
-    context = running_context()
-    if context is None:
-        context = _background_loop().context
-    context.spawn(function, *arguments)
+    streams_context().spawn(function, *arguments)
+
+
+def streams_context() -> HubContext:
+    """Return the context where this process keeps the streams that webhooks start."""
+    return running_context() or _background_loop().context
 
 
 _background: tuple[int, EventLoop] | None = None

@@ -90,6 +90,8 @@ class WebhookEvent:
     raw: Mapping[str, Any] = dataclasses.field(repr=False, hash=False)
     #: A start that came so late that Zoom has probably given the stream up; joining may fail.
     is_stale: bool = False
+    is_takeover: bool = False
+    delivered: Mapping[str, int] = dataclasses.field(default_factory=dict, hash=False)
     #: The bytes of the document, which Zoom signed; empty where it did not come by a receiver.
     body: bytes = dataclasses.field(default=b"", repr=False, compare=False)
 

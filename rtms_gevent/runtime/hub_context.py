@@ -139,6 +139,9 @@ class HubContext:
             self._watchers.append(wake)
         return lambda: self._watchers.remove(wake)
 
+    def before_leaving(self, function: Callable[[], object]) -> None:
+        """Call ``function`` once before the clients are left."""
+
     # -- work --------------------------------------------------------------------------------------
 
     def submit(self, function: Callable[[], object]) -> PendingCall:

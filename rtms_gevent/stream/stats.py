@@ -44,6 +44,11 @@ class MediaStats:
     gaps: tuple[Gap, ...] = ()  #: the newest hundred
 
     @property
+    def delivered_timestamp(self) -> int | None:
+        """Timestamp of the latest packet that was delivered."""
+        return self.last_timestamp
+
+    @property
     def waiting(self) -> int:
         """Packets that wait for the callback, or that it has now.
 

@@ -72,6 +72,7 @@ class WebhookReceiver:
         *,
         clock: Callable[[], float] = time.time,
         store: DeliveryStore | None = None,
+        shared_store: DeliveryStore | None = None,
     ) -> None:
         """Make a receiver.
 
@@ -81,12 +82,15 @@ class WebhookReceiver:
                 :meth:`.StreamManager.handle_event`; None where the signal is enough.
             clock: Returns seconds since the epoch.
             store: Where deliveries are noted, to know a repetition; by default in this process.
+            shared_store: One that other processes use, too. It may be slow: :meth:`accept` asks it,
+                when the answer was sent.
         """
         self.settings = settings
         self.refusals = RefusalLog(logger)  #: for adapters, which refuse requests, too
         self._handle_event = handle_event
         self._clock = clock
         self._store = RecentDeliveries() if store is None else store
+        self._shared_store = shared_store
         if not settings.verify:
             logger.warning(
                 "webhook signatures are NOT checked: whoever reaches this receiver can forge events"
@@ -132,9 +136,10 @@ class WebhookReceiver:
     def accept(self, event: WebhookEvent | None) -> None:
         """Emit ``webhook_received`` and call ``handle_event``, in the caller's greenlet.
 
-        To be called when the answer was sent. Does nothing for ``None``. Exceptions are logged.
+        To be called when the answer was sent. Does nothing for ``None``, and for what another
+        process has got already. Exceptions are logged.
         """
-        if event is None:
+        if event is None or not self._is_first(event):
             return
         signals.emit(signals.webhook_received, self, event=event)
         if self._handle_event is None:
@@ -167,7 +172,7 @@ class WebhookReceiver:
             return self._answer_url_validation(event)
         delivery = _delivery(event, body)
         reply = WebhookReply(204) if event.kind is WebhookKind.OTHER else _ok()
-        if not self._is_new(delivery):
+        if not self._is_new(delivery, self._store):
             logger.info("webhook event %.80r was delivered before, ignored", event.event)
             return reply
         return dataclasses.replace(reply, event=self._mark_stale(event), delivery=delivery)
@@ -213,9 +218,18 @@ class WebhookReceiver:
         encrypted = encrypt_token(self.settings.secret, token)
         return _json(200, {"plainToken": token, "encryptedToken": encrypted})
 
-    def _is_new(self, delivery: str) -> bool:
+    def _is_first(self, event: WebhookEvent) -> bool:
+        """Whether no other process has got the event before."""
+        if self._shared_store is None or event.kind is WebhookKind.URL_VALIDATION:
+            return True
+        is_first = self._is_new(_delivery(event, event.body), self._shared_store)
+        if not is_first:
+            logger.info("webhook event %.80r was delivered to another worker before", event.event)
+        return is_first
+
+    def _is_new(self, delivery: str, store: DeliveryStore) -> bool:
         try:
-            return self._store.add(delivery, self._clock())
+            return store.add(delivery, self._clock())
         except Exception:  # a store may be remote; twice is better than never
             logger.exception("the store of deliveries failed; the event is taken as new")
             return True

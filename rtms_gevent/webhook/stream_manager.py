@@ -77,6 +77,7 @@ class StreamHandlers:
         """Call ``function(client, event)`` when a stream may be joined.
 
         ``event`` is a :class:`~rtms_gevent.WebhookEvent`.
+        Where another worker had the stream before, which has ended, its ``is_takeover`` is True.
         The function registers callbacks on the new client; afterwards the client joins, unless the
         function called ``client.join`` itself or returned ``False``. Where it raises, the error is
         logged, ``signals.error`` is sent, and the stream is not joined.
@@ -186,6 +187,8 @@ class StreamManager:
         self._handlers = handlers
         self._options = options or JoinOptions()
         self._context = context
+        #: Called with a stream's id when its client is gone, from any thread.
+        self.on_gone: Callable[[str], object] = lambda stream_id: None
         self._live: dict[str, _LiveStream] = {}
         self._ended: dict[str, Client] = {}  # the latest, oldest first
 
@@ -194,22 +197,38 @@ class StreamManager:
         """The clients of the streams that are live now, by stream id; a copy."""
         return {stream_id: live.client for stream_id, live in self._live.copy().items()}
 
+    @property
+    def wants_streams(self) -> bool:
+        """Whether a function is registered that streams are joined for."""
+        return bool(self._handlers.started)
+
     def handle_event(self, event: WebhookEvent) -> None:
         """Act on an event that was accepted: make or notify a client, call functions of the app.
 
-        To be given to :class:`.WebhookReceiver`, whose ``accept`` calls it once for each event. To
-        be called inside the context, in a greenlet of the streams' hub, where
-        :class:`.AfterAnswer` runs what it gets; it may block.
+        To be given to :class:`.WebhookReceiver`, whose ``accept`` calls it once for each event; or
+        to :class:`~rtms_gevent.cluster.Cluster`, where several workers receive webhooks. To be
+        called in a greenlet of the streams' hub, where :class:`.AfterAnswer` runs what it gets; it
+        may block.
         """
         for name, function in self._handlers.events:
             if name is None or name == event.event:
                 run_soon(self._call_on_event, function, event)
-        if event.kind is WebhookKind.STARTED:
+        with self._context():
+            if event.kind is WebhookKind.STARTED:
+                self._start(event)
+            elif event.kind is WebhookKind.STOPPED:
+                self._pass_on(event, self._handlers.stopped, "on_stream_stopped")
+            elif event.kind is WebhookKind.INTERRUPTED:
+                self._pass_on(event, self._handlers.interrupted, "on_stream_interrupted")
+
+    def take_over(self, event: WebhookEvent) -> None:
+        """Join a stream that another worker had, and that is nobody's now.
+
+        Like :meth:`handle_event`, but that no webhook has come: ``event`` is the start that the
+        other worker got, with :attr:`.WebhookEvent.is_takeover` set.
+        """
+        with self._context():
             self._start(event)
-        elif event.kind is WebhookKind.STOPPED:
-            self._pass_on(event, self._handlers.stopped, "on_stream_stopped")
-        elif event.kind is WebhookKind.INTERRUPTED:
-            self._pass_on(event, self._handlers.interrupted, "on_stream_interrupted")
 
     def _call_on_event(self, function: EventFunction, event: WebhookEvent) -> None:
         with self._context():
@@ -287,6 +306,7 @@ class StreamManager:
         streams = [stream_id for stream_id, each in live.items() if each.client is client]
         for stream_id in streams:
             del self._live[stream_id]
+            self.on_gone(stream_id)
         return streams
 
     def after_fork_in_child(self, is_here: bool) -> None:

@@ -1,0 +1,240 @@
+"""``Cluster``: lets the workers of an app share streams, each of which one worker owns.
+
+::
+
+    cluster = Cluster(manager, ClusterSettings.from_environment())
+    receiver = WebhookReceiver(settings, cluster.handle_event, shared_store=cluster.deliveries)
+
+The Flask extension does this by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+import weakref
+
+from ..config import ClusterSettings
+from ..errors import NotJoinedError, StoreError
+from ..loop import streams_context
+from ..protocol.webhook_events import WebhookEvent, WebhookKind
+from ..runtime.fork import forget_in_child
+from ..runtime.gunicorn import current_worker
+from ..runtime.hub_context import HubContext
+from .host import StreamHost
+from .member import Member
+from .opening import make_store
+from .records import StreamRow, Worker
+from .store import Store
+
+__all__ = ["Cluster", "all_clusters"]
+
+logger = logging.getLogger(__name__)
+
+#: What goes to the owner of a stream.
+_ROUTED = (WebhookKind.STARTED, WebhookKind.STOPPED, WebhookKind.INTERRUPTED)
+
+_all: weakref.WeakSet[Cluster] = weakref.WeakSet()
+
+
+def all_clusters() -> list[Cluster]:
+    """Return the clusters that this process knows, whether or not it takes part in them."""
+    return list(_all)
+
+
+class Cluster:
+    """One app's workers, as one of them sees them.
+
+    A process takes part from :meth:`start` on: where gunicorn has made it a worker, else with the
+    first webhook that it receives. Where it is alone nothing is stored, and nothing costs anything.
+
+    Safe from any thread.
+    """
+
+    def __init__(
+        self,
+        host: StreamHost,
+        settings: ClusterSettings | None = None,
+        *,
+        store: Store | None = None,
+    ) -> None:
+        """Take no part yet.
+
+        Args:
+            host: Keeps the clients of this process, such as a :class:`.StreamManager`.
+            settings: Which store, and how many streams; by default from the environment.
+            store: The store itself, instead of the one that the settings name.
+        """
+        self.settings = settings or ClusterSettings.from_environment()
+        self._host = host
+        self._given_store = store
+        self._lock = threading.Lock()
+        self._context: HubContext | None = None  # from start() on
+        self._member: Member | None = None  # where the store is shared, or streams are limited
+        self.deliveries = _Deliveries(self)
+        _all.add(self)
+
+    def __repr__(self) -> str:
+        return f"<Cluster {self.settings.namespace!r}>"
+
+    # -- taking part -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Take part: claim streams, say that we live. Does nothing the second time.
+
+        The thread decides where the streams live, as for :func:`rtms_gevent.loop.run_soon`.
+        """
+        with self._lock:
+            if self._context is not None:
+                return
+            self._context = context = streams_context()
+            worker = current_worker()
+            has_siblings = worker is not None and worker.workers > 1
+            store = self._given_store or make_store(self.settings, has_siblings=has_siblings)
+            if store.is_shared or self.settings.max_streams is not None:
+                self._member = self._make_member(store, context)
+        if self._member is not None:
+            context.submit(self._begin)
+
+    def _make_member(self, store: Store, context: HubContext) -> Member:
+        worker = Worker(
+            id=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started=time.time(),
+            max_streams=self.settings.max_streams,
+        )
+        return Member(self._host, store, context, worker, _is_ending)
+
+    def _begin(self) -> None:
+        """Begin to claim; on the hub of the streams."""
+        member, context = self._member, self._context
+        assert member is not None
+        assert context is not None
+        forget_in_child(self)
+        context.before_leaving(self._drain)
+        member.start()
+        logger.info("worker %s shares streams by the store %s", member.worker.id, member.store.name)
+
+    def drain(self) -> None:
+        """Hand over all streams, and take part no more; waits until callbacks have finished.
+
+        Called by itself when the process or its loop ends.
+        """
+        context, member = self._context, self._member
+        if context is not None and member is not None:
+            context.call(self._drain)
+
+    def _drain(self) -> None:
+        with self._lock:
+            member, self._member = self._member, None
+        if member is not None:
+            member.drain()
+
+    def after_fork_in_child(self, is_here: bool) -> None:
+        """Take no part in a forked child: the streams are the parent's."""
+        self._lock = threading.Lock()
+        member, self._member, self._context = self._member, None, None
+        if member is not None and is_here:
+            member.abandon()
+
+    # -- webhooks ----------------------------------------------------------------------------------
+
+    def handle_event(self, event: WebhookEvent) -> None:
+        """Act on a webhook that was accepted, in whichever worker its stream lives.
+
+        To be given to :class:`.WebhookReceiver`. Returns when it is known who acts on it.
+        """
+        self.start()
+        context, member = self._context, self._member
+        if member is None or context is None or event.kind not in _ROUTED:
+            self._host.handle_event(event)
+        else:
+            context.call(member.route, event)
+
+    # -- what is known -----------------------------------------------------------------------------
+
+    @property
+    def worker(self) -> Worker | None:
+        """This worker; ``None`` where it is alone, or takes no part yet."""
+        member = self._member
+        return None if member is None else member.worker
+
+    @property
+    def store(self) -> Store | None:
+        """The store; ``None`` where this process is alone, or takes no part yet."""
+        member = self._member
+        return None if member is None else member.store
+
+    @property
+    def missed(self) -> int:
+        """How many starts nobody has joined in time, as far as this worker knows."""
+        member = self._member
+        return 0 if member is None else member.missed
+
+    def streams(self) -> list[StreamRow]:
+        """Return the streams of all workers; none where this one is alone.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        context, member = self._context, self._member
+        if context is None or member is None:
+            return []
+        return context.call(member.store.streams)
+
+    def workers(self) -> list[Worker]:
+        """Return the workers that live; none where this one is alone.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        context, member = self._context, self._member
+        if context is None or member is None:
+            return []
+        return context.call(member.store.workers)
+
+
+class _Deliveries:
+    """The deliveries that all workers know; a DeliveryStore. May wait, and never raises."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = weakref.ref(cluster)
+
+    def add(self, key: str, now: float) -> bool:
+        """Add a delivery, and return whether it is new; True where the store does not answer.
+
+        Twice is better than never, and a start that is offered twice is joined once.
+        """
+        cluster = self._cluster()
+        if cluster is None:
+            return True
+        cluster.start()
+        context, member = cluster._context, cluster._member
+        if context is None or member is None:
+            return True
+        try:
+            return context.call(member.store.add, key, now)
+        except (StoreError, NotJoinedError) as problem:
+            logger.warning("whether a webhook is a repetition cannot be known: %s", problem)
+            return True
+
+    def discard(self, key: str) -> None:
+        """Remove a delivery, as if it was not received."""
+        cluster = self._cluster()
+        context = None if cluster is None else cluster._context
+        member = None if cluster is None else cluster._member
+        if context is not None and member is not None:
+            try:
+                context.call(member.store.discard, key)
+            except (StoreError, NotJoinedError) as problem:
+                logger.warning("a webhook cannot be taken as not received: %s", problem)
+
+
+def _is_ending() -> bool:
+    worker = current_worker()
+    return worker is not None and worker.is_ending

@@ -1,0 +1,482 @@
+"""A worker's part in the cluster: what it claims, renews, hands over, and passes on to others."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import gevent
+from gevent.event import Event
+from gevent.lock import RLock
+
+from .. import signals
+from ..client import Client
+from ..errors import StoreError, WebhookError
+from ..protocol.webhook_events import WebhookEvent, WebhookKind, parse_event
+from ..runtime.deadline import Deadline
+from ..runtime.fair_scheduling import yield_to_io
+from ..runtime.greenlets import GreenletGroup
+from ..runtime.hub_context import HubContext
+from .host import StreamHost
+from .memory import MemoryStore
+from .records import Claim, Letter, Progress, Worker, storable
+from .store import OFFERS_KEPT, Store
+
+__all__ = ["Member"]
+
+logger = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
+
+#: Seconds between two renewals of all claims.
+RENEW_EVERY = 1.0
+#: Seconds between two looks for streams whose owner has died.
+SWEEP_EVERY = 0.5
+#: Renewals between two looks for offers that nobody has claimed.
+_EXPIRE_EVERY = 5
+#: Seconds before a claim for each stream that we own more than the worker with the fewest, the
+#: most that it comes to, and a random part: workers with as many do not all ask at once.
+_CLAIM_STEP, _CLAIM_DELAY, _CLAIM_JITTER = 0.01, 0.05, 0.01
+#: Seconds before an offer is tried again where the store does not answer, and the most.
+_RETRY, _MAX_RETRY = 0.25, 2.0
+
+
+class Member:
+    """One worker of the cluster, on the hub where it keeps its streams.
+
+    Greenlet-safety: any greenlet of that hub.
+    """
+
+    def __init__(
+        self,
+        host: StreamHost,
+        store: Store,
+        context: HubContext,
+        worker: Worker,
+        is_ending: Callable[[], bool],
+    ) -> None:
+        """Take no part yet; see :meth:`start`.
+
+        Args:
+            host: Keeps the clients.
+            store: Says who owns what; it is opened here.
+            context: Of the hub; functions of the user run where it lets them.
+            worker: Who we are.
+            is_ending: Returns whether this process is about to end, and must claim nothing more.
+        """
+        self.store = store
+        self.missed = 0  #: starts that nobody has joined in time, as far as this worker knows
+        self._host = host
+        self._context = context
+        self._worker = worker
+        self._is_ending = is_ending
+        self._claims: dict[str, Claim] = {}
+        self._leaving: set[str] = set()  # being handed over, or lost
+        self._ended: dict[str, Claim] = {}  # to be released
+        self._stopped: set[str] = set()  # Zoom's webhook of the end has come
+        self._is_draining = False
+        self._greenlets = GreenletGroup(f"rtms worker {worker.id}")
+        self._renew_now = Event()
+        self._claim_now = Event()
+        self._opened = False
+        self._opening = RLock()
+        self._away_since: float | None = None  # when the store failed first
+        self._in_touch_since = time.monotonic()
+        self._others: list[Worker] = []
+
+    # -- what is known -----------------------------------------------------------------------------
+
+    @property
+    def worker(self) -> Worker:
+        """This worker, as others are to see it."""
+        return dataclasses.replace(
+            self._worker,
+            streams=len(self._claims),
+            is_draining=self._is_draining or self._is_ending(),
+        )
+
+    @property
+    def owned(self) -> list[str]:
+        """Ids of the streams that this worker owns."""
+        return list(self._claims)
+
+    # -- life --------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to take part. Returns at once."""
+        self._host.on_gone = self._on_gone
+        for name, loop in (
+            ("renew", self._renew_loop),
+            ("claim", self._claim_loop),
+            ("letters", self._letter_loop),
+        ):
+            self._greenlets.spawn(name, loop)
+
+    def drain(self) -> None:
+        """Hand over all streams, and take part no more. Waits until callbacks have finished."""
+        self._is_draining = True
+        self._renew_now.set()  # others are told at once
+        gevent.joinall([gevent.spawn(self._hand_over, claim) for claim in self._claims.values()])
+        self._greenlets.stop()
+        try:
+            self._release_ended()
+        except StoreError as problem:
+            logger.warning("what this worker had is free when its lease is over: %s", problem)
+        self.store.close()
+
+    def abandon(self) -> None:
+        """Take part no more, in a forked child: the streams and the store are the parent's."""
+        self._is_draining = True
+        self._claims.clear()
+        self._greenlets.kill()
+
+    # -- webhooks ----------------------------------------------------------------------------------
+
+    def route(self, event: WebhookEvent) -> None:
+        """Let a webhook be acted on where its stream lives, or is going to live.
+
+        Waits for the store, which is asked again for as long as Zoom holds a stream.
+        """
+        if event.kind is WebhookKind.STARTED and not self._host.wants_streams:
+            self._handle(event)
+            return
+        deadline, delay = Deadline(OFFERS_KEPT), _RETRY
+        while True:
+            try:
+                self._send(event)
+            except StoreError as problem:
+                if event.stream_id in self._claims:
+                    self._handle(event)
+                elif deadline.left():
+                    gevent.sleep(delay * _jitter(0.5, 1.0))
+                    delay = min(2 * delay, _MAX_RETRY)
+                    continue
+                elif event.kind is WebhookKind.STARTED:
+                    self._miss(event, str(problem))
+                else:
+                    self._handle(event)
+            return
+
+    def _send(self, event: WebhookEvent) -> None:
+        """Offer a start, and send all else to the owner.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        stream_id, document = event.stream_id or "", storable(event.raw)
+        if event.kind is WebhookKind.STARTED:
+            self._ask(lambda store: store.offer(stream_id, document))
+            return
+        is_stop = event.kind is WebhookKind.STOPPED
+        if self._ask(lambda store: store.send(stream_id, document, ends=is_stop)):
+            return
+        if event.kind is WebhookKind.INTERRUPTED and event.server_urls:
+            # Its owner has died, and the store with it: what says where to join is a start.
+            start = {**document, "event": event.event.replace("interrupted", "started")}
+            self._ask(lambda store: store.offer(stream_id, start))
+        else:
+            self._handle(event)
+
+    def _handle(self, event: WebhookEvent) -> None:
+        self._context.spawn(self._host.handle_event, event)
+
+    def _miss(self, event: WebhookEvent, why: str) -> None:
+        """Tell of a stream that nobody has joined."""
+        self.missed += 1
+        logger.error("stream %.80r is missed, no worker has joined it: %s", event.stream_id, why)
+        signals.emit(signals.missed, self._host, event=event, reason=why)
+
+    # -- letters -----------------------------------------------------------------------------------
+
+    def _letter_loop(self) -> None:
+        while True:
+            try:
+                wakeup = self._ask(lambda store: store.wait(RENEW_EVERY))
+            except StoreError:
+                gevent.sleep(RENEW_EVERY)
+                continue
+            if wakeup.has_offers:
+                self._claim_now.set()
+            for letter in wakeup.letters:
+                self._read(letter)
+
+    def _read(self, letter: Letter) -> None:
+        event = _event_of(letter.document)
+        if event is None:
+            return
+        is_owned = letter.stream_id in self._claims
+        if event.kind is WebhookKind.STARTED and not is_owned:
+            # The stream had ended here when Zoom started it again.
+            self._greenlets.spawn("route", self.route, event)
+            return
+        if event.kind is WebhookKind.STOPPED and is_owned:
+            self._stopped.add(letter.stream_id)
+        if event.kind is WebhookKind.STARTED:
+            claim = self._claims[letter.stream_id]
+            self._claims[letter.stream_id] = dataclasses.replace(claim, document=letter.document)
+        self._handle(event)
+
+    # -- claims ------------------------------------------------------------------------------------
+
+    def _claim_loop(self) -> None:
+        while True:
+            self._claim_now.wait(SWEEP_EVERY * _jitter(0.7, 1.3))
+            self._claim_now.clear()
+            try:
+                while self._may_claim:
+                    gevent.sleep(self._claim_delay())
+                    claim = self._ask(self._claim) if self._may_claim else None
+                    if claim is None:
+                        break
+                    self._begin(claim)
+            except StoreError:
+                continue
+
+    def _claim(self, store: Store) -> Claim | None:
+        in_touch = time.monotonic() - self._in_touch_since
+        return store.claim(may_expire=in_touch > store.lease)
+
+    @property
+    def _may_claim(self) -> bool:
+        return self._host.wants_streams and not self.worker.is_draining and not self.worker.is_full
+
+    def _claim_delay(self) -> float:
+        """Return how long to leave a stream to others: whoever has the fewest comes first."""
+        others = [
+            other.streams
+            for other in self._others
+            if other.id != self._worker.id and not other.is_draining and not other.is_full
+        ]
+        ahead = len(self._claims) - min(others, default=len(self._claims))
+        delay = min(_CLAIM_DELAY, max(0, ahead) * _CLAIM_STEP)
+        return delay + _jitter(0.0, _CLAIM_JITTER if others else 0.0)
+
+    def _begin(self, claim: Claim) -> None:
+        """Let a stream that was claimed live here."""
+        self._claims[claim.stream_id] = claim
+        event = _event_of(claim.document, claim)
+        if event is None or event.kind is not WebhookKind.STARTED:
+            logger.error("stream %.80r cannot be joined: its start is malformed", claim.stream_id)
+            self._on_gone(claim.stream_id)
+        elif claim.is_takeover:
+            logger.warning("stream %.80r is taken over from another worker", claim.stream_id)
+            self._context.spawn(self._host.take_over, event)
+        else:
+            logger.info("stream %.80r is claimed", claim.stream_id)
+            self._handle(event)
+
+    def _on_gone(self, stream_id: str) -> None:
+        """Note that a stream lives here no more; from any thread."""
+        self._context.submit(lambda: self._gone(stream_id))
+
+    def _gone(self, stream_id: str) -> None:
+        if stream_id in self._leaving:
+            return
+        claim = self._claims.pop(stream_id, None)
+        if claim is not None:
+            self._ended[stream_id] = claim
+            self._renew_now.set()
+
+    def _release_ended(self) -> None:
+        """Release what has ended; what the store does not take now is tried again.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        for stream_id, claim in list(self._ended.items()):
+            self._ask(functools.partial(_release_ended, claim))
+            if stream_id in self._stopped:
+                # Nothing more will come for it, so that nobody needs to know who had it.
+                self._ask(functools.partial(_forget, stream_id))
+                self._stopped.discard(stream_id)
+            if self._ended.get(stream_id) is claim:
+                del self._ended[stream_id]
+
+    # -- renewals ----------------------------------------------------------------------------------
+
+    def _renew_loop(self) -> None:
+        round_number = 0
+        while True:
+            try:
+                self._renew()
+                if round_number % _EXPIRE_EVERY == 0:
+                    self._tell_expired()
+                round_number += 1
+            except StoreError:
+                pass  # was logged; what streams goes on
+            self._renew_now.wait(RENEW_EVERY * _jitter(0.9, 1.1))
+            self._renew_now.clear()
+
+    def _renew(self) -> None:
+        self._release_ended()
+        claims, clients = [], self._host.clients
+        for claim in list(self._claims.values()):
+            claims.append(_with_progress(claim, clients.get(claim.stream_id)))
+            yield_to_io()  # a hundred streams take some milliseconds
+        # What has ended or was handed over meanwhile must not be noted anew.
+        current = [claim for claim in claims if self._has(claim)]
+        lost = self._ask(lambda store: store.renew(self.worker, current))
+        for claim in current:
+            if claim.stream_id in lost and claim.stream_id not in self._leaving:
+                self._greenlets.spawn("lost", self._lose, claim)
+        self._others = self._ask(lambda store: store.workers())
+
+    def _has(self, claim: Claim) -> bool:
+        ours = self._claims.get(claim.stream_id)
+        return ours is not None and ours.fence == claim.fence
+
+    def _tell_expired(self) -> None:
+        for row in self._ask(lambda store: store.take_expired()):
+            event = _event_of(row.document)
+            if event is not None:
+                self._miss(event, f"it waited for a worker for {row.age:.0f} s")
+
+    # -- giving up ---------------------------------------------------------------------------------
+
+    def _lose(self, claim: Claim) -> None:
+        """Leave a stream that another worker has taken over."""
+        logger.error(
+            "stream %.80r was taken over by another worker, since this one was not heard of for "
+            "too long: it leaves the stream",
+            claim.stream_id,
+        )
+        self._leaving.add(claim.stream_id)
+        try:
+            client = self._host.clients.get(claim.stream_id)
+            if client is not None:
+                client.leave()
+        finally:
+            self._leaving.discard(claim.stream_id)
+            if self._has(claim):
+                del self._claims[claim.stream_id]
+
+    def _hand_over(self, claim: Claim) -> None:
+        """Leave a stream once all was delivered, and let another worker claim it."""
+        self._leaving.add(claim.stream_id)
+        client = self._host.clients.get(claim.stream_id)
+        has_ended = False
+        if client is not None and client.stream_id():
+            client.hand_over()
+            reason = client.wait(0)
+            has_ended = reason is not None and not reason.by_us
+        claim = _with_progress(claim, client)
+        self._claims.pop(claim.stream_id, None)
+        try:
+            self._ask(lambda store: store.release(claim, has_ended=has_ended))
+        except StoreError as problem:
+            logger.warning(
+                "stream %.80r is free for others when the lease is over: %s",
+                claim.stream_id,
+                problem,
+            )
+        else:
+            logger.info("stream %.80r is handed over", claim.stream_id)
+
+    # -- the store ---------------------------------------------------------------------------------
+
+    def _ask(self, question: Callable[[Store], _Answer]) -> _Answer:
+        """Return the store's answer; note since when it does not answer.
+
+        Raises:
+            StoreError: it does not.
+        """
+        try:
+            self._open()
+            answer = question(self.store)
+        except StoreError as problem:
+            if problem.is_lasting and self.store.may_fall_back:
+                self._fall_back(problem)
+                return self._ask(question)
+            self._in_touch_since = time.monotonic()
+            if self._away_since is None:
+                self._away_since = time.monotonic()
+                logger.error(
+                    "the store %s does not work; streams go on, and starts wait for it: %s",
+                    self.store.name,
+                    problem,
+                )
+            raise
+        if self._away_since is not None:
+            seconds = time.monotonic() - self._away_since
+            logger.warning("the store %s works again, after %.1f s", self.store.name, seconds)
+            self._away_since = None
+            self._claim_now.set()
+            self._renew_now.set()
+        return answer
+
+    def _fall_back(self, problem: StoreError) -> None:
+        """Be a worker that is alone, from now on."""
+        logger.warning(
+            "the store %s does not work, so that this worker goes on alone: it joins all streams "
+            "whose webhooks it gets. %s",
+            self.store.name,
+            problem,
+        )
+        self.store.close()
+        self.store = MemoryStore()
+        self.store.open(self.worker)
+        self.store.renew(self.worker, list(self._claims.values()))
+
+    def _open(self) -> None:
+        if not self._opened:
+            with self._opening:
+                if not self._opened:
+                    self.store.open(self.worker)
+                    self._opened = True
+
+
+def _release_ended(claim: Claim, store: Store) -> None:
+    store.release(claim, has_ended=True)
+
+
+def _forget(stream_id: str, store: Store) -> None:
+    store.send(stream_id, {}, ends=True)
+
+
+def _jitter(low: float, high: float) -> float:
+    """Return anything between: what many workers do must not come at the same time."""
+    return random.uniform(low, high)  # noqa: S311 - no secret
+
+
+def _with_progress(claim: Claim, client: Client | None) -> Claim:
+    """Return a claim that says how far its client got."""
+    if client is None or not client.stream_id():
+        return claim
+    stats = client.stats()
+    delivered = {
+        name: media.delivered_timestamp
+        for name, media in stats.media.items()
+        if media.delivered_timestamp is not None
+    }
+    progress = Progress(
+        # Of a media type of which nothing came yet, an earlier owner knows more.
+        delivered={**claim.progress.delivered, **delivered},
+        is_joined=stats.is_joined,
+        received=sum(media.received for media in stats.media.values()),
+        gaps=sum(len(media.gaps) for media in stats.media.values()),
+        missing_ms=sum(media.missing_ms for media in stats.media.values()),
+        outages=stats.outages,
+    )
+    return dataclasses.replace(claim, progress=progress)
+
+
+def _event_of(document: Mapping[str, Any], claim: Claim | None = None) -> WebhookEvent | None:
+    """Return a stored webhook as an event; ``None`` for one that says nothing."""
+    if not document:
+        return None
+    try:
+        event = parse_event(document)
+    except WebhookError as problem:
+        logger.error("a webhook in the store is malformed: %s", problem)
+        return None
+    if claim is not None and claim.is_takeover:
+        return dataclasses.replace(
+            event, is_takeover=True, delivered=dict(claim.progress.delivered)
+        )
+    is_old = event.event_ts is not None and time.time() - event.event_ts / 1000 > OFFERS_KEPT
+    return dataclasses.replace(event, is_stale=is_old and event.kind is WebhookKind.STARTED)
