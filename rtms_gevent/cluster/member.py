@@ -83,6 +83,7 @@ class Member:
         self._greenlets = GreenletGroup(f"rtms worker {worker.id}")
         self._renew_now = Event()
         self._claim_now = Event()
+        self._is_known = Event()  # to others, as they to us
         self._opened = False
         self._opening = RLock()
         self._away_since: float | None = None  # when the store failed first
@@ -224,6 +225,7 @@ class Member:
     # -- claims ------------------------------------------------------------------------------------
 
     def _claim_loop(self) -> None:
+        self._is_known.wait()
         while True:
             self._claim_now.wait(SWEEP_EVERY * _jitter(0.7, 1.3))
             self._claim_now.clear()
@@ -325,6 +327,7 @@ class Member:
             if claim.stream_id in lost and claim.stream_id not in self._leaving:
                 self._greenlets.spawn("lost", self._lose, claim)
         self._others = self._ask(lambda store: store.workers())
+        self._is_known.set()
 
     def _has(self, claim: Claim) -> bool:
         ours = self._claims.get(claim.stream_id)
