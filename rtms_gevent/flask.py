@@ -105,11 +105,15 @@ class RTMS(StreamHandlers):
         settings = config.webhook_settings(f"/{self.name}/webhook")
         manager = StreamManager(self, config.join_options(), app.app_context)
         cluster = Cluster(manager, config.cluster_settings(self.name))
-        app.register_blueprint(
-            create_blueprint(
-                cluster.handle_event, settings, name=self.name, shared_store=cluster.deliveries
-            )
+        blueprint = create_blueprint(
+            cluster.handle_event, settings, name=self.name, shared_store=cluster.deliveries
         )
+
+        @blueprint.before_request
+        def note_siblings() -> None:
+            cluster.has_siblings = bool(request.environ.get("wsgi.multiprocess"))
+
+        app.register_blueprint(blueprint)
         app.extensions[self.name] = self
         self._managers.add(manager)
         self._clusters.add(cluster)

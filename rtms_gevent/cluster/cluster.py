@@ -14,9 +14,10 @@ import logging
 import os
 import secrets
 import socket
-import threading
 import time
 import weakref
+
+from gevent import monkey
 
 from ..config import ClusterSettings
 from ..errors import NotJoinedError, StoreError
@@ -34,6 +35,9 @@ from .store import Store
 __all__ = ["Cluster", "all_clusters"]
 
 logger = logging.getLogger(__name__)
+
+#: Native, also where threading is patched: threads with hubs of their own meet here.
+allocate_lock = monkey.get_original("_thread", "allocate_lock")
 
 #: What goes to the owner of a stream.
 _ROUTED = (WebhookKind.STARTED, WebhookKind.STOPPED, WebhookKind.INTERRUPTED)
@@ -71,8 +75,11 @@ class Cluster:
         """
         self.settings = settings or ClusterSettings.from_environment()
         self._host = host
+        #: Whether the server says that it has several processes (``wsgi.multiprocess``, PEP 3333),
+        #: for the store ``auto``. gunicorn's workers are found without that.
+        self.has_siblings = False
         self._given_store = store
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._context: HubContext | None = None  # from start() on
         self._member: Member | None = None  # where the store is shared, or streams are limited
         self.deliveries = _Deliveries(self)
@@ -92,9 +99,9 @@ class Cluster:
             if self._context is not None:
                 return
             self._context = context = streams_context()
-            worker = current_worker()
-            has_siblings = worker is not None and worker.workers > 1
-            store = self._given_store or make_store(self.settings, has_siblings=has_siblings)
+            store = self._given_store or make_store(
+                self.settings, has_siblings=self.has_siblings or _has_siblings()
+            )
             if store.is_shared or self.settings.max_streams is not None:
                 self._member = self._make_member(store, context)
         if self._member is not None:
@@ -137,7 +144,7 @@ class Cluster:
 
     def after_fork_in_child(self, is_here: bool) -> None:
         """Take no part in a forked child: the streams are the parent's."""
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         member, self._member, self._context = self._member, None, None
         if member is not None and is_here:
             member.abandon()
@@ -233,6 +240,11 @@ class _Deliveries:
                 context.call(member.store.discard, key)
             except (StoreError, NotJoinedError) as problem:
                 logger.warning("a webhook cannot be taken as not received: %s", problem)
+
+
+def _has_siblings() -> bool:
+    worker = current_worker()
+    return worker is not None and worker.workers > 1
 
 
 def _is_ending() -> bool:

@@ -189,11 +189,11 @@ def test_the_streams_of_a_worker_that_died_are_taken_over(shop: Shop) -> None:
     first.host.clients["a"].delivered = {"audio": 1000}
     wait_until(lambda: shop.cluster.streams["a"].progress.delivered == {"audio": 1000})
     others = [shop.add(), shop.add()]
-    gevent.sleep(0.1)
+    wait_until(lambda: all(len(one.member._others) == 3 for one in others))
     assert not any(one.member.owned for one in others)
     first.die()
-    wait_until(lambda: sum(len(one.member.owned) for one in others) == 4)
-    assert [len(one.member.owned) for one in others] == [2, 2]
+    wait_until(lambda: sum(len(one.host.taken_over) for one in others) == 4)
+    assert all(one.member.owned for one in others)
     taken = {event.stream_id: event for one in others for event in one.host.taken_over}
     assert all(event.is_takeover for event in taken.values())
     assert taken["a"].delivered == {"audio": 1000}
@@ -210,7 +210,7 @@ def test_a_worker_that_ends_hands_over(shop: Shop) -> None:
     second = shop.add()
     first.member.drain()
     assert client.calls == ["hand over"]
-    wait_until(lambda: "a" in second.member.owned)
+    wait_until(lambda: second.host.taken_over)
     assert second.host.taken_over[0].delivered == {"audio": 7}
     assert not first.member.owned
 
