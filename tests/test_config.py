@@ -7,6 +7,7 @@ import pytest
 
 from rtms_gevent._environment import webhook_port
 from rtms_gevent.config import (
+    ClusterSettings,
     Credentials,
     Limits,
     Proxies,
@@ -333,3 +334,53 @@ def test_a_request_to_a_cgi_script_names_no_proxy(monkeypatch):
 def test_webhook_settings_that_are_not_allowed(name, value):
     with pytest.raises(ConfigurationError, match=rf"^{name} must be"):
         WebhookSettings(**{"secret": "w", name: value})
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, ("auto", None, "rtms")),
+        ({"ZM_RTMS_STORE": "local", "ZM_RTMS_MAX_STREAMS": "0"}, ("local", 0, "rtms")),
+        ({"RTMS_STORE": "memory", "RTMS_MAX_STREAMS": " 7"}, None),
+        ({"RTMS_STORE": "memory", "RTMS_MAX_STREAMS": "7"}, ("memory", 7, "rtms")),
+        ({"RTMS_STORE": "memory", "ZM_RTMS_STORE": "redis://h"}, ("redis://h", None, "rtms")),
+        ({"ZM_RTMS_CLIENT": "abc", "RTMS_MAX_STREAMS": ""}, ("auto", None, "rtms-abc")),
+    ],
+)
+def test_the_cluster_of_the_environment(environ, expected):
+    if expected is None:
+        with pytest.raises(ConfigurationError, match=r"^RTMS_MAX_STREAMS must be a number"):
+            ClusterSettings.from_environment(environ)
+        return
+    found = ClusterSettings.from_environment(environ)
+    assert (found.store, found.max_streams, found.namespace) == expected
+
+
+def test_what_an_app_says_of_its_cluster_wins():
+    environ = {"ZM_RTMS_STORE": "local", "ZM_RTMS_MAX_STREAMS": "1", "ZM_RTMS_CLIENT": "other"}
+    found = ClusterSettings.from_environment(
+        environ, store="memory", limit=2, name="video", client_id="mine"
+    )
+    assert found == ClusterSettings(store="memory", max_streams=2, namespace="video-mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("store", value) for value in ("", "Redis", "redis:h", "ftp://h", 1, None)),
+        *(("max_streams", value) for value in (-1, 1.5, "3", True)),
+        *(("namespace", value) for value in ("", None, 3)),
+        *(("lease", value) for value in (0, 0.5, "8", True, None)),
+    ],
+)
+def test_cluster_settings_that_are_not_allowed(name, value):
+    with pytest.raises(ConfigurationError):
+        ClusterSettings(**{name: value})
+
+
+def test_a_password_of_a_store_is_not_shown():
+    settings = ClusterSettings(store="redis://user:geheim@host")
+    assert "geheim" not in repr(settings)
+    with pytest.raises(ConfigurationError) as caught:
+        ClusterSettings(store="http://user:geheim@host")
+    assert "geheim" not in str(caught.value)
