@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
-from . import signals
 from .callbacks import CallbackRegistration
 from .config import Inboxes, Limits, Proxies, Reconnect, Timeouts, ca_file
-from .delivery.callback_batch import CallbackBatch, CloseFlag
 from .delivery.callbacks import MEDIA_NAMES
 from .delivery.dispatcher import Dispatcher
+from .delivery.invoker import report_end
 from .delivery.overflow import BackPressure
 from .delivery.runner_selector import RunnerSelector
 from .delivery.runners import ExecutorRunner
@@ -26,7 +24,7 @@ from .protocol.identity import ParsedEvent, StartPayload
 from .protocol.urls import parse_server_urls
 from .protocol.webhook_events import WebhookKind, stream_kind_of
 from .runtime import drivers
-from .runtime.exit import leave_at_exit
+from .runtime.exit import callback_deadline, leave_at_exit
 from .runtime.hub_context import HubContext, PendingCall, current_context
 from .stream.changes import LiveChanges
 from .stream.connection import ConnectOptions
@@ -39,8 +37,6 @@ from .transport.network import NetworkTransport
 from .typing import Result
 
 __all__ = ["Client"]
-
-logger = logging.getLogger(__name__)
 
 
 class Client(CallbackRegistration, OfficialNames):
@@ -310,34 +306,49 @@ class Client(CallbackRegistration, OfficialNames):
         Returns:
             True.
         """
-        hub_context = self._hub_context
-        if hub_context is None or not self._is_active:
-            return True
-        pending = self._pending
-        if hub_context.hub is None and pending is not None and pending.cancel():
-            self._pending = None
-            hub_context.discard(self)
-            self._report_end_here()
-        else:
-            # What waits for its turn yet begins, so that it can end.
+        if self._is_active and not self._cancelled(LeaveReason.left()):
             self._call(lambda: self._joined_session().leave(close_stream=close_stream))
         return True
 
-    def hand_over(self) -> bool:
-        """Leave, so that another worker may go on."""
-        return self.leave()
+    def hand_over(self, timeout: float | None = None) -> bool:
+        """Leave the stream so that another worker may go on; when this returns, it may join.
 
-    def _report_end_here(self) -> None:
-        """Call ``on_end`` and send ``left`` here, since the loop that was to join never ran."""
-        reason = dataclasses.replace(LeaveReason.left(), was_joined=False)
+        Closes the sockets, delivers what has come, and calls :meth:`on_end` with a
+        :class:`LeaveReason` whose ``is_handover`` is true. Then :meth:`stats` is final. May be
+        called from anywhere; inside a callback of this client it begins, and does not wait.
 
-        def send_left(reason: LeaveReason) -> None:
-            signals.emit(signals.left, self, stream_id=self.stream_id(), reason=reason)
+        Args:
+            timeout: Seconds for all of it. What was not delivered by then is dropped; functions
+                that run are left to finish. By default 5 s; in gunicorn by ``graceful_timeout``.
 
-        for function in filter(None, (self._callbacks.get("end"), send_left)):
-            batch = CallbackBatch(function, [(reason,)], self._context, CloseFlag())
-            for problem in batch().problems:
-                logger.error("callback on_end failed", exc_info=problem)
+        Returns:
+            Whether another worker may go on: False where the stream has ended in another way.
+        """
+        if self._is_active and self._cancelled(LeaveReason.handed_over()):
+            return True
+        session = self._session if self._pending is None else self._joined_session()
+        if session is None:
+            return False
+        seconds = callback_deadline().seconds if timeout is None else timeout
+        waits = not session.dispatcher.is_delivering
+        return self._call(lambda: session.hand_over(seconds or 0.0, waits=waits))
+
+    def taken_over(self) -> None:
+        """Leave at once, since another worker has the stream. Not for users."""
+        reason = LeaveReason.taken_over()
+        if self._is_active and not self._cancelled(reason):
+            self._call(lambda: self._joined_session().leave(reason=reason))
+
+    def _cancelled(self, reason: LeaveReason) -> bool:
+        """End a join whose loop does not run; else it begins, so that it can end."""
+        hub_context, pending = self._hub_context, self._pending
+        if pending is None or hub_context is None or hub_context.hub or not pending.cancel():
+            return False
+        self._pending = None
+        hub_context.discard(self)
+        reason = dataclasses.replace(reason, was_joined=False)
+        report_end(self, self._callbacks, self._context, self.stream_id(), reason)
+        return True
 
     def stop(self) -> bool:
         """Do what :meth:`leave` does; the official SDK has both names."""

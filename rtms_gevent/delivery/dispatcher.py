@@ -132,6 +132,10 @@ class Dispatcher:
         """Return how many packets' callbacks have raised."""
         return self._media[kind].failed if kind in self._media else 0
 
+    def delivered_timestamp(self, kind: MediaDataType) -> int | None:
+        """Return the timestamp of the packet that was delivered last, or has failed, if any."""
+        return self._media[kind].delivered_timestamp if kind in self._media else None
+
     def dropped(self, kind: MediaDataType) -> dict[str, int]:
         """Return how many packets were not delivered, by reason; see :class:`MediaStats`."""
         if kind not in self._media:

@@ -17,7 +17,7 @@ from .callback_batch import BatchResult, CallbackBatch, CallbackContext, CloseFl
 from .callbacks import EVENTS, Callbacks
 from .runner_selector import RunnerSelector
 
-__all__ = ["CallbackInvoker"]
+__all__ = ["CallbackInvoker", "report_end"]
 
 logger = logging.getLogger(__name__)
 
@@ -190,3 +190,21 @@ class CallbackInvoker:
     def _send_error(self, name: str, problem: BaseException) -> None:
         if not self.is_closed:
             self.send_event(ClientEvent("error", (problem, f"on_{name}")))
+
+
+def report_end(
+    sender: object,
+    callbacks: Callbacks,
+    context: CallbackContext | None,
+    stream_id: str,
+    reason: object,
+) -> None:
+    """Call ``on_end`` and send ``left`` here, where the loop that was to join never ran."""
+
+    def send_left(reason: object) -> None:
+        signals.emit(signals.left, sender, stream_id=stream_id, reason=reason)
+
+    for function in filter(None, (callbacks.get("end"), send_left)):
+        batch = CallbackBatch(function, [(reason,)], context, CloseFlag())
+        for problem in batch().problems:
+            logger.error("callback on_end failed", exc_info=problem)

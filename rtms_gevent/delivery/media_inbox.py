@@ -45,7 +45,14 @@ class MediaInbox(Inbox[MediaPacket]):
     counted yet is being delivered now.
     """
 
-    __slots__ = ("_invoker", "_signal", "delivered", "failed", "undelivered")
+    __slots__ = (
+        "_invoker",
+        "_signal",
+        "delivered",
+        "delivered_timestamp",
+        "failed",
+        "undelivered",
+    )
 
     def __init__(
         self,
@@ -61,6 +68,8 @@ class MediaInbox(Inbox[MediaPacket]):
         self.delivered = 0  #: packets whose function has returned, or for which there was none
         self.failed = 0  #: packets whose function has raised
         self.undelivered = 0  #: packets that were taken out, and whose function was not called
+        #: Timestamp of the latest packet that was delivered, or has failed.
+        self.delivered_timestamp: int | None = None
         self._invoker = invoker
         self._signal: NamedSignal = getattr(signals, name)
 
@@ -97,6 +106,7 @@ class MediaInbox(Inbox[MediaPacket]):
                     self.delivered += 1
             else:
                 self.delivered += 1
+            self.delivered_timestamp = timestamp
             if signal.receivers:
                 self._send_signal(packet)
             if not items:  # also where the inbox was closed meanwhile
@@ -120,6 +130,8 @@ class MediaInbox(Inbox[MediaPacket]):
                 self.delivered += result.made - failed
                 self.failed += failed
                 self.undelivered += count - result.made
+                if result.made:
+                    self.delivered_timestamp = packets[result.made - 1].timestamp
 
     def _call(self, packets: list[MediaPacket]) -> BatchResult:
         result = self._invoker.call(

@@ -277,11 +277,12 @@ class EventLoop:
                 call_hooks_at_stop()
             # Streams that were joined here without choosing a loop end with the hub's running, too.
             ending = {context, context_of(hub)}
+            self._callbacks_until = process_exit.callback_deadline()
+            process_exit.prepare(ending, self._callbacks_until)
             for one in ending:
                 one.is_ending = True
             clients = {client for one in ending for client in one.clients}
             gevent.joinall([gevent.spawn(client.leave) for client in clients])
-            self._callbacks_until = process_exit.callback_deadline()
             process_exit.join_callbacks(self._callbacks_until)
             self._waker = None
             for unwatch in undo:

@@ -90,7 +90,10 @@ class WebhookEvent:
     raw: Mapping[str, Any] = dataclasses.field(repr=False, hash=False)
     #: A start that came so late that Zoom has probably given the stream up; joining may fail.
     is_stale: bool = False
+    #: A start of a stream that another worker had, which has handed it over, or is gone.
     is_takeover: bool = False
+    #: How far that one got: timestamp of the packet that it delivered last, by media type
+    #: ("audio"), in ms since the epoch on the media's own clock. Empty where nothing is known.
     delivered: Mapping[str, int] = dataclasses.field(default_factory=dict, hash=False)
     #: The bytes of the document, which Zoom signed; empty where it did not come by a receiver.
     body: bytes = dataclasses.field(default=b"", repr=False, compare=False)

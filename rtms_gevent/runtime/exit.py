@@ -5,8 +5,8 @@ from __future__ import annotations
 import atexit
 import functools
 import logging
-import signal
 import weakref
+from collections.abc import Iterable
 from typing import Protocol
 
 import gevent
@@ -14,7 +14,8 @@ import gevent
 from . import threads
 from .deadline import Deadline
 from .greenlets import join_released
-from .hub_context import all_contexts
+from .gunicorn import current_worker
+from .hub_context import HubContext, all_contexts, prepare_to_leave
 
 __all__ = [
     "CALLBACK_SHUTDOWN_TIMEOUT",
@@ -23,6 +24,7 @@ __all__ = [
     "callback_deadline",
     "join_callbacks",
     "leave_at_exit",
+    "prepare",
     "stop_at_exit",
 ]
 
@@ -38,6 +40,9 @@ CALLBACK_SHUTDOWN_TIMEOUT = 5.0
 #: lasts too long takes.
 _GUNICORN_MARGIN = 2.5
 
+#: Seconds that telling other processes takes, at most, that streams are there for them.
+_TELLING = 1.0
+
 
 def callback_deadline() -> Deadline:
     """Return until when functions of the user may come to their end, if their loop ends now.
@@ -45,14 +50,20 @@ def callback_deadline() -> Deadline:
     In a gunicorn worker that is ``graceful_timeout``, after which gunicorn kills the worker (or
     ``timeout``, where that is less, since a worker that ends gives no more signs of life).
     """
-    # A worker handles its signals with methods of its own. That is the one way to it from here.
-    worker = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    settings = getattr(worker, "cfg", None)
-    limits = [getattr(settings, name, None) for name in ("graceful_timeout", "timeout")]
-    seconds = [float(limit) for limit in limits if isinstance(limit, (int, float)) and limit > 0]
-    return Deadline(
-        max(0.0, min(seconds) - _GUNICORN_MARGIN) if seconds else CALLBACK_SHUTDOWN_TIMEOUT
-    )
+    worker = current_worker()
+    if worker is None:
+        return Deadline(CALLBACK_SHUTDOWN_TIMEOUT)
+    limits = (worker.graceful_timeout, worker.timeout or worker.graceful_timeout)
+    return Deadline(max(0.0, min(limits) - _GUNICORN_MARGIN))
+
+
+def prepare(contexts: Iterable[HubContext], deadline: Deadline) -> None:
+    """Let streams be handed over to other processes, before those that are left are left.
+
+    Functions of the user come to their end meanwhile, so that takes as long as they get, and then
+    another moment, for telling the others.
+    """
+    prepare_to_leave(contexts, (deadline.left() or 0.0) + _TELLING)
 
 
 def join_callbacks(deadline: Deadline) -> None:
@@ -122,6 +133,7 @@ def _leave_here() -> None:
     if not here:
         return
     deadline = callback_deadline()
+    prepare(here, deadline)
     leaving = [gevent.spawn(client.leave) for one in here for client in one.clients]
     gevent.joinall(leaving, timeout=LEAVE_TIMEOUT)
     late = sum(not greenlet.dead for greenlet in leaving)

@@ -6,8 +6,9 @@ A context may have no hub yet: what is to happen there then waits until it has o
 from __future__ import annotations
 
 import asyncio
+import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from typing import Any, Protocol, TypeVar
 
@@ -18,7 +19,7 @@ from gevent.hub import Hub
 from ..errors import NotJoinedError
 from . import threads
 from .fair_scheduling import yield_to_io
-from .greenlets import spawn_on
+from .greenlets import KILL_TIMEOUT, GreenletGroup, spawn_on
 from .hub_local import HubLocal
 from .threads import HubThread
 
@@ -31,9 +32,12 @@ __all__ = [
     "context_of",
     "current_context",
     "default",
+    "prepare_to_leave",
     "register_running",
     "running_context",
 ]
+
+logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 
@@ -108,6 +112,7 @@ class HubContext:
         self._pending: dict[PendingCall, None] = {}  # in their order
         self._calls: set[Future[Any]] = set()
         self._watchers: list[Callable[[], None]] = []
+        self._before_leaving: list[Callable[[], object]] = []
         # A native lock, also where threading is patched: threads with hubs of their own meet here.
         self._lock = monkey.get_original("_thread", "allocate_lock")()
         _all.add(self)
@@ -140,7 +145,12 @@ class HubContext:
         return lambda: self._watchers.remove(wake)
 
     def before_leaving(self, function: Callable[[], object]) -> None:
-        """Call ``function`` once before the clients are left."""
+        """Call ``function`` once, in a greenlet of the hub, before the clients there are left.
+
+        When the hub's loop or the interpreter ends; streams still run then, and may be handed over.
+        An exception is logged; see :func:`prepare_to_leave`.
+        """
+        self._before_leaving.append(function)
 
     # -- work --------------------------------------------------------------------------------------
 
@@ -280,6 +290,26 @@ def context_of(hub: Hub) -> HubContext:
         found = HubContext(hub)
         _contexts.set(hub, found)
     return found
+
+
+def prepare_to_leave(contexts: Iterable[HubContext], timeout: float) -> None:
+    """Call what :meth:`~HubContext.before_leaving` got, all at once, and wait for it.
+
+    To be called on the hub of the contexts.
+
+    Args:
+        contexts: Whose streams are to be left.
+        timeout: Seconds to wait; what lasts longer is killed.
+    """
+    group = GreenletGroup("before leaving")
+    for context in contexts:
+        hooks, context._before_leaving = context._before_leaving, []
+        for hook in hooks:
+            group.spawn(getattr(hook, "__qualname__", type(hook).__name__), hook)
+    late = group.wait(timeout)
+    if late:
+        logger.warning("%d functions before leaving took more than %g s: killed", late, timeout)
+        group.stop(KILL_TIMEOUT)
 
 
 def register_running(context: HubContext) -> Callable[[], None]:

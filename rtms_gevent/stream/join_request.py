@@ -12,11 +12,11 @@ from ..enums import Product
 from ..errors import ConfigurationError
 from ..protocol.identity import StreamIdentity, handshake_signature
 from ..protocol.urls import Endpoint, parse_server_urls
-from ..protocol.webhook_events import flatten
+from ..protocol.webhook_events import WebhookEvent, flatten
 from ..transport.base import Transport
 from .connection import ConnectOptions
 
-__all__ = ["JoinRequest", "event_ts_of", "read_payload"]
+__all__ = ["EarlierWorker", "JoinRequest", "event_ts_of", "read_payload"]
 
 #: Arguments of join() that name the stream. A payload may name it too, and nothing else.
 _STREAM = frozenset({"rtms_stream_id", "server_urls", *(product.value for product in Product)})
@@ -38,6 +38,24 @@ _OPTIONS = frozenset(
 )
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class EarlierWorker:
+    """A worker that had the stream before. Times are ms since the epoch, on Zoom's clock."""
+
+    #: Timestamp of the packet that it delivered last, by media type ("audio").
+    delivered: Mapping[str, int]
+    #: Nothing older is missing of what it delivered nothing of: the latest of these timestamps, or
+    #: when the stream started.
+    alive: int | None
+
+    @classmethod
+    def of(cls, event: object) -> EarlierWorker | None:
+        """Read a webhook event; one that was not parsed tells of none."""
+        if not isinstance(event, WebhookEvent) or not event.is_takeover:
+            return None
+        return cls(event.delivered, max(event.delivered.values(), default=event.event_ts))
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class JoinRequest:
     """All that is needed to join one stream, checked."""
@@ -54,6 +72,8 @@ class JoinRequest:
     #: One media socket for all media types instead of one for each.
     unified: bool = False
     buffer_data: bool | None = None
+    #: Who had the stream before.
+    earlier: EarlierWorker | None = None
 
     @property
     def stream(self) -> str:
@@ -130,6 +150,7 @@ class JoinRequest:
             timeout=_seconds(timeout, options.timeouts.join),
             unified=unified,
             buffer_data=buffer_data,
+            earlier=EarlierWorker.of(target),
         )
 
 

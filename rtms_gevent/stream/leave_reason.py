@@ -30,11 +30,23 @@ class LeaveReason:
     by_us: bool = False
     #: Whether media could flow before.
     was_joined: bool = True
+    #: Whether the stream goes on with another worker: nothing is complete yet.
+    is_handover: bool = False
 
     @classmethod
     def left(cls) -> LeaveReason:
         """We called ``leave()``."""
         return cls(int(StopReason.RECEIVER_REQUEST_CLOSE), by_us=True)
+
+    @classmethod
+    def handed_over(cls) -> LeaveReason:
+        """We called ``hand_over()``."""
+        return dataclasses.replace(cls.left(), is_handover=True)
+
+    @classmethod
+    def taken_over(cls) -> LeaveReason:
+        """Another worker has taken the stream, since this one was not heard of for too long."""
+        return dataclasses.replace(cls.handed_over(), by_us=False)
 
     @classmethod
     def stopped(cls, stop_reason: int | None) -> LeaveReason:
@@ -53,6 +65,9 @@ class LeaveReason:
         return cls(_CONNECTION_LOST, error=error)
 
     def __str__(self) -> str:
+        if self.is_handover:
+            verb = "goes on with the stream" if self.by_us else "has taken the stream over"
+            return f"another worker {verb}"
         if self.by_us:
             return "we left"
         if self.error is not None:

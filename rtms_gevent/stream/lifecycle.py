@@ -31,13 +31,13 @@ class Lifecycle:
         """Note why the stream ends; the first reason counts."""
         if self.ending.is_set():
             return
-        if self.is_leaving and not reason.by_us:
+        if self.is_leaving and not (reason.by_us or reason.is_handover):
             reason = LeaveReason.left()  # such as the stop that we have asked for
         if not self.joined.ready():
             error = reason.error
             if not isinstance(error, JoinError):
                 error = EndedBeforeJoined(str(reason))
-                if reason.by_us:
+                if reason.by_us or reason.is_handover:
                     reason = dataclasses.replace(reason, was_joined=False)
                 else:
                     # A stop reason is no reason why joining failed; 0 would even mean that it did.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..delivery.dispatcher import Dispatcher
@@ -16,6 +16,7 @@ from ..protocol.packets import MediaPacket
 from ..protocol.pieces import Pieces
 from ..runtime.clock import Clock
 from ..runtime.greenlets import GreenletGroup
+from .join_request import EarlierWorker
 from .tracker import MediaTracker, Reconciled
 
 __all__ = ["MediaReceiver"]
@@ -70,6 +71,17 @@ class MediaReceiver:
         #: Where packets go, by media type: made with the first of them.
         self._pipelines: dict[MediaDataType, tuple[MediaTracker, MediaInbox]] = {}
         self._releasing: set[MediaDataType] = set()  # whose trackers hold packets back
+
+    def take_over(self, earlier: EarlierWorker, kinds: Iterable[MediaDataType]) -> None:
+        """Note that another worker had the stream before: what it has not delivered is missing.
+
+        Args:
+            earlier: How far it got.
+            kinds: The media types that are wanted.
+        """
+        for kind in kinds:
+            delivered = earlier.delivered.get(kind.name.lower())
+            self.trackers[kind].taken_over(delivered, earlier.alive, self._now_ms())
 
     def receive(self, batch: PacketBatch) -> None:
         """Take a batch of packets; see :class:`.PacketReceiver`."""
@@ -140,13 +152,16 @@ class MediaReceiver:
             tracker.frame_ms = _frame_ms(params)
         self._deliver(kind, tracker.came_up(self._now_ms()))
 
-    def end(self) -> None:
+    def end(self, *, is_handover: bool = False) -> None:
         """Note that nothing more comes: deliver what is held, and report the last gaps.
 
         May be called again, and does nothing then.
+
+        Args:
+            is_handover: Whether another worker goes on, and reports these gaps.
         """
         for kind, tracker in self.trackers.items():
-            self._deliver(kind, tracker.ended(self._now_ms()))
+            self._deliver(kind, tracker.ended(self._now_ms(), is_handover=is_handover))
 
     def _deliver(self, kind: MediaDataType, reconciled: Reconciled) -> None:
         """Report what a tracker has found out, and deliver what it wants to be delivered."""

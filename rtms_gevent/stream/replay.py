@@ -47,12 +47,19 @@ class Replay:
     Times are ms: ``now`` on our clock, timestamps on that of the media.
     """
 
-    def __init__(self, newest: Mapping[object, int], last: MediaPacket | None) -> None:
+    def __init__(
+        self,
+        newest: Mapping[object, int],
+        last: MediaPacket | None,
+        earlier: int | None = None,
+    ) -> None:
         """Begin when the socket is open again.
 
         Args:
             newest: Timestamp of the latest packet that was delivered, by speaker.
             last: The packet that was delivered last.
+            earlier: Timestamp of the packet that another worker delivered last, if it had the
+                stream before. More is not known of those who have not spoken since.
         """
         #: Packets that were not delivered, by reason: "duplicate", or "late" (of the outage, and
         #: overtaken by what came after it).
@@ -64,6 +71,7 @@ class Replay:
         #: First and last timestamp of packets that were dropped as duplicates for their pace only.
         self.doubtful: tuple[int, int] | None = None
         self._before = newest
+        self._earlier = earlier
         self._after: dict[object, int] = {}  # timestamp of the latest packet since, by speaker
         self._last = last
         self._held: list[MediaPacket] = []
@@ -121,16 +129,19 @@ class Replay:
         return self._is_from_before(packet) or timestamp < self._after.get(speaker, 0) - _JITTER
 
     def _is_from_before(self, packet: MediaPacket) -> bool:
-        return packet.timestamp <= self._before.get(speaker_of(packet), packet.timestamp - 1)
+        before = self._before.get(speaker_of(packet), self._earlier)
+        return before is not None and packet.timestamp <= before
 
     def _is_last(self, packet: MediaPacket) -> bool:
         """Whether it is the one that was delivered last, and came as fast as a replay would."""
         last, now = self._last, self._came
+        # Silence looks the same at every time, but keeps the pace of a live stream.
+        if now - self._held_since > _AT_ONCE and not self._is_fast(packet.timestamp, now):
+            return False
+        if last is None:
+            return packet.timestamp == self._earlier
         return (
-            last is not None
-            # Silence looks the same at every time, but keeps the pace of a live stream.
-            and (now - self._held_since <= _AT_ONCE or self._is_fast(packet.timestamp, now))
-            and packet.timestamp == last.timestamp
+            packet.timestamp == last.timestamp
             and packet.data == last.data
             and speaker_of(packet) == speaker_of(last)
         )

@@ -140,7 +140,10 @@ class StreamSession:
         media = dict.fromkeys((kind.name.lower() for kind in MEDIA_NAMES), MediaStats())
         for kind, tracker in list(self.trackers.items()):
             media[kind.name.lower()] = tracker.stats(
-                dispatcher.delivered(kind), dispatcher.dropped(kind), dispatcher.failed(kind)
+                dispatcher.delivered(kind),
+                dispatcher.dropped(kind),
+                dispatcher.failed(kind),
+                dispatcher.delivered_timestamp(kind),
             )
         return ClientStats(
             stream_id=identity.stream_id,
@@ -169,6 +172,9 @@ class StreamSession:
         self._greenlets.spawn("session", self._run)
 
     def _run(self) -> None:
+        earlier = self.request.earlier
+        if earlier is not None:
+            self._media.take_over(earlier, self._subscription.media)
         try:
             self._join()
             while not self._lifecycle.ending.is_set():
@@ -180,7 +186,7 @@ class StreamSession:
         except Exception as problem:  # noqa: BLE001 - logged there
             self._fail(self._connections.unexpected(problem))
         if self.end is None or not self.end.by_us:  # else leave() does the rest
-            self._end(delivers=True)
+            self._end(LeaveReason.left(), delivers=True)
 
     def _fail(self, problem: JoinError) -> None:
         was_joined = self._lifecycle.was_joined
@@ -259,19 +265,49 @@ class StreamSession:
         """Note that a webhook said that the stream has stopped. Never waits."""
         self._lifecycle.finish(LeaveReason.stopped(stop_reason))
 
-    def leave(self, *, close_stream: bool = False) -> None:
+    def leave(self, *, close_stream: bool = False, reason: LeaveReason | None = None) -> None:
         """End our part; when this returns nothing is delivered any more but the end.
 
         Waits for that, too, but only for a moment where functions still run, which come first.
 
         Args:
             close_stream: Ask Zoom to end the stream, and wait for its answer, before closing.
+            reason: Why, if not since we were asked to.
         """
         if self.over.is_set():
             return
         self._lifecycle.is_leaving = True
-        self._end(delivers=False, close_stream=close_stream)
+        self._end(reason or LeaveReason.left(), delivers=False, close_stream=close_stream)
         self.dispatcher.wait_finished()
+
+    def hand_over(self, timeout: float, *, waits: bool) -> bool:
+        """End our part so that another worker may go on: first close the sockets, then deliver.
+
+        Args:
+            timeout: Seconds for all of it, the functions that are called included. What was not
+                delivered by then is dropped.
+            waits: Whether to wait for the end, also where the stream ends for another reason.
+
+        Returns:
+            Whether another worker may go on.
+        """
+        run: Callable[[], object] = self.end_reported.wait
+        if not self._lifecycle.ending.is_set() and not self._lifecycle.is_leaving:
+            self._lifecycle.finish(LeaveReason.handed_over())  # now the end is left to us
+            run = self._hand_over
+        if waits:
+            self._run_within(timeout, run)
+        else:
+            self._greenlets.spawn("hand over", self._run_within, timeout, run)
+        return self.end is not None and self.end.is_handover
+
+    def _hand_over(self) -> None:
+        self._end(LeaveReason.handed_over(), delivers=True)
+        self.dispatcher.wait_finished()
+
+    def _run_within(self, timeout: float, run: Callable[[], object]) -> None:
+        with contextlib.suppress(_TooLate), self._clock.limit(timeout, _TooLate):
+            run()
 
     def _ask_to_close_stream(self) -> None:
         with contextlib.suppress(ConnectionLost):  # the stream is over then, too
@@ -287,10 +323,11 @@ class StreamSession:
                     answer.status,
                 )
 
-    def _end(self, *, delivers: bool, close_stream: bool = False) -> None:
+    def _end(self, reason: LeaveReason, *, delivers: bool, close_stream: bool = False) -> None:
         """End the stream, whoever ends it; where this is cut short, it is over all the same.
 
         Args:
+            reason: Why, unless something else has ended it already.
             delivers: Whether what has come, or comes until the server has closed, is delivered.
             close_stream: Whether to ask Zoom to end the stream.
         """
@@ -301,19 +338,29 @@ class StreamSession:
                 self.dispatcher.close()
             # A connection that is just being opened, anew or in addition, would outlive the stream.
             self._greenlets.stop()
-            self._lifecycle.finish(LeaveReason.left())
+            self._lifecycle.finish(reason)
             if delivers:
-                self._report_end()
-            late = self._connections.close()
-            if delivers:
-                self._connections.note_unfinished(late)
-                self._media.end()
-                self.dispatcher.drain()
-                self.has_ended = True
-                self.dispatcher.put(self._left)
-                self.dispatcher.drain()
+                self._deliver_rest()
+            else:
+                self._connections.close()
         finally:  # also where a time limit of the caller, or a kill, cuts the waiting short
             self._conclude()
+
+    def _deliver_rest(self) -> None:
+        """Close the sockets, and deliver all that has come until then; also that we have left."""
+        assert self.end is not None
+        if self.end.is_handover:  # only our part ends, and the next worker tells what is missing
+            self._connections.close()
+            self._media.end(is_handover=True)
+            self.dispatcher.drain()
+            return
+        self._report_end()
+        self._connections.note_unfinished(self._connections.close())
+        self._media.end()
+        self.dispatcher.drain()
+        self.has_ended = True
+        self.dispatcher.put(self._left)
+        self.dispatcher.drain()
 
     def _conclude(self) -> None:
         """Let go of all that the stream had, and report its end. Never waits."""
@@ -322,9 +369,10 @@ class StreamSession:
         self._connections.abort()
         if self.over.is_set():
             return
-        self._media.end()
+        assert self.end is not None
+        self._media.end(is_handover=self.end.is_handover)
         self._unwatch()
-        if self.end is not None and self.end.by_us:
+        if self.end.by_us or self.end.is_handover:
             logger.info("stream %s is over: %s", self.request.stream, self.end)
         self.over.set()
         self.dispatcher.finish(self._left, self.end_reported.set)
@@ -353,3 +401,7 @@ class StreamSession:
             self._greenlets.kill()
         self.over.set()
         self.end_reported.set()
+
+
+class _TooLate(Exception):
+    """Handing over takes too long."""

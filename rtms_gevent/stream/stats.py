@@ -42,11 +42,10 @@ class MediaStats:
     dropped: Mapping[str, int] = dataclasses.field(default_factory=dict)
     last_timestamp: int | None = None  #: ms since the epoch, of the latest packet
     gaps: tuple[Gap, ...] = ()  #: the newest hundred
-
-    @property
-    def delivered_timestamp(self) -> int | None:
-        """Timestamp of the latest packet that was delivered."""
-        return self.last_timestamp
+    #: Timestamp (ms since the epoch) of the packet whose callback has returned last, or that had
+    #: none: all that came before it was delivered, has failed or was dropped. Until the first one,
+    #: that of the worker which had the stream before (:attr:`WebhookEvent.delivered`), if any.
+    delivered_timestamp: int | None = None
 
     @property
     def waiting(self) -> int:

@@ -34,6 +34,9 @@ _SPEAKERS = 10_000
 _TIMES_TOO_FAR, _TOO_FAR = 10, 120_000
 #: ms more than time itself that timestamps may go on during an outage without any doubt.
 _DOUBTFUL = 5000
+#: ms for which Zoom holds a stream whose media sockets are gone (``Reconnect.media_window``): a
+#: stream that can be taken over had a worker until then.
+_WINDOW = 65_000
 
 
 class Reconciled(NamedTuple):
@@ -74,6 +77,7 @@ class MediaTracker:
         "_compared_until",
         "_down",
         "_dropped",
+        "_earlier",
         "_gaps",
         "_latest",
         "_newest",
@@ -107,6 +111,7 @@ class MediaTracker:
         self._down: _Outage | None = None  # the socket does not work
         self._was_down: tuple[_Outage, float] | None = None  # until when; no packet has come since
         self._before: int | None = None  # timestamp of the latest packet before the outage
+        self._earlier: int | None = None  # the same of another worker, that had the stream before
         self._replay: Replay | None = None  # while packets of the past may come
         self._compared_until: float | None = None  # the same for text
         #: Whether packets need only be counted.
@@ -213,7 +218,7 @@ class MediaTracker:
             self._replay, self.is_steady = None, self._was_down is None
             if replay.is_clock_behind:
                 remark = "timestamps have stepped back: the server's clock is another one"
-                latest = self._latest
+                latest, self._earlier = self._latest, None
                 self._newest = {} if latest is None else {speaker_of(latest): latest.timestamp}
         return remark
 
@@ -234,6 +239,24 @@ class MediaTracker:
             self._note(packet, now, gaps)
         return Reconciled.of(packets, gaps, self._end_of_replay(gaps))
 
+    def taken_over(self, delivered: int | None, alive: int | None, now: float) -> None:
+        """Note that another worker had the stream until now: an outage, as it looks from here.
+
+        To be called before anything else.
+
+        Args:
+            delivered: Timestamp of the latest packet that it has delivered, if any.
+            alive: The same of all media types: then it lived, if our clock is right.
+            now: The time.
+        """
+        heard = now - _WINDOW
+        if alive is not None:
+            heard = min(now, max(heard, alive - self._ahead))
+        self._earlier = delivered
+        # What it had read and not delivered is missing, too, however long nothing was delivered.
+        since = None if delivered is None else delivered - self._ahead
+        self.went_down(heard, "another worker had the stream before", since)
+
     def went_down(self, heard: float, cause: str, since: float | None = None) -> None:
         """Note that the socket does not work any more; of several causes the first counts.
 
@@ -251,23 +274,29 @@ class MediaTracker:
         """Note that it works again; return what waited meanwhile."""
         self._open_since = now
         if self._down is None:
+            if self._was_down is not None:  # opened again, before anything could come
+                self._was_down = self._was_down[0], now
             return Reconciled([], 0)
         held = Reconciled([], 0)
         if self._replay is not None:
             held = self._released(self._replay.end(), now)
         outage, self._down = self._down, None
         if self._was_down is None:
-            self._before = None if self._latest is None else self._latest.timestamp
+            self._before = self._earlier if self._latest is None else self._latest.timestamp
         else:  # two outages without a packet between them are one
             first, _ = self._was_down
             outage = _Outage(first.heard, min(first.since, outage.since), outage.cause)
         self._was_down = outage, now
         if self.media_type not in TEXTUAL:
-            self._replay, self.is_steady = Replay(dict(self._newest), self._latest), False
+            self._replay = Replay(dict(self._newest), self._latest, self._earlier)
+            self.is_steady = False
         return held
 
-    def ended(self, now: float) -> Reconciled:
-        """Note the end of the stream; return what waited, and a gap that nothing has ended."""
+    def ended(self, now: float, *, is_handover: bool = False) -> Reconciled:
+        """Note the end of the stream; return what waited, and a gap that nothing has ended.
+
+        Where it is a hand-over the next worker tells that gap.
+        """
         reconciled = Reconciled([], 0) if self._down is None else self.came_up(now)
         if self._replay is not None:
             last = self._released(self._replay.end(), now)
@@ -276,7 +305,9 @@ class MediaTracker:
                 [*reconciled.gaps, *last.gaps],
                 reconciled.remark or last.remark,
             )
-        gap = None if self._was_down is None else self._end_of_gap(None, now)
+        if is_handover or self._was_down is None:
+            return reconciled
+        gap = self._end_of_gap(None, now)
         return reconciled if gap is None else reconciled._replace(gaps=[*reconciled.gaps, gap])
 
     def _end_of_gap(self, timestamp: int | None, now: float) -> Gap | None:
@@ -310,7 +341,13 @@ class MediaTracker:
         """Whether the clock that made both timestamps was not set between them."""
         return 0 < timestamp - start <= _TIMES_TOO_FAR * elapsed + _TOO_FAR
 
-    def stats(self, delivered: int, dropped: Mapping[str, int], failed: int = 0) -> MediaStats:
+    def stats(
+        self,
+        delivered: int,
+        dropped: Mapping[str, int],
+        failed: int = 0,
+        delivered_timestamp: int | None = None,
+    ) -> MediaStats:
         """Return the numbers as they are now, with those that the dispatcher knows."""
         return MediaStats(
             self._received,
@@ -320,4 +357,5 @@ class MediaTracker:
             {**self._dropped, **dropped},
             None if self._latest is None else self._latest.timestamp,
             tuple(self._gaps),
+            self._earlier if delivered_timestamp is None else delivered_timestamp,
         )

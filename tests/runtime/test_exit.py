@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-import signal
 import types
 
 import gevent
+import gevent.event
 import pytest
 
 from rtms_gevent.runtime import exit as process_exit
 from rtms_gevent.runtime.hub_context import HubContext
 
 
-class Worker:
-    """Handles SIGTERM with a method, as gunicorn's do."""
-
-    def __init__(self, **settings):
-        self.cfg = types.SimpleNamespace(**settings)
-
-    def handle(self, *_):
-        pass
-
-
 @pytest.mark.parametrize(
-    ("handler", "seconds"),
+    ("graceful", "timeout", "seconds"),
     [
-        (signal.SIG_DFL, 5.0),
-        (lambda *_: None, 5.0),
-        (Worker(graceful_timeout=30, timeout=10).handle, 7.5),
-        (Worker(graceful_timeout=8, timeout=0).handle, 5.5),  # 0 is no limit
-        (Worker(graceful_timeout=1, timeout=30).handle, 0.0),
-        (Worker(graceful_timeout="30").handle, 5.0),
+        (30, 10, 7.5),
+        (8, 0, 5.5),  # 0 is no limit
+        (1, 30, 0.0),
     ],
 )
-def test_how_long_functions_get(handler, seconds, monkeypatch):
-    monkeypatch.setattr(signal, "getsignal", lambda _: handler)
+def test_how_long_functions_get_in_gunicorn(graceful, timeout, seconds, monkeypatch):
+    worker = types.SimpleNamespace(graceful_timeout=graceful, timeout=timeout)
+    monkeypatch.setattr(process_exit, "current_worker", lambda: worker)
     assert process_exit.callback_deadline().seconds == seconds
+
+
+def test_how_long_functions_get_elsewhere():
+    assert process_exit.callback_deadline().seconds == 5.0
 
 
 class Loop:
@@ -87,6 +79,45 @@ def test_loops_leave_their_streams_while_this_thread_leaves_its_own(order):
 
     gevent.get_hub().threadpool.apply(run)
     assert order == ["stop", "leave", "wait"]
+
+
+def test_what_comes_before_leaving_comes_once_and_harms_nothing(order, caplog):
+    member = Member(order)
+
+    def fail():
+        raise ValueError("away")
+
+    def hand_over():
+        gevent.sleep(0.01)  # it may wait
+        order.append("hand over")
+
+    def run():
+        context = HubContext(gevent.get_hub())
+        context.before_leaving(fail)
+        context.before_leaving(hand_over)
+        context.add(member)
+        process_exit._exit()
+        process_exit._exit()
+
+    gevent.get_hub().threadpool.apply(run)
+    assert order == ["hand over", "leave", "leave"]
+    assert caplog.text.count("ValueError: away") == 1
+
+
+def test_what_does_not_end_before_leaving_is_killed(order, monkeypatch, caplog):
+    monkeypatch.setattr(process_exit, "CALLBACK_SHUTDOWN_TIMEOUT", 0.0)
+    monkeypatch.setattr(process_exit, "_TELLING", 0.01)
+    member = Member(order)
+
+    def run():
+        context = HubContext(gevent.get_hub())
+        context.before_leaving(gevent.event.Event().wait)
+        context.add(member)
+        process_exit._exit()
+
+    gevent.get_hub().threadpool.apply(run)
+    assert order == ["leave"]
+    assert "1 functions before leaving took more than 0.01 s: killed" in caplog.text
 
 
 def test_a_loop_that_does_not_end_is_named(order, caplog):
