@@ -318,7 +318,7 @@ class Client(CallbackRegistration, OfficialNames):
         called from anywhere; inside a callback of this client it begins, and does not wait.
 
         Args:
-            timeout: Seconds for all of it. What was not delivered by then is dropped; functions
+            timeout: Seconds that functions get. What was not delivered by then is dropped; those
                 that run are left to finish. By default 5 s; in gunicorn by ``graceful_timeout``.
 
         Returns:

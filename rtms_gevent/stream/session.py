@@ -18,7 +18,7 @@ from ..protocol.reconnect import is_transient
 from ..protocol.subscription import Subscription
 from ..runtime import watchdog
 from ..runtime.clock import SYSTEM_CLOCK, Clock
-from ..runtime.deadline import MIN_TIMEOUT
+from ..runtime.deadline import MIN_TIMEOUT, Deadline
 from ..runtime.fair_scheduling import yield_to_io
 from ..runtime.file_descriptors import preallocate_fd_table
 from ..runtime.fork import forget_in_child
@@ -284,30 +284,35 @@ class StreamSession:
         """End our part so that another worker may go on: first close the sockets, then deliver.
 
         Args:
-            timeout: Seconds for all of it, the functions that are called included. What was not
-                delivered by then is dropped.
+            timeout: Seconds that the user's functions get. What was not delivered by then is
+                dropped.
             waits: Whether to wait for the end, also where the stream ends for another reason.
 
         Returns:
             Whether another worker may go on.
         """
-        run: Callable[[], object] = self.end_reported.wait
-        if not self._lifecycle.ending.is_set() and not self._lifecycle.is_leaving:
-            self._lifecycle.finish(LeaveReason.handed_over())  # now the end is left to us
-            run = self._hand_over
-        if waits:
-            self._run_within(timeout, run)
+        deadline = self._clock.deadline(timeout)
+        if self._lifecycle.ending.is_set() or self._lifecycle.is_leaving:
+            if waits:
+                self._clock.wait(self.end_reported, deadline.left())
         else:
-            self._greenlets.spawn("hand over", self._run_within, timeout, run)
+            self._lifecycle.finish(LeaveReason.handed_over())  # now the end is left to us
+            if waits:
+                self._hand_over(deadline)
+            else:
+                self._greenlets.spawn("hand over", self._hand_over, deadline)
         return self.end is not None and self.end.is_handover
 
-    def _hand_over(self) -> None:
-        self._end(LeaveReason.handed_over(), delivers=True)
-        self.dispatcher.wait_finished()
-
-    def _run_within(self, timeout: float, run: Callable[[], object]) -> None:
-        with contextlib.suppress(_TooLate), self._clock.limit(timeout, _TooLate):
-            run()
+    def _hand_over(self, deadline: Deadline) -> None:
+        try:
+            self._greenlets.stop()
+            self._connections.close()  # what comes until the server has closed is delivered, too
+            self._media.end(is_handover=True)
+            with contextlib.suppress(_TooLate), self._clock.limit(deadline.left(), _TooLate):
+                self.dispatcher.drain()
+        finally:
+            self._conclude()
+        self._clock.wait(self.end_reported, deadline.left())
 
     def _ask_to_close_stream(self) -> None:
         with contextlib.suppress(ConnectionLost):  # the stream is over then, too
@@ -340,27 +345,17 @@ class StreamSession:
             self._greenlets.stop()
             self._lifecycle.finish(reason)
             if delivers:
-                self._deliver_rest()
-            else:
-                self._connections.close()
+                self._report_end()
+            late = self._connections.close()
+            if delivers:
+                self._connections.note_unfinished(late)
+                self._media.end()
+                self.dispatcher.drain()
+                self.has_ended = True
+                self.dispatcher.put(self._left)
+                self.dispatcher.drain()
         finally:  # also where a time limit of the caller, or a kill, cuts the waiting short
             self._conclude()
-
-    def _deliver_rest(self) -> None:
-        """Close the sockets, and deliver all that has come until then; also that we have left."""
-        assert self.end is not None
-        if self.end.is_handover:  # only our part ends, and the next worker tells what is missing
-            self._connections.close()
-            self._media.end(is_handover=True)
-            self.dispatcher.drain()
-            return
-        self._report_end()
-        self._connections.note_unfinished(self._connections.close())
-        self._media.end()
-        self.dispatcher.drain()
-        self.has_ended = True
-        self.dispatcher.put(self._left)
-        self.dispatcher.drain()
 
     def _conclude(self) -> None:
         """Let go of all that the stream had, and report its end. Never waits."""
@@ -404,4 +399,4 @@ class StreamSession:
 
 
 class _TooLate(Exception):
-    """Handing over takes too long."""
+    """The user's functions take too long."""

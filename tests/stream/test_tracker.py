@@ -338,3 +338,100 @@ def test_each_packet_is_delivered_once_in_order_or_lies_in_a_gap(steps):
         assert any(gap.start <= T + time <= gap.end for gap in gaps) or any(
             time - slack <= kept <= time + slack for kept in delivered
         )
+
+
+def taken_over(delivered, alive=None, *, at=2000, kind=AUDIO):
+    """A tracker of a stream that another worker had; its socket is open from ``at`` on."""
+    tracker = MediaTracker(kind, T - OURS)
+    tracker.frame_ms = 20
+    moments = [None if each is None else T + each for each in (delivered, alive)]
+    tracker.taken_over(moments[0], moments[0] if alive is None else moments[1], OURS + at - 100)
+    tracker.came_up(OURS + at)
+    return tracker
+
+
+class TestAfterAnotherWorker:
+    @pytest.mark.parametrize(
+        ("delivered", "alive", "start", "is_certain"),
+        [
+            (100, 100, 100, True),  # it flowed until the other was gone, as far as is known
+            (100, 900, 100, False),  # others flowed on: perhaps it was silent
+            (None, 900, 900, False),  # it had delivered nothing: missing since it lived last
+            (-70_000, -70_000, -70_000, False),  # longer ago than Zoom waits for anybody
+            (None, -70_000, 1900 - 65_000, False),
+            (None, None, 1900 - 65_000, False),
+        ],
+    )
+    def test_the_gap_reaches_from_what_it_has_delivered(self, delivered, alive, start, is_certain):
+        tracker = taken_over(delivered, alive)
+        wanted, gap = arrived(tracker, packet(2020), OURS + 2020)
+        assert wanted
+        assert gap == Gap(
+            AUDIO, T + start, T + 2020, "another worker had the stream before", is_certain
+        )
+        assert arrived(tracker, packet(2040), OURS + 2040) == (True, None)
+
+    def test_where_nothing_comes_the_end_tells_it(self):
+        for tracker in (taken_over(100), MediaTracker(AUDIO, T - OURS)):
+            if tracker.stats(0, {}).delivered_timestamp is None:  # its socket was never open
+                tracker.taken_over(T + 100, T + 100, OURS + 1900)
+            (gap,) = tracker.ended(OURS + 2000).gaps
+            assert (gap.start, gap.end) == (T + 100, T + 2000)
+
+    def test_text_may_be_missing_until_its_socket_was_open(self):
+        tracker = taken_over(100, 900, kind=CHAT)
+        wanted, gap = arrived(tracker, packet(9000, kind=CHAT), OURS + 9000)
+        assert wanted
+        assert (gap.start, gap.end, gap.is_certain) == (T + 100, T + 2000, False)
+
+    def test_a_socket_that_is_opened_twice_before_anything_can_come(self):
+        tracker = taken_over(100, kind=CHAT)
+        tracker.came_up(OURS + 3000)  # joining took a second attempt
+        (gap,) = tracker.ended(OURS + 4000).gaps
+        assert (gap.start, gap.end) == (T + 100, T + 3000)
+
+    def test_what_zoom_replays_closes_it_and_is_not_delivered_twice(self):
+        tracker = taken_over(100)
+        delivered = []
+        for time in range(0, 2020, 20):
+            wanted, _, gaps, _ = together(tracker, [packet(time)], OURS + 2010)
+            delivered += [item.timestamp - T for item in wanted]
+            assert not gaps
+        assert delivered == list(range(120, 2020, 20))
+        assert tracker.stats(0, {}).dropped == {"duplicate": 6}
+
+    def test_a_replay_that_begins_later(self):
+        tracker = taken_over(100)
+        _, gap = arrived(tracker, packet(500), OURS + 2010)
+        assert (gap.start, gap.end) == (T + 100, T + 500)
+
+    def test_a_server_whose_clock_is_behind_loses_nothing(self):
+        tracker, delivered = taken_over(100), []
+        for time in range(2000, 4000, 20):
+            wanted, _, _, _ = together(tracker, [packet(time - 3000)], OURS + time)
+            delivered += [item.timestamp - T for item in wanted]
+        assert delivered == list(range(-1000, 1000, 20))
+
+    def test_how_far_the_other_got_is_known_until_we_get_further(self):
+        tracker = taken_over(100)
+        assert tracker.stats(0, {}).delivered_timestamp == T + 100
+        assert tracker.stats(0, {}).last_timestamp is None
+        assert tracker.stats(1, {}, 0, T + 300).delivered_timestamp == T + 300
+
+    @pytest.mark.parametrize("hours", [-1, 1])
+    def test_a_clock_of_ours_that_is_wrong_hides_no_gap(self, hours):
+        tracker = MediaTracker(AUDIO, T - OURS + hours * 3_600_000)
+        tracker.frame_ms = 20
+        tracker.taken_over(T + 100, T + 100, OURS + 1900)
+        tracker.came_up(OURS + 2000)
+        _, gap = arrived(tracker, packet(2020), OURS + 2020)
+        assert (gap.start, gap.end) == (T + 100, T + 2020)
+
+    def test_a_hand_over_leaves_the_gap_to_the_next_worker(self):
+        tracker = live()
+        tracker.went_down(OURS + 110, "it broke")
+        assert list(tracker.ended(OURS + 3000, is_handover=True).gaps) == []
+        held = live()
+        outage(held, 110, 130)
+        assert arrived(held, packet(90), OURS + 140) == (False, None)
+        assert held.ended(OURS + 150, is_handover=True).wanted == [packet(90)]

@@ -111,7 +111,9 @@ class Zoom:
 class Stage:
     """A session, the Zoom that it talks to, and all that it has told."""
 
-    def __init__(self, *kinds, reconnect=STEADY, timeouts=None, urls="ws://zoom:1/signaling"):
+    def __init__(
+        self, *kinds, reconnect=STEADY, timeouts=None, urls="ws://zoom:1/signaling", earlier=None
+    ):
         self.clock = VirtualClock()
         self.zoom = Zoom(self.clock)
         self.transport = MemoryTransport(self.zoom, self.clock)
@@ -144,6 +146,7 @@ class Stage:
             transport=self.transport,
             allowed_hosts=HOSTS,
             timeout=60.0,
+            earlier=earlier,
         )
         self.session = StreamSession(request, self.subscription, make_dispatcher, self.clock)
 
@@ -180,9 +183,7 @@ class Stage:
             seconds -= step
 
     def stats(self, kind=MediaDataType.AUDIO):
-        return self.session.trackers[kind].stats(
-            self.dispatcher.delivered(kind), self.dispatcher.dropped(kind)
-        )
+        return self.session.stats().media[kind.name.lower()]
 
 
 @pytest.fixture
