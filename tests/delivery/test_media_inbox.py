@@ -226,3 +226,25 @@ def test_each_participants_pictures_stand_alone():
     for user, data in ((1, KEY), (2, KEY), (1, DELTA), (2, DELTA)):
         inbox.add([packet(data, user, kind=VIDEO)], len(data))
     assert [packet.metadata.userId for packet in inbox.items] == [2, 2]
+
+
+@pytest.mark.parametrize("way", ["directly", "with a context", "in an executor"])
+def test_how_far_delivery_got_never_includes_what_is_being_delivered(way, pool):
+    options = {"with a context": {"context": threading.Lock}, "in an executor": {"executor": pool}}
+    seen = []
+    invoker = make_invoker(
+        **options.get(way, {}), audio_data=lambda *_: seen.append(inbox.delivered_timestamp)
+    )
+    inbox = make_inbox(invoker)
+    assert inbox.delivered_timestamp is None
+    deliver(inbox, [packet(timestamp=1), packet(timestamp=2)])
+    assert inbox.delivered_timestamp == 2
+    assert all(timestamp in (None, 1) for timestamp in seen)
+    deliver(inbox, [packet(timestamp=1, user=8)])  # another speaker's, that came later
+    assert (inbox.delivered_timestamp, seen[-1]) == (1, 2)
+
+
+def test_what_was_not_delivered_does_not_count_as_delivered():
+    inbox = make_inbox(make_invoker(executor=Refusing(), audio_data=print))
+    deliver(inbox, [packet(timestamp=1)])
+    assert (inbox.delivered_timestamp, inbox.undelivered) == (None, 1)

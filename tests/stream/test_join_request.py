@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 
 import pytest
@@ -10,8 +11,9 @@ from rtms_gevent.config import Limits, Reconnect, Timeouts
 from rtms_gevent.enums import Product
 from rtms_gevent.errors import ConfigurationError, ServerUrlError
 from rtms_gevent.protocol.identity import handshake_signature
+from rtms_gevent.protocol.webhook_events import parse_event
 from rtms_gevent.stream.connection import ConnectOptions
-from rtms_gevent.stream.join_request import JoinRequest, read_payload
+from rtms_gevent.stream.join_request import EarlierWorker, JoinRequest, read_payload
 from rtms_gevent.transport.memory import MemoryTransport
 
 URL = "wss://a.zoom.us/x"
@@ -148,3 +150,19 @@ def test_a_payload_chooses_nothing_but_the_stream(name, options):
 )
 def test_payloads(given, expected):
     assert read_payload(given) == expected
+
+
+class TestAnEarlierWorker:
+    def test_what_a_webhook_event_tells_of_it(self, options):
+        event = dataclasses.replace(
+            parse_event({**EVENT, "event_ts": 5}),
+            is_takeover=True,
+            delivered={"audio": 7, "chat": 9},
+        )
+        assert make(options, event).earlier == EarlierWorker({"audio": 7, "chat": 9}, 9)
+        event = dataclasses.replace(event, delivered={})
+        assert make(options, event).earlier == EarlierWorker({}, 5)  # since the stream began
+
+    def test_there_was_none(self, options):
+        for target in (EVENT, PAYLOAD, parse_event(EVENT), {**PAYLOAD, "is_takeover": True}):
+            assert make(options, target).earlier is None

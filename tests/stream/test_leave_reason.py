@@ -26,6 +26,19 @@ def test_we_left():
     assert str(reason) == "we left"
 
 
+@pytest.mark.parametrize(
+    ("reason", "by_us", "words"),
+    [
+        (LeaveReason.handed_over(), True, "another worker goes on with the stream"),
+        (LeaveReason.taken_over(), False, "another worker has taken the stream over"),
+    ],
+)
+def test_another_worker_goes_on(reason, by_us, words):
+    assert (reason.is_handover, reason.by_us, str(reason)) == (True, by_us, words)
+    assert (reason.code, reason.error, reason.stop_reason) == (20, None, None)
+    assert not LeaveReason.left().is_handover
+
+
 @pytest.mark.parametrize("number", [*StopReason, 27, 777])
 def test_zoom_ended_it(number):
     reason = LeaveReason.stopped(int(number))
