@@ -352,7 +352,7 @@ class Member:
         try:
             client = self._host.clients.get(claim.stream_id)
             if client is not None:
-                client.leave()
+                client.taken_over()
         finally:
             self._leaving.discard(claim.stream_id)
             if self._has(claim):
@@ -364,9 +364,7 @@ class Member:
         client = self._host.clients.get(claim.stream_id)
         has_ended = False
         if client is not None and client.stream_id():
-            client.hand_over()
-            reason = client.wait(0)
-            has_ended = reason is not None and not reason.by_us
+            has_ended = not client.hand_over()
         claim = _with_progress(claim, client)
         self._claims.pop(claim.stream_id, None)
         try:

@@ -10,7 +10,6 @@ from typing import Any
 import gevent
 from support.webhooks import started
 
-from rtms_gevent import LeaveReason
 from rtms_gevent.cluster import member as module
 from rtms_gevent.cluster.member import Member
 from rtms_gevent.cluster.memory import MemoryCluster, MemoryStore
@@ -26,7 +25,7 @@ class StandInClient:
     def __init__(self, stream_id: str, host: StandInHost) -> None:
         self.calls: list[str] = []
         self.delivered: dict[str, int] = {}
-        self.end: LeaveReason | None = None
+        self.goes_on = True  #: whether another may join, once it was handed over
         self._stream_id = stream_id
         self._host = host
 
@@ -40,18 +39,14 @@ class StandInClient:
         }
         return SimpleNamespace(media=media, is_joined=True, outages=0)
 
-    def leave(self, **options: Any) -> bool:
-        self.calls.append("leave")
-        self._host.end(self._stream_id, LeaveReason.left())
-        return True
+    def taken_over(self) -> None:
+        self.calls.append("taken over")
+        self._host.end(self._stream_id)
 
     def hand_over(self) -> bool:
         self.calls.append("hand over")
-        self._host.end(self._stream_id, LeaveReason.left())
-        return True
-
-    def wait(self, timeout: float | None = None) -> LeaveReason | None:
-        return self.end
+        self._host.end(self._stream_id)
+        return self.goes_on
 
 
 class StandInHost:
@@ -75,9 +70,9 @@ class StandInHost:
         self.taken_over.append(event)
         self.clients[event.stream_id or ""] = StandInClient(event.stream_id or "", self)
 
-    def end(self, stream_id: str, reason: LeaveReason) -> None:
+    def end(self, stream_id: str) -> None:
         """Let a stream end, as a client reports it."""
-        self.clients.pop(stream_id).end = reason
+        del self.clients[stream_id]
         self.on_gone(stream_id)
 
     @property
