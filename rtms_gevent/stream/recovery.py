@@ -270,8 +270,10 @@ class Reconnector:
             event_ts: When Zoom noticed, ms since the epoch; None where it does not say. What was
                 connected anew since then is not lost.
         """
-        if self.is_signaling_broken:
-            return  # it reports what we know, or the connection that we closed to open another
+        if self.is_signaling_broken or not self._lifecycle.was_joined:
+            # It reports what we know, the connection that we closed to open another, or the one of
+            # a worker from which we take the stream over.
+            return
         if event_ts is not None:
             age = self._clock.time() - event_ts / 1000
             # Zoom's clock is not ours. A reconnection that answers its own echo would never end.

@@ -336,6 +336,23 @@ def test_zoom_tells_of_a_loss_that_we_know_already(told_by_webhook, client):
     assert handshakes(meeting) == 2
 
 
+def test_zoom_tells_of_the_loss_of_a_worker_whose_stream_is_being_joined(client):
+    """Its webhook comes to whoever takes the stream over, and is about nothing that this one has."""
+    with Simulator("empty") as simulator:
+        meeting = simulator.meeting
+        recorder = Recorder(client, "audio_data", *HOOKS)
+        meeting.faults.delay("signaling", 0.1)
+        client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
+        wait_until(lambda: meeting.signaling is not None)
+        loss = {"event": "meeting.rtms_interrupted", "event_ts": int(time.time() * 1000) - 500}
+        client.notify({**loss, "payload": meeting.payload})
+        client.wait_joined(5)
+        wait_until(lambda: meeting.send_audio(b"x"))
+        recorder.wait_for("audio_data")
+        assert recorder.of("interrupted") == []
+        assert handshakes(meeting) == 1
+
+
 @pytest.mark.parametrize("dies", [False, True], ids=["lives", "dies"])
 def test_a_failover_is_followed(dies, told_by_webhook):
     meeting, recorder, _ = told_by_webhook
