@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -215,12 +216,19 @@ class Member:
             # The stream had ended here when Zoom started it again.
             self._greenlets.spawn("route", self.route, event)
             return
-        if event.kind is WebhookKind.STOPPED and is_owned:
-            self._stopped.add(letter.stream_id)
+        if event.kind is WebhookKind.STOPPED:
+            if is_owned or letter.stream_id in self._ended:
+                self._stopped.add(letter.stream_id)
+            else:  # it was released while the letter was on its way
+                self._greenlets.spawn("forget", self._forget, letter.stream_id)
         if event.kind is WebhookKind.STARTED:
             claim = self._claims[letter.stream_id]
             self._claims[letter.stream_id] = dataclasses.replace(claim, document=letter.document)
         self._handle(event)
+
+    def _forget(self, stream_id: str) -> None:
+        with contextlib.suppress(StoreError):  # then it is forgotten when its time has come
+            self._ask(functools.partial(_forget, stream_id))
 
     # -- claims ------------------------------------------------------------------------------------
 
