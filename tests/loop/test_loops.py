@@ -162,6 +162,25 @@ class TestEventLoop:
         assert listener.client.wait(0).by_us
         assert listener.client.leave() is True
 
+    def test_streams_can_be_handed_over_before_it_leaves_them(self, loop, simulator, meeting):
+        client, seen = Client(), []
+        loop.start()
+        loop.add(client)
+        client.on_audio_data(print)
+        client.on_end(seen.append)
+
+        def hand_over():
+            seen.append((client.is_joined, loop.context.is_ending))
+            client.hand_over()
+
+        loop.context.before_leaving(hand_over)
+        client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
+        assert meeting.wait_ready(5)
+        loop.stop()
+        in_thread(loop.join, 5)
+        assert seen[0] == (True, False)
+        assert [str(reason) for reason in seen[1:]] == ["another worker goes on with the stream"]
+
     def test_run_here_until_empty(self, loop, simulator, meeting):
         listener = Listener()
         loop.add(listener.client)
