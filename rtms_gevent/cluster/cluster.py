@@ -23,6 +23,7 @@ from ..config import ClusterSettings
 from ..errors import NotJoinedError, StoreError
 from ..loop import streams_context
 from ..protocol.webhook_events import WebhookEvent, WebhookKind
+from ..runtime.exit import leave_at_exit
 from ..runtime.fork import forget_in_child
 from ..runtime.gunicorn import current_worker
 from ..runtime.hub_context import HubContext
@@ -124,6 +125,7 @@ class Cluster:
         assert context is not None
         forget_in_child(self)
         context.before_leaving(self._drain)
+        leave_at_exit()  # also where nothing was joined
         member.start()
         logger.info("worker %s shares streams by the store %s", member.worker.id, member.store.name)
 
