@@ -77,6 +77,7 @@ def test_from_one_owner_to_the_next(simulator, meeting, client, join, slow):
     assert (stats.waiting, stats.delivered_timestamp) == (5, None)
     go.set()
     assert handing.get(timeout=5)
+    assert client.hand_over()  # a second time it does nothing
     assert got == sent
     assert ended == left
     assert [reason.is_handover for reason in left] == [True]
@@ -180,6 +181,16 @@ def test_a_loop_that_never_ran(simulator, meeting):
         ("another worker goes on with the stream", False)
     ]
     assert loop.client_count == 0
+
+
+def test_a_loop_that_runs_no_more(simulator, meeting):
+    loop, client = EventLoop().start(), Client()
+    loop.add(client)
+    client.join(meeting.payload, client=simulator.client_id, secret=simulator.client_secret)
+    wait_until(lambda: client.is_joined)
+    loop.stop()
+    wait_until(lambda: not loop.is_running)
+    assert not client.hand_over()
 
 
 def test_what_cannot_be_handed_over(client, join, meeting):
