@@ -43,6 +43,8 @@ _EXPIRE_EVERY = 5
 #: Seconds before a claim for each stream that we own more than the worker with the fewest, the
 #: most that it comes to, and a random part: workers with as many do not all ask at once.
 _CLAIM_STEP, _CLAIM_DELAY, _CLAIM_JITTER = 0.01, 0.05, 0.01
+#: ms that a packet may be older than one of another media type that came before it.
+_ON_THE_WAY = 2000
 #: Seconds before an offer is tried again where the store does not answer, and the most.
 _RETRY, _MAX_RETRY = 0.25, 2.0
 
@@ -462,6 +464,11 @@ def _with_progress(claim: Claim, client: Client | None) -> Claim:
         for name, media in stats.media.items()
         if media.delivered_timestamp is not None
     }
+    newest = max(delivered.values(), default=0)
+    for name, timestamp in delivered.items():
+        if not stats.media[name].waiting:
+            # Nobody has said anything since then: what is missing later did not begin there.
+            delivered[name] = max(timestamp, newest - _ON_THE_WAY)
     progress = Progress(
         # Of a media type of which nothing came yet, an earlier owner knows more.
         delivered={**claim.progress.delivered, **delivered},

@@ -25,6 +25,7 @@ class StandInClient:
     def __init__(self, stream_id: str, host: StandInHost) -> None:
         self.calls: list[str] = []
         self.delivered: dict[str, int] = {}
+        self.waiting: set[str] = set()  #: media types of which something was not delivered yet
         self.goes_on = True  #: whether another may join, once it was handed over
         self._stream_id = stream_id
         self._host = host

@@ -216,6 +216,24 @@ def test_a_worker_that_ends_hands_over(shop: Shop) -> None:
     assert not first.member.owned
 
 
+def test_a_media_type_that_is_quiet_lacks_nothing_of_that_time(shop: Shop) -> None:
+    first, second = shop.add(), shop.add()
+    first.member.route(start_of("a"))
+    wait_until(lambda: owned(shop))
+    owner, other = (first, second) if "a" in first.host.clients else (second, first)
+    client = owner.host.clients["a"]
+    client.delivered = {"audio": 900_000, "transcript": 1000, "chat": 2000, "video": 899_000}
+    client.waiting = {"chat"}
+    owner.member.drain()
+    wait_until(lambda: other.host.taken_over)
+    assert other.host.taken_over[0].delivered == {
+        "audio": 900_000,
+        "transcript": 898_000,
+        "chat": 2000,
+        "video": 899_000,
+    }
+
+
 def test_a_stream_that_ends_while_it_is_handed_over_is_not_taken_up(shop: Shop) -> None:
     first = shop.add()
     first.member.route(start_of("a"))

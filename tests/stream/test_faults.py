@@ -337,7 +337,7 @@ def test_zoom_tells_of_a_loss_that_we_know_already(told_by_webhook, client):
 
 
 def test_zoom_tells_of_the_loss_of_a_worker_whose_stream_is_being_joined(client):
-    """Its webhook comes to whoever takes the stream over, and is about nothing that this one has."""
+    """Its webhook comes to whoever takes the stream over, and is about nothing of that one."""
     with Simulator("empty") as simulator:
         meeting = simulator.meeting
         recorder = Recorder(client, "audio_data", *HOOKS)
