@@ -84,6 +84,7 @@ class Member:
         self._stopped: set[str] = set()  # Zoom's webhook of the end has come
         self._is_draining = False
         self._greenlets = GreenletGroup(f"rtms worker {worker.id}")
+        self._renewals = 0
         self._renew_now = Event()
         self._claim_now = Event()
         self._is_known = Event()  # to others, as they to us
@@ -114,12 +115,19 @@ class Member:
     def start(self) -> None:
         """Begin to take part. Returns at once."""
         self._host.on_gone = self._on_gone
-        for name, loop in (
-            ("renew", self._renew_loop),
-            ("claim", self._claim_loop),
-            ("letters", self._letter_loop),
-        ):
-            self._greenlets.spawn(name, loop)
+        for step in (self._renew_in_time, self._claim_what_waits, self._read_letters):
+            self._greenlets.spawn(step.__name__, self._repeat, step)
+
+    def _repeat(self, step: Callable[[], object]) -> None:
+        """Do a step again and again, whatever goes wrong: else others would take all streams."""
+        while True:
+            try:
+                step()
+            except StoreError:  # was logged
+                gevent.sleep(SWEEP_EVERY)
+            except Exception:
+                logger.exception("a worker's step failed; it is tried again")
+                gevent.sleep(RENEW_EVERY)
 
     def drain(self) -> None:
         """Hand over all streams, and take part no more. Waits until callbacks have finished."""
@@ -197,17 +205,12 @@ class Member:
 
     # -- letters -----------------------------------------------------------------------------------
 
-    def _letter_loop(self) -> None:
-        while True:
-            try:
-                wakeup = self._ask(lambda store: store.wait(RENEW_EVERY))
-            except StoreError:
-                gevent.sleep(RENEW_EVERY)
-                continue
-            if wakeup.has_offers:
-                self._claim_now.set()
-            for letter in wakeup.letters:
-                self._read(letter)
+    def _read_letters(self) -> None:
+        wakeup = self._ask(lambda store: store.wait(RENEW_EVERY))
+        if wakeup.has_offers:
+            self._claim_now.set()
+        for letter in wakeup.letters:
+            self._read(letter)
 
     def _read(self, letter: Letter) -> None:
         event = _event_of(letter.document)
@@ -234,20 +237,16 @@ class Member:
 
     # -- claims ------------------------------------------------------------------------------------
 
-    def _claim_loop(self) -> None:
+    def _claim_what_waits(self) -> None:
         self._is_known.wait()
-        while True:
-            self._claim_now.wait(SWEEP_EVERY * _jitter(0.7, 1.3))
-            self._claim_now.clear()
-            try:
-                while self._may_claim:
-                    gevent.sleep(self._claim_delay())
-                    claim = self._ask(self._claim) if self._may_claim else None
-                    if claim is None:
-                        break
-                    self._begin(claim)
-            except StoreError:
-                continue
+        self._claim_now.wait(SWEEP_EVERY * _jitter(0.7, 1.3))
+        self._claim_now.clear()
+        while self._may_claim:
+            gevent.sleep(self._claim_delay())
+            claim = self._ask(self._claim) if self._may_claim else None
+            if claim is None:
+                break
+            self._begin(claim)
 
     def _claim(self, store: Store) -> Claim | None:
         in_touch = time.monotonic() - self._in_touch_since
@@ -311,18 +310,13 @@ class Member:
 
     # -- renewals ----------------------------------------------------------------------------------
 
-    def _renew_loop(self) -> None:
-        round_number = 0
-        while True:
-            try:
-                self._renew()
-                if round_number % _EXPIRE_EVERY == 0:
-                    self._tell_expired()
-                round_number += 1
-            except StoreError:
-                pass  # was logged; what streams goes on
-            self._renew_now.wait(RENEW_EVERY * _jitter(0.9, 1.1))
-            self._renew_now.clear()
+    def _renew_in_time(self) -> None:
+        self._renew()
+        if self._renewals % _EXPIRE_EVERY == 0:
+            self._tell_expired()
+        self._renewals += 1
+        self._renew_now.wait(RENEW_EVERY * _jitter(0.9, 1.1))
+        self._renew_now.clear()
 
     def _renew(self) -> None:
         self._release_ended()

@@ -35,7 +35,13 @@ class StandInClient:
 
     def stats(self) -> Any:
         media = {
-            name: SimpleNamespace(delivered_timestamp=timestamp, received=1, gaps=(), missing_ms=0)
+            name: SimpleNamespace(
+                delivered_timestamp=timestamp,
+                received=1,
+                waiting=name in self.waiting,
+                gaps=(),
+                missing_ms=0,
+            )
             for name, timestamp in self.delivered.items()
         }
         return SimpleNamespace(media=media, is_joined=True, outages=0)

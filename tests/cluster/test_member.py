@@ -332,6 +332,20 @@ def test_a_store_that_is_broken_for_good_leaves_a_worker_alone(
     assert "the disk is full" in caplog.text
 
 
+def test_a_step_that_fails_is_made_again(
+    shop: Shop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = shop.add()
+    worker.member.route(start_of("a"))
+    wait_until(lambda: owned(shop))
+    client = worker.host.clients["a"]
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "stats", lambda: 1 / 0)
+        wait_until(lambda: "a worker's step failed" in caplog.text)
+    client.delivered = {"audio": 5}
+    wait_until(lambda: shop.cluster.streams["a"].progress.delivered == {"audio": 5})
+
+
 def test_a_start_that_cannot_be_read_is_told_and_forgotten(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
