@@ -1,0 +1,137 @@
+"""What the suite of all stores runs on: a place that the stores of several workers share.
+
+To add a backend: write a :class:`Place`, and name it in :data:`PLACES`.
+"""
+
+from __future__ import annotations
+
+import abc
+import itertools
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+
+from rtms_gevent.cluster.memory import MemoryCluster, MemoryStore
+from rtms_gevent.cluster.records import Claim, Worker
+from rtms_gevent.cluster.store import Store
+
+
+class Place(abc.ABC):
+    """Where the stores of several workers meet. Closes all of them at its end."""
+
+    #: Of all stores here, in seconds. As short as the backend allows, where it cannot set the time.
+    lease = 8.0
+    #: Whether others know at once that a worker died; else when its lease is over.
+    sees_deaths = True
+
+    def __init__(self) -> None:
+        self.stores: list[Store] = []
+        self.records: dict[Store, Worker] = {}
+        self._numbers = itertools.count(1)
+
+    @abc.abstractmethod
+    def make_store(self) -> Store:
+        """Return one more store of this place, with its lease; not opened."""
+
+    @abc.abstractmethod
+    def advance(self, seconds: float) -> None:
+        """Let time pass for all that is noted here: ages, leases, offers.
+
+        The suite asks for a little more than the lease, :data:`.OFFERS_KEPT` or
+        :data:`.ENDED_KEPT`. A backend whose clock is not ours sleeps for the first, and moves what
+        it has noted for the others.
+        """
+
+    @abc.abstractmethod
+    def kill(self, store: Store) -> None:
+        """Let a worker die without a word, as SIGKILL does."""
+
+    def close(self) -> None:
+        """Close all stores, and remove the place."""
+        for store in self.stores:
+            store.close()
+
+    def worker(self, **fields: object) -> Store:
+        """Return a store that is open, for one more worker."""
+        number = next(self._numbers)
+        known = {"id": f"worker-{number}", "host": "here", "pid": os.getpid(), "started": number}
+        store = self.make_store()
+        self.stores.append(store)
+        self.records[store] = Worker(**{**known, **fields})
+        store.open(self.records[store])
+        return store
+
+    def workers(self, count: int) -> list[Store]:
+        """Return the stores of so many workers."""
+        return [self.worker() for _ in range(count)]
+
+    def renew(self, store: Store, *claims: Claim) -> set[str]:
+        """Renew as that worker, and return what it has lost."""
+        return set(store.renew(self.records[store], claims))
+
+    def __enter__(self) -> Place:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class TestClock:
+    """Stands still until a test moves it."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.now = time.monotonic()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class MemoryPlace(Place):
+    """Dictionaries of this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._clock = TestClock()
+        self._cluster = MemoryCluster(self._clock)
+
+    def make_store(self):
+        return MemoryStore(self._cluster, self.lease)
+
+    def advance(self, seconds):
+        self._clock.now += seconds
+
+    def kill(self, store):
+        store.close()
+
+
+class LocalPlace(Place):
+    """A directory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._clock = TestClock()
+        self.base = tempfile.mkdtemp(prefix="rtms-")  # shorter than tmp_path: sockets need that
+        self.directory = os.path.join(self.base, "apps", "app")
+
+    def make_store(self):
+        from rtms_gevent.cluster.local import LocalStore
+
+        return LocalStore(self.directory, self.lease, self._clock)
+
+    def advance(self, seconds):
+        self._clock.now += seconds
+
+    def kill(self, store):
+        store.after_fork_in_child(is_here=True)  # lets go of all descriptors, and tells nobody
+
+    def close(self):
+        super().close()
+        shutil.rmtree(self.base)
+
+
+#: Each makes a place of its own. One that cannot (no server is installed) skips.
+PLACES: dict[str, Callable[[], Place]] = {"memory": MemoryPlace, "local": LocalPlace}
