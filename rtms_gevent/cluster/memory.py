@@ -93,11 +93,12 @@ class MemoryStore(Store):
     def workers(self) -> list[Worker]:
         """Return the workers that live."""
         now = self._cluster.clock()
-        return [
+        living = [
             dataclasses.replace(worker, age=now - seen)
             for worker, seen in self._cluster.workers.values()
             if now - seen <= self.lease
         ]
+        return sorted(living, key=lambda worker: worker.started)
 
     def _lives(self, worker_id: str | None) -> bool:
         return worker_id in self._cluster.workers
@@ -120,6 +121,7 @@ class MemoryStore(Store):
         if stream.owner is not None:
             self._put_letter(stream, document)
             return False
+        stream.since = now
         self._cluster.wake_all()
         return True
 
@@ -146,7 +148,7 @@ class MemoryStore(Store):
     def claim(self, *, may_expire: bool) -> Claim | None:
         """Claim one stream that waits, or whose owner has died."""
         now = self._cluster.clock()
-        for stream_id, stream in self._cluster.streams.items():
+        for stream_id, stream in self._by_age():
             if stream.has_ended:
                 continue
             if stream.owner is None:
@@ -159,6 +161,9 @@ class MemoryStore(Store):
             if is_free:
                 return self._take(stream_id, stream)
         return None
+
+    def _by_age(self) -> list[tuple[str, _Stream]]:
+        return sorted(self._cluster.streams.items(), key=lambda item: item[1].since)
 
     def _take(self, stream_id: str, stream: _Stream) -> Claim:
         is_takeover = stream.is_takeover or stream.owner is not None
@@ -179,6 +184,10 @@ class MemoryStore(Store):
             if stream is None:
                 stream = _Stream(claim.document, now, self._id, claim.fence, is_takeover=True)
                 self._cluster.streams[claim.stream_id] = stream
+            elif stream.owner is None and stream.fence < claim.fence:
+                # It was forgotten, and a start came before this renewal: that is the owner's.
+                stream.owner, stream.fence, stream.is_takeover = self._id, claim.fence, True
+                self._put_letter(stream, stream.document)
             if self._is_ours(stream, claim):
                 stream.progress = claim.progress
             else:
@@ -218,7 +227,7 @@ class MemoryStore(Store):
 
     def streams(self) -> list[StreamRow]:
         """Return all streams that are known."""
-        return [self._row(*item) for item in self._cluster.streams.items()]
+        return [self._row(*item) for item in self._by_age()]
 
     def _row(self, stream_id: str, stream: _Stream) -> StreamRow:
         return StreamRow(

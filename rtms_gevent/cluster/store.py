@@ -66,8 +66,8 @@ class Store(abc.ABC):
         """Note a start: return whether the stream waits for a worker now.
 
         A stream that is not known, or that has ended, is offered: all workers wake. One that waits
-        already gets this document instead of its own. One that is owned does so, too, and the start
-        is sent to its owner as a letter.
+        already gets this document instead of its own, and waits anew. One that is owned gets it,
+        too, and the start is sent to its owner as a letter.
 
         Args:
             stream_id: Id of the stream.
@@ -105,7 +105,8 @@ class Store(abc.ABC):
         """Say that this worker lives, and how far it got; to be called about once a second.
 
         A stream that the store has forgotten (it was restarted) is noted anew, unless another
-        worker has it.
+        worker has it. Where its start was offered meanwhile, with a fence that is lower, that is a
+        letter to the owner.
 
         Args:
             worker: As it is now.

@@ -6,9 +6,12 @@ To add a backend: write a :class:`Place`, and name it in :data:`PLACES`.
 from __future__ import annotations
 
 import abc
+import contextlib
+import glob
 import itertools
 import os
 import shutil
+import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,6 +28,8 @@ class Place(abc.ABC):
     lease = 8.0
     #: Whether others know at once that a worker died; else when its lease is over.
     sees_deaths = True
+    #: How many random histories are tried on it.
+    histories = 40
 
     def __init__(self) -> None:
         self.stores: list[Store] = []
@@ -47,6 +52,10 @@ class Place(abc.ABC):
     @abc.abstractmethod
     def kill(self, store: Store) -> None:
         """Let a worker die without a word, as SIGKILL does."""
+
+    @abc.abstractmethod
+    def forget_streams(self) -> None:
+        """Lose all streams and letters, as a store does that was restarted."""
 
     def close(self) -> None:
         """Close all stores, and remove the place."""
@@ -107,6 +116,9 @@ class MemoryPlace(Place):
     def kill(self, store):
         store.close()
 
+    def forget_streams(self):
+        self._cluster.streams.clear()
+
 
 class LocalPlace(Place):
     """A directory."""
@@ -127,6 +139,11 @@ class LocalPlace(Place):
 
     def kill(self, store):
         store.after_fork_in_child(is_here=True)  # lets go of all descriptors, and tells nobody
+
+    def forget_streams(self):
+        (path,) = glob.glob(f"{self.directory}/*.sqlite")
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.executescript("DELETE FROM streams; DELETE FROM letters")
 
     def close(self):
         super().close()
