@@ -22,6 +22,7 @@ __all__ = [
     "live_token",
     "log_options",
     "max_streams",
+    "runtime_directory",
     "set_default_ca",
     "store_url",
     "unless_blank",
@@ -90,6 +91,15 @@ def store_url(environ: Mapping[str, str] | None = None) -> str:
     """
     environ = environment(environ)
     return environ.get("ZM_RTMS_STORE") or environ.get("RTMS_STORE") or "auto"
+
+
+def runtime_directory(environ: Mapping[str, str] | None = None) -> str:
+    """Return ``XDG_RUNTIME_DIR``, or "".
+
+    Args:
+        environ: The environment to read, for tests.
+    """
+    return environment(environ).get("XDG_RUNTIME_DIR") or ""
 
 
 def max_streams(environ: Mapping[str, str] | None = None) -> int | None:

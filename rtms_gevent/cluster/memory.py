@@ -25,6 +25,7 @@ class _Stream:
     fence: int = 0
     is_takeover: bool = False  #: whoever claims it is not the first
     has_ended: bool = False
+    is_over: bool = False  #: it has ended, and is forgotten when its owner has got its letters
     progress: Progress = NO_PROGRESS
     letters: list[Mapping[str, Any]] = dataclasses.field(default_factory=list)
 
@@ -136,7 +137,7 @@ class MemoryStore(Store):
             return False
         self._put_letter(stream, document)
         if ends and stream.has_ended:
-            stream.since = float("-inf")  # forgotten once the letter is taken
+            stream.is_over = True
         return True
 
     def _put_letter(self, stream: _Stream, document: Mapping[str, Any]) -> None:
@@ -252,7 +253,7 @@ class MemoryStore(Store):
             if stream.owner == self._id and stream.letters:
                 letters += [Letter(stream_id, document) for document in stream.letters]
                 stream.letters = []
-                if stream.has_ended and stream.since == float("-inf"):
+                if stream.is_over:
                     del self._cluster.streams[stream_id]
         has_offers, self.has_offers = self.has_offers, False
         return Wakeup(tuple(letters), has_offers)

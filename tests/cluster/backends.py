@@ -138,7 +138,10 @@ class LocalPlace(Place):
         self._clock.now += seconds
 
     def kill(self, store):
-        store.after_fork_in_child(is_here=True)  # lets go of all descriptors, and tells nobody
+        store.after_fork_in_child(is_here=True)  # lets go of the locks, and tells nobody
+        store._thread.call(store._resources.pop_all)
+        store._thread.call(store._database.close)
+        store._thread.stop()
 
     def forget_streams(self):
         (path,) = glob.glob(f"{self.directory}/*.sqlite")

@@ -547,7 +547,7 @@ def test_the_same_start_that_many_offer_at_once_is_one_stream(place):
     gevent.joinall(offers, raise_error=True)
     claims = [gevent.spawn(claim_ids, store) for store in stores]
     gevent.joinall(claims, raise_error=True)
-    assert sum((greenlet.value for greenlet in claims), []) == ["s"]
+    assert [stream_id for greenlet in claims for stream_id in greenlet.value] == ["s"]
 
 
 def test_letters_that_many_send_at_once_arrive_once(place):
@@ -584,7 +584,5 @@ def test_dead_owners_streams_go_to_one_of_many_who_claim_at_once(place):
         place.renew(other)
     claims = [gevent.spawn(claim_ids, store, may_expire=True) for store in others * 3]
     gevent.joinall(claims, raise_error=True)
-    claimed = sum((greenlet.value for greenlet in claims), [])
+    claimed = [stream_id for greenlet in claims for stream_id in greenlet.value]
     assert sorted(claimed) == sorted(f"s{n}" for n in range(12))
-
-
