@@ -67,22 +67,21 @@ class LocalStore(Store):
         """Make a worker known."""
         self._id = worker.id
         self._thread = HubThread()
+        self._socket = WorkerSocket(self._directory.socket(worker.id))
         self._resources = contextlib.ExitStack()
         self._is_open = True
         forget_in_child(self)
         try:
-            self._call(self._open, worker)
+            self._call(lambda: self._open(worker))
         except BaseException:
             self._shut(self._resources.close)
             raise
-        self._socket.watch()
 
     def _open(self, worker: Worker) -> None:
         self._resources.callback(self._directory.leave)
         self._directory.enter(worker.id)
         self._resources.callback(self._directory.remove, worker.id)
-        self._socket = WorkerSocket(self._directory.socket(worker.id))
-        self._resources.callback(self._socket.close)
+        self._socket.bind()
         self._database = LocalDatabase(self._directory.database)
         self._resources.callback(self._database.close)
         self._steps = LocalSteps(
@@ -92,12 +91,11 @@ class LocalStore(Store):
             self._clock,
             self._directory.has_died,
         )
-        self._write(self._steps.note, worker)
+        self._write(lambda: self._steps.note(worker))
 
     def close(self) -> None:
         """Forget the worker, and give up all files and sockets."""
         if self._is_open:
-            self._socket.unwatch()
             self._shut(self._close)
 
     def _close(self) -> None:
@@ -106,54 +104,56 @@ class LocalStore(Store):
             self._write(self._steps.forget)
 
     def _shut(self, last: Callable[[], None]) -> None:
-        """Do something last, behind all that waits, and end the thread."""
+        """Do something last, behind all that waits for the thread, and end that."""
         self._is_open = False
         with contextlib.suppress(Exception):
             self._thread.call(last)
         self._thread.stop()
+        self._socket.close()
 
     def after_fork_in_child(self, is_here: bool) -> None:
         """Leave all to the parent, above all its locks: the child would hold them, too."""
         if self._is_open:
             self._is_open = False
             self._directory.leave()
+            self._socket.close(is_here)
             _left_to_parents.append(self._resources)
 
     def workers(self) -> list[Worker]:
         """Return the workers that live."""
-        return self._call(self._read, self._steps.workers)
+        return self._call(lambda: self._read(self._steps.workers))
 
     # -- streams -----------------------------------------------------------------------------------
 
     def offer(self, stream_id: str, document: Mapping[str, Any]) -> bool:
         """Note a start; return whether the stream waits for a worker now."""
-        return self._call(self._write, self._steps.offer, stream_id, document)
+        return self._call(lambda: self._write(lambda: self._steps.offer(stream_id, document)))
 
     def send(self, stream_id: str, document: Mapping[str, Any], *, ends: bool = False) -> bool:
         """Send a webhook to the owner of a stream; return whether it has one, or waits for one."""
-        return self._call(self._write, self._steps.send, stream_id, document, ends)
+        return self._call(lambda: self._write(lambda: self._steps.send(stream_id, document, ends)))
 
     def claim(self, *, may_expire: bool) -> Claim | None:
         """Claim one stream that waits, or whose owner has died."""
-        return self._call(self._claim, may_expire)
+        return self._call(lambda: self._claim(may_expire))
 
     def _claim(self, may_expire: bool) -> Claim | None:
         # Most often there is none: then nobody has to wait for a lock.
-        if self._read(self._steps.find_claimable, may_expire) is None:
+        if self._read(lambda: self._steps.find_claimable(may_expire)) is None:
             return None
-        return self._write(self._steps.claim, may_expire)
+        return self._write(lambda: self._steps.claim(may_expire))
 
     def renew(self, worker: Worker, claims: Collection[Claim]) -> Collection[str]:
         """Say that this worker lives, and how far it got; return the streams that it has lost."""
-        return self._call(self._renew, worker, claims)
+        return self._call(lambda: self._renew(worker, claims))
 
     def _renew(self, worker: Worker, claims: Collection[Claim]) -> Collection[str]:
         self._database.check()
-        return self._write(self._steps.renew, worker, claims)
+        return self._write(lambda: self._steps.renew(worker, claims))
 
     def release(self, claim: Claim, *, has_ended: bool) -> bool:
         """Give a claim up; return whether it was ours."""
-        return self._call(self._write, self._steps.release, claim, has_ended)
+        return self._call(lambda: self._write(lambda: self._steps.release(claim, has_ended)))
 
     def take_expired(self) -> list[StreamRow]:
         """Forget, and return, the offers that nobody has claimed in time."""
@@ -169,7 +169,7 @@ class LocalStore(Store):
 
     def streams(self) -> list[StreamRow]:
         """Return all streams that are known."""
-        return self._call(self._read, self._steps.streams)
+        return self._call(lambda: self._read(self._steps.streams))
 
     # -- news --------------------------------------------------------------------------------------
 
@@ -179,7 +179,7 @@ class LocalStore(Store):
         self._socket.wait(timeout)
         if not self._is_open:
             return Wakeup()
-        letters, has_offers = self._call(self._read, self._steps.news)
+        letters, has_offers = self._call(lambda: self._read(self._steps.news))
         # Whoever kills this greenlet has done so by now: what is removed has been returned.
         new = letters.keys() - self._taken
         if new:
@@ -190,7 +190,7 @@ class LocalStore(Store):
     def _remove_taken(self) -> None:
         taken = tuple(self._taken)
         with contextlib.suppress(StoreError, sqlite3.Error):  # later, with those that come then
-            self._write(self._steps.remove_letters, taken)
+            self._write(lambda: self._steps.remove_letters(taken))
             self._taken.difference_update(taken)
 
     def wake(self) -> None:
@@ -202,19 +202,19 @@ class LocalStore(Store):
 
     def add(self, key: str, now: float) -> bool:
         """Add a delivery, and return whether it is new."""
-        return self._call(self._write, self._steps.add, key, now)
+        return self._call(lambda: self._write(lambda: self._steps.add(key, now)))
 
     def discard(self, key: str) -> None:
         """Remove a delivery, as if it was not received."""
-        self._call(self._write, self._steps.discard, key)
+        self._call(lambda: self._write(lambda: self._steps.discard(key)))
 
     # -- the native thread -------------------------------------------------------------------------
 
-    def _read(self, step: Callable[..., _Result], *arguments: object) -> _Result:
-        return self._database.read(step, *arguments)
+    def _read(self, step: Callable[[], _Result]) -> _Result:
+        return self._database.read(step)
 
-    def _write(self, step: Callable[..., _Result], *arguments: object) -> _Result:
-        result = self._database.write(step, *arguments)
+    def _write(self, step: Callable[[], _Result]) -> _Result:
+        result = self._database.write(step)
         self._socket.hint(map(self._directory.socket, self._steps.take_hints()))
         return result
 
@@ -222,11 +222,11 @@ class LocalStore(Store):
         if not self._is_open:
             raise StoreError(f"{self.name} is not open", is_lasting=True)
 
-    def _call(self, function: Callable[..., _Result], *arguments: object) -> _Result:
+    def _call(self, function: Callable[[], _Result]) -> _Result:
         """Run a function in the native thread, wait for it, and return what it returns."""
         self._check_open()
         try:
-            return self._thread.call(function, *arguments)
+            return self._thread.call(function)
         except (sqlite3.Error, OSError) as problem:
             raise StoreError(
                 f"{self.name} does not work ({problem}): make room or repair its permissions; or "

@@ -12,7 +12,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from gevent import monkey
 
@@ -21,7 +21,6 @@ from ..errors import StoreError
 __all__ = ["VERSION", "LocalDatabase"]
 
 _Result = TypeVar("_Result")
-_Arguments = ParamSpec("_Arguments")
 
 #: Seconds that other workers may hold the lock, before this is said. A transaction takes some 0.1
 #: ms; but a worker can be stopped, or starved, in the middle of one.
@@ -111,26 +110,16 @@ class LocalDatabase:
                 f"{self.path} was not made by this package: remove it", is_lasting=True
             )
 
-    def read(
-        self,
-        step: Callable[_Arguments, _Result],
-        *arguments: _Arguments.args,
-        **options: _Arguments.kwargs,
-    ) -> _Result:
+    def read(self, step: Callable[[], _Result]) -> _Result:
         """Return what ``step`` returns, which sees one moment.
 
         Raises:
             StoreError: it is locked for too long.
             sqlite3.Error: something does not work.
         """
-        return self._patiently(self._transact, "BEGIN", step, *arguments)
+        return self._patiently(lambda: self._transact("BEGIN", step))
 
-    def write(
-        self,
-        step: Callable[_Arguments, _Result],
-        *arguments: _Arguments.args,
-        **options: _Arguments.kwargs,
-    ) -> _Result:
+    def write(self, step: Callable[[], _Result]) -> _Result:
         """Return what ``step`` returns, which alone writes meanwhile; all of it is done, or none.
 
         Raises:
@@ -138,12 +127,12 @@ class LocalDatabase:
             sqlite3.Error: something does not work.
         """
         # The lock is taken at the beginning: a reader that wants to write then may be refused.
-        return self._patiently(self._transact, "BEGIN IMMEDIATE", step, *arguments)
+        return self._patiently(lambda: self._transact("BEGIN IMMEDIATE", step))
 
-    def _transact(self, begin: str, step: Callable[..., _Result], *arguments: object) -> _Result:
+    def _transact(self, begin: str, step: Callable[[], _Result]) -> _Result:
         self.connection.execute(begin)
         try:
-            result = step(*arguments)
+            result = step()
             self.connection.execute("COMMIT")
         except BaseException:
             if self.connection.in_transaction:  # SQLite may have rolled back by itself
@@ -151,11 +140,11 @@ class LocalDatabase:
             raise
         return result
 
-    def _patiently(self, function: Callable[..., _Result], *arguments: object) -> _Result:
+    def _patiently(self, function: Callable[[], _Result]) -> _Result:
         ends = time.monotonic() + PATIENCE
         while True:
             try:
-                return function(*arguments)
+                return function()
             except sqlite3.OperationalError as problem:
                 # "database is locked", "locking protocol"; Python 3.10 has no other sign of it.
                 if "lock" not in str(problem):

@@ -266,7 +266,7 @@ class LocalSteps:
     # -- news --------------------------------------------------------------------------------------
 
     def news(self) -> tuple[dict[int, Letter], bool]:
-        """Return the letters to streams of this worker, by number; and whether one can be claimed."""
+        """Return the letters to this worker's streams, by number; and whether one is to claim."""
         return self._letters(), self.find_claimable(may_expire=False) is not None
 
     def _letters(self) -> dict[int, Letter]:

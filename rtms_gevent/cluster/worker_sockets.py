@@ -25,13 +25,10 @@ class WorkerSocket:
     """Where a worker gets hints."""
 
     def __init__(self, path: str) -> None:
-        """Bind a socket.
+        """Make a socket, for a greenlet of this hub to wait for.
 
         Args:
-            path: Its path, where nothing must lie.
-
-        Raises:
-            OSError: that is not possible.
+            path: Where :meth:`bind` puts it.
         """
         self._path = path
         self._woken = Event()
@@ -39,23 +36,17 @@ class WorkerSocket:
         self._sender = _socket(AF_UNIX, SOCK_DGRAM)
         for each in (self._receiver, self._sender):
             each.setblocking(False)
-        try:
-            self._receiver.bind(path)
-        except BaseException:
-            self.close()
-            raise
-
-    def watch(self) -> None:
-        """Begin to receive. To be called in the thread of the hub that waits."""
         # It keeps no hub running: who waits does, by the timeout.
         self._watcher = gevent.get_hub().loop.io(self._receiver.fileno(), _READ, ref=False)
         self._watcher.start(self._receive)
 
-    def unwatch(self) -> None:
-        """Receive no more, and wake who waits."""
-        self._watcher.stop()
-        self._watcher.close()
-        self._woken.set()
+    def bind(self) -> None:
+        """Let others find it. Blocks: not for the hub.
+
+        Raises:
+            OSError: that is not possible.
+        """
+        self._receiver.bind(self._path)
 
     def _receive(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -79,7 +70,16 @@ class WorkerSocket:
             with contextlib.suppress(OSError):
                 self._sender.sendto(b"!", path)
 
-    def close(self) -> None:
-        """Close it; the file stays."""
+    def close(self, is_here: bool = True) -> None:
+        """Close it, and wake who waits; the file stays.
+
+        Args:
+            is_here: Whether this is the thread of its hub; it is not in a child that another thread
+                has forked.
+        """
+        if is_here:
+            self._watcher.stop()
+            self._watcher.close()
+            self._woken.set()
         self._receiver.close()
         self._sender.close()
