@@ -39,6 +39,8 @@ class LocalStore(Store):
     directory is best in a ``tmpfs``, and cannot lie on a network's file system.
     """
 
+    may_fall_back = True
+
     def __init__(
         self,
         directory: str | os.PathLike[str],

@@ -1,19 +1,16 @@
-"""Opens the store that the settings name, and another one where a local one does not work."""
+"""Opens the store that the settings name."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from urllib.parse import unquote
 
 from ..config import ClusterSettings
-from ..errors import ConfigurationError, StoreError
+from ..errors import ConfigurationError
 from .memory import MemoryStore
 from .store import Store
 
-__all__ = ["make_store", "replacement_for"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["make_store"]
 
 
 def make_store(settings: ClusterSettings, *, has_siblings: bool) -> Store:
@@ -54,25 +51,3 @@ def _path(rest: str) -> Path:
             f"RTMS_STORE must be local, or local:// and an absolute path, not local://{rest!r:.80}"
         )
     return Path(path)
-
-
-def replacement_for(store: Store, problem: StoreError) -> Store | None:
-    """Return a store in memory for a local one that does not work and will not; it is not opened.
-
-    A warning says so. ``None`` is for stores that should be asked again.
-
-    Args:
-        store: The one that failed, when it was opened or later. It is closed.
-        problem: What it has raised.
-    """
-    from .local import LocalStore
-
-    if not problem.is_lasting or not isinstance(store, LocalStore):
-        return None
-    logger.warning(
-        "%s. Until this is repaired and the server restarted, each worker process is on its own: "
-        "a stream can be joined by two of them, and is not taken over from one that ends",
-        problem,
-    )
-    store.close()
-    return MemoryStore(lease=store.lease)
