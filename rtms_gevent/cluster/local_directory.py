@@ -115,12 +115,12 @@ class LocalDirectory:
         ends = time.monotonic() + PATIENCE
         while True:
             descriptor = _open_private(self.path)
-            if _lock(descriptor, fcntl.LOCK_EX):
+            if _lock(descriptor, fcntl.LOCK_EX) and _is_at(descriptor, self.path):
                 self._remove_remains()
             if _lock(descriptor, fcntl.LOCK_SH) and _is_at(descriptor, self.path):
                 self._descriptors.append(descriptor)
                 return
-            os.close(descriptor)  # who is alone just now cleans it, or removes it
+            os.close(descriptor)  # somebody cleans it, or has removed it
             if time.monotonic() > ends:
                 raise StoreError(f"the directory {self.path} is locked by another process")
             _sleep(0.005)
