@@ -14,11 +14,11 @@ import gevent
 import pytest
 from support.recorder import wait_until
 
-from rtms_gevent.errors import StoreError
 from rtms_gevent.cluster import local_database
 from rtms_gevent.cluster.local import LocalStore
 from rtms_gevent.cluster.local_directory import LocalDirectory
 from rtms_gevent.cluster.records import Worker
+from rtms_gevent.errors import StoreError
 
 from .backends import LocalPlace
 

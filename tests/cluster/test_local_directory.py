@@ -10,9 +10,9 @@ import tempfile
 
 import pytest
 
-from rtms_gevent.errors import StoreError
 from rtms_gevent.cluster import local_directory
 from rtms_gevent.cluster.local_directory import LocalDirectory, default_directory, directory_below
+from rtms_gevent.errors import StoreError
 
 OLD = 1_700_000_000
 
