@@ -108,10 +108,12 @@ class LocalStore(Store):
     def _shut(self, last: Callable[[], None]) -> None:
         """Do something last, behind all that waits for the thread, and end that."""
         self._is_open = False
-        with contextlib.suppress(Exception):
-            self._thread.call(last)
-        self._thread.stop()
-        self._socket.close()
+        try:
+            with contextlib.suppress(Exception):
+                self._thread.call(last)
+        finally:
+            self._thread.stop()
+            self._socket.close()
 
     def after_fork_in_child(self, is_here: bool) -> None:
         """Leave all to the parent, above all its locks: the child would hold them, too."""

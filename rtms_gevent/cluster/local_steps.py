@@ -60,7 +60,7 @@ class LocalSteps:
     def forget(self) -> None:
         """Forget this worker."""
         self._db.execute("DELETE FROM workers WHERE id = ?", (self._id,))
-        owned = "SELECT 1 FROM streams WHERE owner = ? AND NOT has_ended"
+        owned = "SELECT 1 FROM streams WHERE owner = ? AND has_ended = 0"
         if self._db.execute(owned, (self._id,)).fetchone():
             self._hint_all()
 
@@ -134,22 +134,28 @@ class LocalSteps:
     def find_claimable(self, may_expire: bool) -> str | None:
         """Return the id of the stream that :meth:`claim` would take."""
         now = self._clock()
-        query = """
-            SELECT DISTINCT owner, seen FROM streams LEFT JOIN workers ON workers.id = owner
-            WHERE owner <> ? AND NOT has_ended
-        """
-        lost = [
-            owner
-            for owner, seen in self._db.execute(query, (self._id,)).fetchall()
-            if self._has_died(owner)
-            or (may_expire and seen is not None and now - seen > self._lease)
-        ]
-        query = """
-            SELECT id FROM streams WHERE NOT has_ended
-            AND (owner IS NULL AND since >= ? OR owner IN (SELECT value FROM json_each(?)))
+        waits = """
+            SELECT id FROM streams WHERE owner IS NULL AND has_ended = 0 AND since >= ?
             ORDER BY since LIMIT 1
         """
-        row = self._db.execute(query, (now - OFFERS_KEPT, json.dumps(lost))).fetchone()
+        row = self._db.execute(waits, (now - OFFERS_KEPT,)).fetchone()
+        if row is None:
+            owners = """
+                SELECT owner, seen FROM
+                (SELECT DISTINCT owner FROM streams WHERE owner <> ? AND has_ended = 0)
+                LEFT JOIN workers ON id = owner
+            """
+            lost = [
+                owner
+                for owner, seen in self._db.execute(owners, (self._id,)).fetchall()
+                if self._has_died(owner)
+                or (may_expire and seen is not None and now - seen > self._lease)
+            ]
+            is_lost = """
+                SELECT id FROM streams WHERE owner IN (SELECT value FROM json_each(?))
+                AND has_ended = 0 ORDER BY since LIMIT 1
+            """
+            row = self._db.execute(is_lost, (json.dumps(lost),)).fetchone() if lost else None
         return None if row is None else str(row[0])
 
     def claim(self, may_expire: bool) -> Claim | None:

@@ -92,7 +92,8 @@ class Store(abc.ABC):
     def claim(self, *, may_expire: bool) -> Claim | None:
         """Claim one stream that waits, or whose owner has died; ``None`` where there is none.
 
-        Those that wait longest come first. Offers older than :data:`OFFERS_KEPT` are not claimed.
+        Those that wait come first, and of these the one that waits longest. Offers older than
+        :data:`OFFERS_KEPT` are not claimed.
 
         Args:
             may_expire: Whether streams may be claimed, too, whose owner was not heard of for longer
