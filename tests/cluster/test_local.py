@@ -94,6 +94,21 @@ def test_a_store_that_cannot_be_opened_leaves_nothing_behind(place):
     assert (descriptors(), os.listdir(path)) == before
 
 
+def test_a_store_that_could_not_be_opened_can_be_opened_later(place, monkeypatch):
+    with place.worker():
+        pass
+    monkeypatch.setattr(local_database, "PATIENCE", 0.05)
+    store, worker = place.make_store(), Worker("w", "here", 1, 0.0)
+    with contextlib.closing(sqlite3.connect(database_of(place), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked") as caught:
+            store.open(worker)
+        assert not caught.value.is_lasting
+    with store:
+        store.open(worker)
+        assert store.offer("s", START) is True
+
+
 # -- what does not work ----------------------------------------------------------------------------
 
 
