@@ -34,18 +34,19 @@ def owned(store, stream_id="s"):
     return claimed
 
 
-def take_letters(store, count):
+def take_letters(store, count, timeout=1.0):
     """Wait until so many have come; return what they say, by stream, in their order."""
     letters = []
     with gevent.Timeout(10):
         while len(letters) < count:
-            letters += store.wait(1.0).letters
+            letters += store.wait(timeout).letters
     return [(letter.stream_id, letter.document) for letter in letters]
 
 
 def has_offers(store):
+    """Wait until it is told that there are some."""
     with gevent.Timeout(10):
-        while not store.wait(1.0).has_offers:
+        while not store.wait(1000).has_offers:
             pass
     return True
 
@@ -230,6 +231,14 @@ def test_only_what_is_lost_is_told(place):
     assert place.renew(owner, kept, lost) == {"lost"}
 
 
+def test_what_was_released_is_not_taken_back(place):
+    owner, other = place.workers(2)
+    claimed = owned(owner)
+    owner.release(claimed, has_ended=False)
+    assert place.renew(owner, claimed) == {"s"}
+    assert claim(other).fence == 2
+
+
 def test_a_stream_that_was_forgotten_is_noted_anew(place):
     owner, other = place.workers(2)
     claimed = dataclasses.replace(owned(owner), progress=FAR)
@@ -261,6 +270,20 @@ def test_a_start_that_came_while_a_stream_was_forgotten_reaches_its_owner(place)
     assert place.renew(owner, claimed) == set()
     assert claim(other) is None
     assert take_letters(owner, 1) == [("s", AGAIN)]
+
+
+def test_the_age_of_a_stream_begins_with_its_offer_its_claim_and_its_end(place):
+    store = place.worker()
+    store.offer("s", START)
+    place.advance(0.4 * place.lease)
+    assert rows(store)["s"].age >= 0.4 * place.lease
+    claimed = claim(store)
+    assert rows(store)["s"].age < 0.4 * place.lease
+    place.advance(0.4 * place.lease)
+    place.renew(store, claimed)
+    assert rows(store)["s"].age >= 0.4 * place.lease
+    store.release(claimed, has_ended=True)
+    assert rows(store)["s"].age < 0.4 * place.lease
 
 
 # -- dead and silent owners ------------------------------------------------------------------------
@@ -336,7 +359,7 @@ def test_letters_come_in_their_order_to_their_owners(place):
 def test_a_letter_wakes_its_owner(place):
     owner, sender = place.workers(2)
     owned(owner)
-    take_all = gevent.spawn(take_letters, owner, 1)
+    take_all = gevent.spawn(take_letters, owner, 1, timeout=1000)
     gevent.sleep(0)
     sender.send("s", NEWS)
     assert take_all.get() == [("s", NEWS)]
@@ -408,6 +431,9 @@ def test_one_that_has_ended_keeps_its_owner_for_the_webhook_of_the_end(place):
     assert owner.release(dataclasses.replace(claimed, progress=FAR), has_ended=True) is True
     row = rows(other)["s"]
     assert (row.has_ended, row.owner, row.progress) == (True, place.records[owner].id, FAR)
+    assert other.send("s", NEWS) is True
+    assert take_letters(owner, 1) == [("s", NEWS)]
+    assert list(rows(owner)) == ["s"]
     assert other.send("s", NEWS) is True
     assert other.send("s", STOP, ends=True) is True
     assert take_letters(owner, 2) == [("s", NEWS), ("s", STOP)]
