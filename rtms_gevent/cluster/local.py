@@ -28,7 +28,7 @@ _Result = TypeVar("_Result")
 #: What may be better in a moment; else an error of the system stays until somebody does something.
 _PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN}
 
-#: Connections of parents. SQLite must not close them in a forked child.
+#: Connections of the processes that this one was forked from. SQLite must not close them here.
 _left_to_parents: list[contextlib.ExitStack] = []
 
 
@@ -50,8 +50,8 @@ class LocalStore(Store):
         """Do nothing yet.
 
         Args:
-            directory: It and its parent are made where they are missing, and must be private to
-                this user. What is above them is trusted.
+            directory: Where the workers meet. It and its parent must be private to this user; what
+                is above them is trusted. What is missing is made.
             lease: Seconds without a renewal after which another worker may take a stream over.
             clock: Returns seconds, the same in all processes.
         """
@@ -80,6 +80,13 @@ class LocalStore(Store):
             raise
 
     def _open(self, worker: Worker) -> None:
+        if _left_to_parents:
+            # SQLite would believe that this process holds the locks of its parent.
+            raise StoreError(
+                f"{self.name} was open in the process that this one was forked from: fork first, "
+                "or spawn",
+                is_lasting=True,
+            )
         self._resources.callback(self._directory.leave)
         self._directory.enter(worker.id)
         self._resources.callback(self._directory.remove, worker.id)

@@ -66,8 +66,8 @@ def _key(text: str) -> str:
 class LocalDirectory:
     """A directory, and one worker's two locks in it. Its methods block: not for the hub.
 
-    The directory and its parent are made where they are missing. They must be this user's, and
-    nobody else's to read or write. What is above them is trusted.
+    The directory and its parent must be this user's, and nobody else's to read or write. What is
+    above them is trusted. What is missing is made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -183,6 +183,7 @@ def _boot() -> str:
 
 def _open_private(path: Path) -> int:
     """Open a directory and its parent, or make them; return the descriptor."""
+    path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     above = os.open(path.parent.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         parent = _open_private_in(above, path.parent)

@@ -136,10 +136,8 @@ class LocalPlace(Place):
         self._clock.now += seconds
 
     def kill(self, store):
-        store.after_fork_in_child(is_here=True)  # lets go of the locks, and tells nobody
-        store._thread.call(store._resources.pop_all)
-        store._thread.call(store._database.close)
-        store._thread.stop()
+        store._directory.leave()  # the kernel does that
+        store._shut(store._database.close)
 
     def forget_streams(self):
         (path,) = glob.glob(f"{self.directory}/*.sqlite")

@@ -59,9 +59,13 @@ FORK = """
             said = str(problem)
         store.close()
         say([said, len(os.listdir("/dev/fd"))])
+        try:
+            LocalStore(sys.argv[1]).open(Worker("child", "here", os.getpid(), time.time()))
+        except StoreError as problem:
+            say([problem.is_lasting, str(problem)])
         gevent.sleep(60)
         os._exit(0)
-    time.sleep(0.2)
+    sys.stdin.readline()
     store.offer("after the fork", {})
     say([child, len(os.listdir("/dev/fd"))])
     sys.stdin.readline()
@@ -152,6 +156,11 @@ def test_a_child_does_not_keep_its_parents_locks(directory, store, body):
         if body is FORK:
             refused, descriptors_of_child = heard(script)
             assert "not open" in refused
+            is_lasting, refused = heard(script)
+            assert is_lasting
+            assert "forked" in refused
+            script.process.stdin.write("\n")
+            script.process.stdin.flush()
             grandchild, descriptors = heard(script)
             assert descriptors_of_child < descriptors
             assert {row.stream_id for row in store.streams()} == {"s", "after the fork"}
