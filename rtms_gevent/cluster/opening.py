@@ -21,26 +21,34 @@ def make_store(settings: ClusterSettings, *, has_siblings: bool) -> Store:
         has_siblings: Whether this process is one of several workers of a server, for ``auto``.
 
     Raises:
-        ConfigurationError: the address is not usable.
+        ConfigurationError: the address is not usable, or this Python was built without SQLite.
         MissingExtra: the store needs a package that is not installed.
     """
-    scheme, _, rest = settings.store.partition("://")
-    if scheme == "auto":
-        scheme = "local" if has_siblings else "memory"
-    # Not at import: a process that is alone needs neither.
-    if scheme == "memory":
+    scheme = settings.store.partition("://")[0]
+    if scheme == "memory" or (scheme == "auto" and not has_siblings):
         return MemoryStore(lease=settings.lease)
-    if scheme == "local":
-        from .local import LocalStore
-        from .local_directory import default_directory, directory_below
-
-        if not rest:
-            return LocalStore(default_directory(settings.namespace), settings.lease)
-        base = _path(rest)
-        return LocalStore(directory_below(base, settings.namespace), settings.lease)
+    # Not at import: a process that is alone needs neither of these.
+    if scheme in ("auto", "local"):
+        try:
+            return _local_store(settings)
+        except ImportError as problem:
+            raise ConfigurationError(
+                f"workers cannot share streams: this Python lacks SQLite ({problem}); use another, "
+                "or set RTMS_STORE to redis://..., or to memory where there is one worker only"
+            ) from problem
     from .redis_store import RedisStore
 
     return RedisStore(settings.store, settings.namespace, settings.lease)
+
+
+def _local_store(settings: ClusterSettings) -> Store:
+    from .local import LocalStore
+    from .local_directory import default_directory, directory_below
+
+    rest = settings.store.partition("://")[2]
+    if not rest:
+        return LocalStore(default_directory(settings.namespace), settings.lease)
+    return LocalStore(directory_below(_path(rest), settings.namespace), settings.lease)
 
 
 def _path(rest: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 
 import pytest
 
@@ -53,3 +54,13 @@ def test_the_settings_name_the_directory(store, directory):
 def test_other_paths_are_refused(store):
     with pytest.raises(ConfigurationError, match="absolute path"):
         opened(store)
+
+
+@pytest.mark.parametrize("store", ["auto", "local"])
+def test_a_python_without_sqlite_is_told(monkeypatch, store):
+    for name in ("local", "local_database"):
+        monkeypatch.delitem(sys.modules, f"rtms_gevent.cluster.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "sqlite3", None)
+    with pytest.raises(ConfigurationError, match="lacks SQLite"):
+        opened(store, has_siblings=True)
+    assert type(opened("auto")) is MemoryStore
