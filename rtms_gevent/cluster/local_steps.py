@@ -66,12 +66,10 @@ class LocalSteps:
 
     def workers(self) -> list[Worker]:
         """Return the workers that live, and were heard of."""
-        rows = self._db.execute(
-            "SELECT id, record, ? - seen FROM workers", (self._clock(),)
-        ).fetchall()
+        query = "SELECT id, record, ? - seen FROM workers"
         living = [
             Worker.from_json(record, age)
-            for worker_id, record, age in rows
+            for worker_id, record, age in self._db.execute(query, (self._clock(),))
             if age <= self._lease and not self._has_died(worker_id)
         ]
         return sorted(living, key=lambda worker: worker.started)
@@ -85,17 +83,12 @@ class LocalSteps:
         """See :meth:`.Store.offer`."""
         text, now = _to_json(document), self._clock()
         query = "SELECT owner, fence, has_ended FROM streams WHERE id = ?"
-        owner, fence, has_ended = self._db.execute(query, (stream_id,)).fetchone() or (
-            None,
-            0,
-            True,
-        )
-        if has_ended:  # or not known
-            self._db.execute("DELETE FROM streams WHERE id = ?", (stream_id,))
-            values = (stream_id, text, now, fence)
-            self._db.execute(
-                "INSERT INTO streams (id, document, since, fence) VALUES (?, ?, ?, ?)", values
-            )
+        unknown = (None, 0, True)
+        owner, fence, has_ended = self._db.execute(query, (stream_id,)).fetchone() or unknown
+        if has_ended:
+            self._db.execute("DELETE FROM streams WHERE id = ?", (stream_id,))  # and its letters
+            insert = "INSERT INTO streams (id, document, since, fence) VALUES (?, ?, ?, ?)"
+            self._db.execute(insert, (stream_id, text, now, fence))
         elif owner is None:
             update = "UPDATE streams SET document = ?, since = ? WHERE id = ?"
             self._db.execute(update, (text, now, stream_id))
@@ -106,12 +99,7 @@ class LocalSteps:
         self._hint_all()
         return True
 
-    def send(
-        self,
-        stream_id: str,
-        document: Mapping[str, Any],
-        ends: bool,
-    ) -> bool:
+    def send(self, stream_id: str, document: Mapping[str, Any], ends: bool) -> bool:
         """See :meth:`.Store.send`."""
         query = "SELECT owner, has_ended FROM streams WHERE id = ?"
         row = self._db.execute(query, (stream_id,)).fetchone()
@@ -180,11 +168,7 @@ class LocalSteps:
         update = "UPDATE streams SET owner = ?, fence = ?, is_takeover = 1, since = ? WHERE id = ?"
         self._db.execute(update, (self._id, fence, self._clock(), stream_id))
 
-    def renew(
-        self,
-        worker: Worker,
-        claims: Collection[Claim],
-    ) -> list[str]:
+    def renew(self, worker: Worker, claims: Collection[Claim]) -> list[str]:
         """See :meth:`.Store.renew`."""
         self.note(worker)
         return [claim.stream_id for claim in claims if not self._renew(claim)]
@@ -287,9 +271,8 @@ class LocalSteps:
 
     def remove_letters(self, numbers: Collection[int]) -> None:
         """Remove letters that were read, and the streams that are over with them."""
-        self._db.executemany(
-            "DELETE FROM letters WHERE number = ?", [(number,) for number in numbers]
-        )
+        read = [(number,) for number in numbers]
+        self._db.executemany("DELETE FROM letters WHERE number = ?", read)
         over = "DELETE FROM streams WHERE is_over AND id NOT IN (SELECT stream FROM letters)"
         self._db.execute(over)
 
@@ -298,10 +281,8 @@ class LocalSteps:
     def add(self, key: str, now: float) -> bool:
         """See :meth:`.Store.add`."""
         self._db.execute("DELETE FROM deliveries WHERE added < ?", (now - DELIVERIES_KEPT,))
-        return (
-            self._db.execute("INSERT OR IGNORE INTO deliveries VALUES (?, ?)", (key, now)).rowcount
-            == 1
-        )
+        insert = "INSERT OR IGNORE INTO deliveries VALUES (?, ?)"
+        return self._db.execute(insert, (key, now)).rowcount == 1
 
     def discard(self, key: str) -> None:
         """See :meth:`.Store.discard`."""
