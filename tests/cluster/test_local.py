@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import pathlib
@@ -157,6 +158,17 @@ def test_a_place_where_nothing_can_be_written_is_told():
     with pytest.raises(StoreError) as caught:
         LocalStore("/proc/self/apps/app").open(Worker("w", "h", 1, 0))
     assert caught.value.is_lasting
+
+
+@pytest.mark.parametrize(("number", "is_lasting"), [(errno.EMFILE, False), (errno.EROFS, True)])
+def test_what_may_be_better_in_a_moment_is_asked_again(store, number, is_lasting):
+    def fail(_):
+        raise OSError(number, os.strerror(number))
+
+    store._steps._has_died = fail
+    with pytest.raises(StoreError, match=os.strerror(number)) as caught:
+        store.workers()
+    assert caught.value.is_lasting is is_lasting
 
 
 def test_a_directory_that_is_removed_meanwhile_is_told(place, store):
