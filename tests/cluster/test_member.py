@@ -15,6 +15,7 @@ from rtms_gevent import signals
 from rtms_gevent.cluster import member as module
 from rtms_gevent.cluster.memory import MemoryStore
 from rtms_gevent.cluster.records import Worker
+from rtms_gevent.cluster.store import Store
 from rtms_gevent.errors import StoreError
 from rtms_gevent.protocol.webhook_events import WebhookKind, parse_event
 
@@ -54,7 +55,7 @@ class FailingStore(MemoryStore):
     problem: StoreError | None = None
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("offer", "send", "claim", "renew", "release", "workers", "wait"):
+        if name in Store.__abstractmethods__ - {"close", "wake"}:
             problem = object.__getattribute__(self, "problem")
             if problem is not None:
                 raise problem
