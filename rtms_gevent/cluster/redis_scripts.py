@@ -1,0 +1,454 @@
+"""Lua for :mod:`.redis_store`: each script is one step of a store.
+
+Commands of Redis 6.2 only. All keys come as ``KEYS``, and share a hash tag, for Redis Cluster.
+
+What is kept (see ``KEYS`` below):
+
+- ``starts``: a Redis stream with an entry for each stream that waits or is owned. A consumer group
+  hands each to one worker, with which it stays pending: its idle time is the lease, its delivery
+  counter the fence.
+- ``streams``: by id of a stream, as JSON: ``fence``; ``since`` (ms: offered, claimed or ended);
+  ``entry`` in ``starts``; ``owner``; ``takeover`` (it has been owned before); ``ended``; ``over``
+  (forget it when its letters are read); ``sent`` (letters so far).
+- ``documents``, ``progress``: by id of a stream.
+- ``letters``: by id of a stream, a line for each letter: its number and the document.
+- ``due``: when (ms) streams are forgotten that wait or have ended.
+- ``hints``: an entry for each stream that is offered, so that workers wake.
+- ``workers``, ``seen``: what workers say of themselves, and when (ms).
+- ``deliveries``: when (s, by the clocks of the workers) webhooks were delivered.
+
+All other times are those of Redis, so that the clocks of machines do not matter. Every script gets
+the id of the worker and the lease in ms, and returns the time first.
+"""
+
+from __future__ import annotations
+
+from .store import DELIVERIES_KEPT, ENDED_KEPT, OFFERS_KEPT
+
+__all__ = [
+    "ADD",
+    "CLAIM",
+    "CLOSE",
+    "EXPIRED",
+    "KEYS",
+    "LETTERS",
+    "NOTE",
+    "OFFER",
+    "RELEASE",
+    "RENEW",
+    "SEND",
+    "STREAMS",
+    "WORKERS",
+]
+
+#: Ends of the keys, in the order of the scripts.
+KEYS = (
+    "starts",
+    "streams",
+    "documents",
+    "progress",
+    "letters",
+    "due",
+    "hints",
+    "workers",
+    "seen",
+    "deliveries",
+)
+
+_COMMON = (
+    f"""
+local OFFERS_KEPT, ENDED_KEPT = {OFFERS_KEPT * 1000:.0f}, {ENDED_KEPT * 1000:.0f}
+"""
+    + """
+local STARTS, STREAMS, DOCUMENTS, PROGRESS, LETTERS, DUE, HINTS, WORKERS, SEEN,
+      DELIVERIES = unpack(KEYS)
+local GROUP = 'workers'
+local worker, lease = ARGV[1], tonumber(ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function get(id)
+  local text = redis.call('HGET', STREAMS, id)
+  return text and cjson.decode(text)
+end
+
+local function put(id, stream)
+  redis.call('HSET', STREAMS, id, cjson.encode(stream))
+end
+
+local function add_entry(id)
+  return redis.call('XADD', STARTS, '*', 'stream', id)
+end
+
+local function drop_entry(entry)
+  redis.call('XACK', STARTS, GROUP, entry)
+  redis.call('XDEL', STARTS, entry)
+end
+
+-- Makes the entry of a stream pending with its owner, from now on.
+local function give(stream)
+  redis.call('XCLAIM', STARTS, GROUP, stream.owner, 0, stream.entry,
+             'RETRYCOUNT', stream.fence, 'FORCE', 'JUSTID')
+end
+
+-- Makes a stream wait for a worker.
+local function offer(id, stream)
+  if stream.entry then drop_entry(stream.entry) end
+  stream.entry, stream.owner, stream.since = add_entry(id), nil, now
+  put(id, stream)
+  redis.call('ZADD', DUE, now + OFFERS_KEPT, id)
+  redis.call('XADD', HINTS, 'MAXLEN', '~', 100, '*', 'stream', id)
+end
+
+local function forget(id, stream)
+  if stream.entry then drop_entry(stream.entry) end
+  for _, key in ipairs({STREAMS, DOCUMENTS, PROGRESS, LETTERS}) do redis.call('HDEL', key, id) end
+  redis.call('ZREM', DUE, id)
+end
+
+local function send(id, stream, document)
+  stream.sent = (stream.sent or 0) + 1
+  put(id, stream)
+  local waiting = redis.call('HGET', LETTERS, id)
+  local letter = string.format('%d %s', stream.sent, document)
+  redis.call('HSET', LETTERS, id, waiting and waiting .. '\\n' .. letter or letter)
+end
+
+-- Whether a worker was heard of lately.
+local function lives(id)
+  local seen = id and redis.call('ZSCORE', SEEN, id)
+  return seen and now - seen <= lease
+end
+
+local function exists(entry)
+  return #redis.call('XRANGE', STARTS, entry, entry) > 0
+end
+
+-- Returns the stream of an entry. Entries that belong to none are dropped.
+local function find(entry)
+  local found = redis.call('XRANGE', STARTS, entry, entry)[1]
+  if found then
+    local stream = get(found[2][2])
+    if stream and stream.entry == entry then return found[2][2], stream end
+  else  -- somebody has deleted it; seldom, so that looking through all is cheap enough
+    local all = redis.call('HGETALL', STREAMS)
+    for i = 1, #all, 2 do
+      local stream = cjson.decode(all[i + 1])
+      if stream.entry == entry then
+        drop_entry(entry)
+        stream.entry = add_entry(all[i])
+        put(all[i], stream)
+        if stream.owner then give(stream) end
+        return all[i], stream
+      end
+    end
+  end
+  drop_entry(entry)
+end
+
+-- Makes the group where it is missing: at the very first, or after somebody has deleted it, or the
+-- entries. All are delivered then, and those that are owned are given back to their owners.
+local function prepare()
+  if not redis.pcall('XPENDING', STARTS, GROUP, '-', '+', 1).err then return end
+  redis.call('XGROUP', 'CREATE', STARTS, GROUP, '0', 'MKSTREAM')
+  local all = redis.call('HGETALL', STREAMS)
+  for i = 1, #all, 2 do
+    local stream = cjson.decode(all[i + 1])
+    if stream.entry and not exists(stream.entry) then
+      stream.entry = add_entry(all[i])
+      put(all[i], stream)
+    end
+  end
+end
+"""
+)
+
+#: id, document -> whether it waits, the owner.
+OFFER = (
+    _COMMON
+    + """
+local id, document = ARGV[3], ARGV[4]
+local stream = get(id)
+redis.call('HSET', DOCUMENTS, id, document)
+if stream and stream.owner and not stream.ended then
+  send(id, stream, document)
+  return {now, 0, stream.owner}
+end
+if stream and stream.ended then
+  stream = {fence = stream.fence}
+  redis.call('HDEL', PROGRESS, id)
+  redis.call('HDEL', LETTERS, id)
+end
+offer(id, stream or {fence = 0})
+return {now, 1}
+"""
+)
+
+#: id, document, whether it ends the stream -> whether it was sent, the owner.
+SEND = (
+    _COMMON
+    + """
+local id, document, ends = ARGV[3], ARGV[4], ARGV[5] == '1'
+local stream = get(id)
+if not stream then return {now, 0} end
+if (stream.ended and not lives(stream.owner)) or (ends and not stream.owner) then
+  forget(id, stream)
+  return {now, 0}
+end
+stream.over = (ends and stream.ended) or nil
+send(id, stream, document)
+return {now, 1, stream.owner}
+"""
+)
+
+#: may_expire, time of the last answer, where to look on, whether the answer to a claim was lost,
+#: then the streams that the worker knows to be its own -> where to look on, and the claim.
+CLAIM = (
+    _COMMON
+    + """
+local may_expire, contact, cursor, is_unsure = ARGV[3] == '1', ARGV[4], ARGV[5], ARGV[6] == '1'
+prepare()
+
+local function take(id, stream)
+  local is_takeover = stream.takeover
+  stream.owner, stream.takeover, stream.since = worker, true, now
+  stream.fence = stream.fence + 1
+  put(id, stream)
+  redis.call('ZREM', DUE, id)
+  give(stream)
+  return {now, cursor, id, stream.fence, redis.call('HGET', DOCUMENTS, id), is_takeover and 1 or 0,
+          redis.call('HGET', PROGRESS, id), redis.call('HEXISTS', LETTERS, id)}
+end
+
+-- What it has claimed without getting to know.
+if is_unsure then
+  local known = {}
+  for i = 7, #ARGV do known[ARGV[i]] = true end
+  for _, row in ipairs(redis.call('XPENDING', STARTS, GROUP, '-', '+', 10000, worker)) do
+    local id, stream = find(row[1])
+    if stream and stream.owner == worker and not known[id] then return take(id, stream) end
+  end
+end
+
+-- What waits.
+while true do
+  local read = redis.call('XREADGROUP', 'GROUP', GROUP, worker, 'COUNT', 1, 'STREAMS', STARTS, '>')
+  if not read then break end
+  local id, stream = find(read[1][2][1][1])
+  if not stream then  -- forgotten
+  elseif stream.owner then
+    give(stream)
+  elseif now - stream.since > OFFERS_KEPT then
+    drop_entry(stream.entry)
+    stream.entry = nil
+    put(id, stream)
+  else
+    return take(id, stream)
+  end
+end
+
+-- What a silent worker has. Not where this script has waited for long to be run, since Redis stood
+-- still or its machine was cut off: then nobody could renew, and idle times say nothing.
+if not may_expire or now - contact > 3000 then return {now, cursor} end
+for _ = 1, 100 do  -- each looks at 10 entries
+  local reply = redis.call('XAUTOCLAIM', STARTS, GROUP, worker, lease, cursor, 'COUNT', 1, 'JUSTID')
+  cursor = reply[1]
+  for _, entries in ipairs({reply[2], reply[3] or {}}) do  -- reply[3]: deleted ones (Redis 7)
+    for _, entry in ipairs(entries) do
+      local id, stream = find(entry)
+      if stream and stream.owner ~= worker then return take(id, stream) end
+    end
+  end
+  if cursor == '0-0' then break end
+end
+return {now, cursor}
+"""
+)
+
+#: The worker's JSON, then id, fence and progress of each stream -> ids of those that are lost, that
+#: are not known, that have letters.
+RENEW = (
+    _COMMON
+    + """
+prepare()
+redis.call('HSET', WORKERS, worker, ARGV[3])
+redis.call('ZADD', SEEN, now, worker)
+local lost, unknown, mail = {}, {}, {}
+for i = 4, #ARGV, 3 do
+  local id = ARGV[i]
+  local stream, fence = get(id), tonumber(ARGV[i + 1])
+  if stream and not stream.owner and stream.fence < fence then
+    -- It was forgotten, and a start came before this renewal: that is the owner's.
+    stream.owner, stream.fence, stream.takeover = worker, fence, true
+    send(id, stream, redis.call('HGET', DOCUMENTS, id))
+    redis.call('ZREM', DUE, id)
+    give(stream)
+  end
+  if not stream then
+    unknown[#unknown + 1] = id
+  elseif stream.owner ~= worker or stream.fence ~= fence then
+    lost[#lost + 1] = id
+  elseif not stream.ended then
+    redis.call('HSET', PROGRESS, id, ARGV[i + 2])
+    local renewed = redis.call('XCLAIM', STARTS, GROUP, worker, 0, stream.entry, 'JUSTID')
+    if #renewed == 0 then  -- somebody has deleted it, or the group
+      if not exists(stream.entry) then
+        stream.entry = add_entry(id)
+        put(id, stream)
+      end
+      give(stream)
+    end
+    if redis.call('HEXISTS', LETTERS, id) == 1 then mail[#mail + 1] = id end
+  end
+end
+return {now, lost, unknown, mail}
+"""
+)
+
+#: id, fence, progress and document of each stream that is not known.
+NOTE = (
+    _COMMON
+    + """
+prepare()
+for i = 3, #ARGV, 4 do
+  local id = ARGV[i]
+  if not get(id) then
+    local stream = {owner = worker, fence = tonumber(ARGV[i + 1]), since = now, takeover = true}
+    stream.entry = add_entry(id)
+    put(id, stream)
+    redis.call('HSET', PROGRESS, id, ARGV[i + 2])
+    redis.call('HSET', DOCUMENTS, id, ARGV[i + 3])
+    give(stream)
+  end
+end
+return {now}
+"""
+)
+
+#: id, fence, progress, whether it has ended -> whether it was ours.
+RELEASE = (
+    _COMMON
+    + """
+local id, fence, progress, has_ended = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6] == '1'
+local stream = get(id)
+if not stream or stream.owner ~= worker or stream.fence ~= fence then return {now, 0} end
+redis.call('HSET', PROGRESS, id, progress)
+if stream.ended then  -- it is said twice
+elseif has_ended then
+  drop_entry(stream.entry)
+  stream.entry, stream.ended, stream.since = nil, true, now
+  put(id, stream)
+  redis.call('ZADD', DUE, now + ENDED_KEPT, id)
+else
+  offer(id, stream)
+end
+return {now, 1}
+"""
+)
+
+#: id, and the number of the letter that was read last, of each stream -> id and letters of each
+#: that has more. Those that were read are dropped.
+LETTERS = (
+    _COMMON
+    + """
+local found = {}
+for i = 3, #ARGV, 2 do
+  local id = ARGV[i]
+  local stream = get(id)
+  local letters = stream and stream.owner == worker and redis.call('HGET', LETTERS, id)
+  if letters then
+    local new = {}
+    for line in string.gmatch(letters, '[^\\n]+') do
+      if tonumber(string.match(line, '^%d+')) > tonumber(ARGV[i + 1]) then new[#new + 1] = line end
+    end
+    if #new > 0 then
+      found[#found + 1] = {id, new}
+    elseif stream.over then
+      forget(id, stream)
+    else
+      redis.call('HDEL', LETTERS, id)
+    end
+  end
+end
+return {now, found}
+"""
+)
+
+#: Ids that were told as expired -> id, stream, document and progress of those that are. Whoever
+#: gets them calls again with their ids; if that does not happen, another worker gets them later.
+EXPIRED = (
+    _COMMON
+    + """
+prepare()
+for i = 3, #ARGV do
+  local stream = get(ARGV[i])
+  if stream and not stream.owner then forget(ARGV[i], stream) end
+end
+local expired = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, 100)) do
+  local stream = get(id)
+  if stream and not stream.ended then
+    redis.call('ZADD', DUE, now + lease, id)
+    expired[#expired + 1] = {id, cjson.encode(stream), redis.call('HGET', DOCUMENTS, id),
+                             redis.call('HGET', PROGRESS, id)}
+  elseif stream and redis.call('HEXISTS', LETTERS, id) == 1 and lives(stream.owner) then
+    redis.call('ZADD', DUE, now + lease, id)
+  else
+    forget(id, stream or {})
+  end
+end
+-- Workers that died long ago. What is pending with them stays, until it is claimed.
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', SEEN, '-inf', now - 10 * lease, 'LIMIT', 0, 10)) do
+  if #redis.call('XPENDING', STARTS, GROUP, '-', '+', 1, id) == 0 then
+    redis.call('XGROUP', 'DELCONSUMER', STARTS, GROUP, id)
+    redis.call('HDEL', WORKERS, id)
+    redis.call('ZREM', SEEN, id)
+  end
+end
+return {now, expired}
+"""
+)
+
+#: Nothing -> nothing: the worker ends.
+CLOSE = (
+    _COMMON
+    + """
+prepare()
+for _, row in ipairs(redis.call('XPENDING', STARTS, GROUP, '-', '+', 100000, worker)) do
+  local id, stream = find(row[1])
+  if stream then offer(id, stream) end
+end
+redis.call('XGROUP', 'DELCONSUMER', STARTS, GROUP, worker)
+redis.call('HDEL', WORKERS, worker)
+redis.call('ZREM', SEEN, worker)
+return {now}
+"""
+)
+
+#: Nothing -> ids and times of workers, what they say.
+WORKERS = (
+    _COMMON
+    + """
+return {now, redis.call('ZRANGE', SEEN, 0, -1, 'WITHSCORES'), redis.call('HGETALL', WORKERS)}
+"""
+)
+
+#: Nothing -> ids and times of workers, streams, documents, progress.
+STREAMS = (
+    _COMMON
+    + """
+return {now, redis.call('ZRANGE', SEEN, 0, -1, 'WITHSCORES'), redis.call('HGETALL', STREAMS),
+        redis.call('HGETALL', DOCUMENTS), redis.call('HGETALL', PROGRESS)}
+"""
+)
+
+#: A delivery, its time -> whether it is new.
+ADD = (
+    _COMMON
+    + f"local DELIVERIES_KEPT = {DELIVERIES_KEPT:.0f}"
+    + """
+redis.call('ZREMRANGEBYSCORE', DELIVERIES, '-inf', '(' .. (ARGV[4] - DELIVERIES_KEPT))
+redis.call('EXPIRE', DELIVERIES, DELIVERIES_KEPT)
+return {now, redis.call('ZADD', DELIVERIES, 'NX', ARGV[4], ARGV[3])}
+"""
+)
