@@ -19,7 +19,7 @@ from ..errors import ConfigurationError, MissingExtra, StoreError
 try:
     import redis
     from redis.connection import Connection, ConnectionPool
-    from redis.exceptions import RedisError, ResponseError
+    from redis.exceptions import MovedError, RedisError, ResponseError
 except ImportError as problem:
     raise MissingExtra("a store in Redis", "redis") from problem
 
@@ -291,22 +291,29 @@ class RedisClient:
             try:
                 return function()
             except ResponseError as problem:
-                moved = re.match(r"MOVED \d+ (.*):(\d+)", str(problem))
-                if not moved:
+                # A node of a Redis Cluster: "MOVED <slot> <host>:<port>". redis-py has taken the
+                # first word off, or not; that depends on its version.
+                text = str(problem).removeprefix("MOVED ")
+                if not isinstance(problem, MovedError) and text == str(problem):
                     raise
-                self._servers.move(moved[1], int(moved[2]))
+                host, _, port = text.rpartition(" ")[2].rpartition(":")
+                self._servers.move(host, int(port))
                 self._pool.disconnect(inuse_connections=False)
                 return function()
         except (RedisError, OSError, ConfigurationError) as problem:
             # Another server may have its place now: ask those that the URL names.
             self._servers.move_back()
-            if "READONLY" in str(problem):
+            if _IS_REPLICA.search(str(problem)):
                 self._pool.disconnect(inuse_connections=False)
             raise StoreError(f"{self._servers.name}: {_explain(problem)}") from problem
 
     def close(self) -> None:
         """Close all connections, those included on which somebody waits."""
         self._pool.disconnect()
+
+
+#: What a replica says that may have been the master until now.
+_IS_REPLICA = re.compile("(?i)READONLY|read only replica")
 
 
 def _explain(problem: Exception) -> str:
@@ -324,7 +331,7 @@ _ADVICE = {
         "check user and password in the URL"
     ),
     "(?i)NOPERM|no permissions": "the user needs the commands and keys that docs/scaling.md lists",
-    "(?i)READONLY|read only replica": "it is a replica: give the address of the master, or of sentinels",
+    _IS_REPLICA: "it is a replica: give the address of the master, or of sentinels",
     "(?i)OOM|maxmemory": "it has no memory left: raise maxmemory; noeviction is the right policy",
     "MISCONF": "it cannot save to its disk",
     "(?i)LOADING": "it reads its data, and will work soon",

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Sequence
 
 import gevent
 import pytest
@@ -23,13 +24,13 @@ def free_port() -> int:
 class RedisServer:
     """Runs until :meth:`stop`, and can begin again with the data that it had."""
 
-    def __init__(self, *options: str, tls: bool = False) -> None:
+    def __init__(self, *options: str, tls: bool = False, before: Sequence[str] = ()) -> None:
         program = shutil.which("redis-server")
         if program is None:
             pytest.skip("redis-server is not installed")
         self.directory = tempfile.mkdtemp(prefix="rtms-redis-")
         self.port = free_port()
-        self._command = [program, "--dir", self.directory, "--bind", "127.0.0.1", "--save", ""]
+        self._command = [program, *before, "--dir", self.directory, "--bind", "127.0.0.1"]
         self._command += ["--tls-port" if tls else "--port", str(self.port), *options]
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis://127.0.0.1:{self.port}/0"
