@@ -82,6 +82,7 @@ EXTRAS = {
     "geventwebsocket": {"wsgi"},
     "trustme": {"simulator"},
     "gunicorn": set(),
+    "redis": {"cluster"},
     "pytest": {"simulator"},
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from gevent import Timeout, socket, ssl
+from gevent.lock import BoundedSemaphore
 
 from ..errors import ConfigurationError, MissingExtra, StoreError
 
@@ -31,6 +32,9 @@ _CONNECT_TIMEOUT = 2.0
 _COMMAND_TIMEOUT = 5.0
 #: Seconds for each step with a sentinel, since there are others.
 _SENTINEL_TIMEOUT = 1.0
+
+#: Connections of one client, so that many webhooks at once do not take all that the server has.
+_MAX_CONNECTIONS = 20
 
 _PORTS = {"redis": 6379, "rediss": 6379, "sentinel": 26379}
 #: What a URL may have behind the "?"; as redis-py names it.
@@ -266,6 +270,8 @@ class RedisClient:
         # They change from version to version of redis-py.
         self._redis.response_callbacks.clear()
         self._scripts: dict[str, Any] = {}
+        # The pool of redis-py would raise, or block the hub.
+        self._free = BoundedSemaphore(_MAX_CONNECTIONS)
 
     def execute(self, *arguments: str | bytes | float) -> Any:
         """Run a command, and return its answer: bytes, int, ``None``, or a list of such.
@@ -287,6 +293,8 @@ class RedisClient:
         return self._call(lambda: known(keys, arguments))
 
     def _call(self, function: Callable[[], Any]) -> Any:
+        if not self._free.acquire(timeout=_COMMAND_TIMEOUT):
+            raise StoreError(f"{self._servers.name}: no answer to {_MAX_CONNECTIONS} commands")
         try:
             try:
                 return function()
@@ -306,6 +314,8 @@ class RedisClient:
             if _IS_REPLICA.search(str(problem)):
                 self._pool.disconnect(inuse_connections=False)
             raise StoreError(f"{self._servers.name}: {_explain(problem)}") from problem
+        finally:
+            self._free.release()
 
     def close(self) -> None:
         """Close all connections, those included on which somebody waits."""

@@ -94,6 +94,7 @@ class RedisStore(Store):
         self._check_version()
         forget_in_child(self)
         self._id = worker.id
+        self._problem = None
         self._positions[self._hint_key(worker.id)] = "0-0"
         self.renew(worker, ())
 
@@ -115,6 +116,7 @@ class RedisStore(Store):
         """Forget the worker, and offer again what it owns."""
         if self._listener is not None:
             self._listener.kill(block=False)
+            self._listener = None
         if self._id:
             with contextlib.suppress(StoreError):
                 self._run(scripts.CLOSE)

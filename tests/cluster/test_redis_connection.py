@@ -177,7 +177,7 @@ def test_names_are_verified(tls_server, login):
 def sentinel():
     """Three servers: a master, its replica, and a sentinel."""
     with (
-        RedisServer() as master,
+        RedisServer("--repl-diskless-sync-delay", "0") as master,
         RedisServer("--replicaof", "127.0.0.1", str(master.port)) as replica,
     ):
         path = os.path.join(master.directory, "sentinel.conf")
@@ -196,11 +196,11 @@ def sentinel():
 def test_sentinels_are_asked_for_the_master(sentinel):
     assert works(sentinel.url) is True
     sentinels, replica = sentinel.client(), sentinel.replica.client()
-    wait_until(lambda: b"master_link_status:up" in replica.execute("INFO", "replication"))
+    wait_until(lambda: b"link_status:up" in replica.execute("INFO", "replication"), 30)
     with RedisStore(sentinel.url, "test") as store:
         store.open(WORKER)
         admin = RedisClient(RedisServers(f"redis://127.0.0.1:{sentinel.port}"))
-        wait_until(lambda: b"slaves=1" in admin.execute("INFO", "sentinel"))
+        wait_until(lambda: b"slaves=1" in admin.execute("INFO", "sentinel"), 30)
         sentinel.master.kill()
         wait_until(lambda: is_working(store), seconds=30)
         assert store._client._servers.locate() == ("127.0.0.1", sentinel.replica.port)
