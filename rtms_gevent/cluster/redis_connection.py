@@ -270,6 +270,7 @@ class RedisClient:
         # They change from version to version of redis-py.
         self._redis.response_callbacks.clear()
         self._scripts: dict[str, Any] = {}
+        self._is_closed = False
         # The pool of redis-py would raise, or block the hub.
         self._free = BoundedSemaphore(_MAX_CONNECTIONS)
 
@@ -316,34 +317,41 @@ class RedisClient:
             raise StoreError(f"{self._servers.name}: {_explain(problem)}") from problem
         finally:
             self._free.release()
+            if self._is_closed:
+                self._pool.disconnect(inuse_connections=False)
 
     def close(self) -> None:
-        """Close all connections, those included on which somebody waits."""
-        self._pool.disconnect()
+        """Close all connections; those on which somebody waits when the answer is there."""
+        self._is_closed = True
+        self._pool.disconnect(inuse_connections=False)
 
 
 #: What a replica says that may have been the master until now.
-_IS_REPLICA = re.compile("(?i)READONLY|read only replica")
+_IS_REPLICA = re.compile("READONLY|read only replica", re.IGNORECASE)
 
 
 def _explain(problem: Exception) -> str:
     """Return what went wrong, without a line break, and what to do where that is known."""
     text = " ".join(str(problem).split()) or type(problem).__name__
     for pattern, advice in _ADVICE.items():
-        if re.search(pattern, text):
+        if pattern.search(text):
             return f"{text} ({advice})"
     return text
 
 
 #: By what Redis or redis-py says.
 _ADVICE = {
-    "(?i)invalid username-password|NOAUTH|Authentication required|WRONGPASS": (
-        "check user and password in the URL"
-    ),
-    "(?i)NOPERM|no permissions": "the user needs the commands and keys that docs/scaling.md lists",
-    _IS_REPLICA: "it is a replica: give the address of the master, or of sentinels",
-    "(?i)OOM|maxmemory": "it has no memory left: raise maxmemory; noeviction is the right policy",
-    "MISCONF": "it cannot save to its disk",
-    "(?i)LOADING": "it reads its data, and will work soon",
-    "(?i)CERTIFICATE_VERIFY_FAILED": "check ssl_ca_certs in the URL",
+    re.compile(pattern, re.IGNORECASE): advice
+    for pattern, advice in (
+        (
+            "invalid username-password|NOAUTH|Authentication required|WRONGPASS",
+            "check user and password in the URL",
+        ),
+        ("NOPERM|no permissions", "the user must be allowed the commands and keys of the store"),
+        (_IS_REPLICA.pattern, "it is a replica: give the address of the master, or of sentinels"),
+        ("OOM|maxmemory", "it has no memory left: raise maxmemory"),
+        ("MISCONF", "it cannot save to its disk"),
+        ("LOADING", "it reads its data, and will work soon"),
+        ("CERTIFICATE_VERIFY_FAILED", "check ssl_ca_certs in the URL"),
+    )
 }

@@ -8,8 +8,9 @@ What is kept (see ``KEYS`` below):
   hands each to one worker, with which it stays pending: its idle time is the lease, its delivery
   counter the fence.
 - ``streams``: by id of a stream, as JSON: ``fence``; ``since`` (ms: offered, claimed or ended);
-  ``entry`` in ``starts``; ``owner``; ``takeover`` (it has been owned before); ``ended``; ``over``
-  (forget it when its letters are read); ``sent`` (letters so far).
+  ``entry`` in ``starts``; ``owner``; ``free`` (its owner has closed); ``takeover`` (it has been
+  owned before); ``ended``; ``over`` (forget it when its letters are read); ``sent`` (letters so
+  far).
 - ``documents``, ``progress``: by id of a stream.
 - ``letters``: by id of a stream, a line for each letter: its number and the document.
 - ``due``: when (ms) streams are forgotten that wait or have ended.
@@ -91,13 +92,19 @@ local function give(stream)
              'RETRYCOUNT', stream.fence, 'FORCE', 'JUSTID')
 end
 
--- Makes a stream wait for a worker.
-local function offer(id, stream)
+-- Lets any worker claim a stream.
+local function free(id, stream)
   if stream.entry then drop_entry(stream.entry) end
-  stream.entry, stream.owner, stream.since = add_entry(id), nil, now
+  stream.entry = add_entry(id)
   put(id, stream)
-  redis.call('ZADD', DUE, now + OFFERS_KEPT, id)
   redis.call('XADD', HINTS, 'MAXLEN', '~', 100, '*', 'stream', id)
+end
+
+-- Makes a stream wait for a worker, for a while.
+local function offer(id, stream)
+  stream.owner, stream.since = nil, now
+  free(id, stream)
+  redis.call('ZADD', DUE, now + OFFERS_KEPT, id)
 end
 
 local function forget(id, stream)
@@ -138,7 +145,7 @@ local function find(entry)
         drop_entry(entry)
         stream.entry = add_entry(all[i])
         put(all[i], stream)
-        if stream.owner then give(stream) end
+        if stream.owner and not stream.free then give(stream) end
         return all[i], stream
       end
     end
@@ -211,7 +218,7 @@ prepare()
 
 local function take(id, stream)
   local is_takeover = stream.takeover
-  stream.owner, stream.takeover, stream.since = worker, true, now
+  stream.owner, stream.free, stream.takeover, stream.since = worker, nil, true, now
   stream.fence = stream.fence + 1
   put(id, stream)
   redis.call('ZREM', DUE, id)
@@ -236,9 +243,9 @@ while true do
   if not read then break end
   local id, stream = find(read[1][2][1][1])
   if not stream then  -- forgotten
-  elseif stream.owner then
+  elseif stream.owner and not stream.free then
     give(stream)
-  elseif now - stream.since > OFFERS_KEPT then
+  elseif not stream.owner and now - stream.since > OFFERS_KEPT then
     drop_entry(stream.entry)
     stream.entry = nil
     put(id, stream)
@@ -250,6 +257,7 @@ end
 -- What a silent worker has. Not where this script has waited for long to be run, since Redis stood
 -- still or its machine was cut off: then nobody could renew, and idle times say nothing.
 if not may_expire or now - contact > 3000 then return {now, cursor} end
+local is_last_round = cursor == '0-0'
 for _ = 1, 100 do  -- each looks at 10 entries
   local reply = redis.call('XAUTOCLAIM', STARTS, GROUP, worker, lease, cursor, 'COUNT', 1, 'JUSTID')
   cursor = reply[1]
@@ -259,7 +267,10 @@ for _ = 1, 100 do  -- each looks at 10 entries
       if stream and stream.owner ~= worker then return take(id, stream) end
     end
   end
-  if cursor == '0-0' then break end
+  if cursor == '0-0' then
+    if is_last_round then break end
+    is_last_round = true
+  end
 end
 return {now, cursor}
 """
@@ -391,9 +402,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, 10
     redis.call('ZADD', DUE, now + lease, id)
     expired[#expired + 1] = {id, cjson.encode(stream), redis.call('HGET', DOCUMENTS, id),
                              redis.call('HGET', PROGRESS, id)}
-  elseif stream and redis.call('HEXISTS', LETTERS, id) == 1 and lives(stream.owner) then
-    redis.call('ZADD', DUE, now + lease, id)
-  else
+  elseif not stream or redis.call('HEXISTS', LETTERS, id) == 0 or not lives(stream.owner) then
     forget(id, stream or {})
   end
 end
@@ -416,7 +425,10 @@ CLOSE = (
 prepare()
 for _, row in ipairs(redis.call('XPENDING', STARTS, GROUP, '-', '+', 100000, worker)) do
   local id, stream = find(row[1])
-  if stream then offer(id, stream) end
+  if stream then
+    stream.free = true
+    free(id, stream)
+  end
 end
 redis.call('XGROUP', 'DELCONSUMER', STARTS, GROUP, worker)
 redis.call('HDEL', WORKERS, worker)

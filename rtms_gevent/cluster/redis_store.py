@@ -113,9 +113,9 @@ class RedisStore(Store):
             )
 
     def close(self) -> None:
-        """Forget the worker, and offer again what it owns."""
+        """Forget the worker; what it owns can be claimed at once."""
         if self._listener is not None:
-            self._listener.kill(block=False)
+            self._listener.kill()
             self._listener = None
         if self._id:
             with contextlib.suppress(StoreError):

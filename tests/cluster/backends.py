@@ -14,11 +14,14 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable
+
+from support.recorder import wait_until
 
 from rtms_gevent.cluster.memory import MemoryCluster, MemoryStore
-from rtms_gevent.cluster.records import Claim, Worker
+from rtms_gevent.cluster.records import Claim, Wakeup, Worker
 from rtms_gevent.cluster.store import Store
+
+from .redis_server import shared_server
 
 
 class Place(abc.ABC):
@@ -52,6 +55,10 @@ class Place(abc.ABC):
     @abc.abstractmethod
     def kill(self, store: Store) -> None:
         """Let a worker die without a word, as SIGKILL does."""
+
+    def read(self, store: Store) -> Wakeup:
+        """Return what a worker has to do that was noted until now."""
+        return store.wait(0)
 
     @abc.abstractmethod
     def forget_streams(self) -> None:
@@ -149,5 +156,72 @@ class LocalPlace(Place):
         shutil.rmtree(self.base)
 
 
+#: Makes all that is noted older by so many ms.
+_ADVANCE = """
+local starts, streams, due, seen, ms = KEYS[1], KEYS[2], KEYS[3], KEYS[4], tonumber(ARGV[1])
+local all = redis.call('HGETALL', streams)
+for i = 1, #all, 2 do
+  local stream = cjson.decode(all[i + 1])
+  stream.since = stream.since - ms
+  redis.call('HSET', streams, all[i], cjson.encode(stream))
+end
+for _, zset in ipairs({due, seen}) do
+  for _, member in ipairs(redis.call('ZRANGE', zset, 0, -1)) do
+    redis.call('ZINCRBY', zset, -ms, member)
+  end
+end
+for _, row in ipairs(redis.call('XPENDING', starts, 'workers', '-', '+', 10000)) do
+  redis.call('XCLAIM', starts, 'workers', row[2], 0, row[1], 'IDLE', row[3] + ms, 'JUSTID')
+end
+"""
+
+
+class RedisPlace(Place):
+    """A namespace of one redis-server."""
+
+    sees_deaths = False
+    histories = 10
+    _namespaces = itertools.count(1)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.server = shared_server()
+        self.client = self.server.client()
+        self.namespace = f"test-{next(self._namespaces)}"
+
+    def key(self, name):
+        return f"{{rtms:{self.namespace}}}:{name}"
+
+    def make_store(self):
+        from rtms_gevent.cluster.redis_store import RedisStore
+
+        return RedisStore(self.server.url, self.namespace, self.lease)
+
+    def advance(self, seconds):
+        keys = [self.key(name) for name in ("starts", "streams", "due", "seen")]
+        self.client.run(_ADVANCE, keys, [int(seconds * 1000)])
+
+    def kill(self, store):
+        store.after_fork_in_child(is_here=True)
+
+    def read(self, store):
+        begun = store.wait(0)  # now it listens
+        key = self.key(f"hints:{self.records[store].id}")
+        latest = [entry[0].decode() for entry in self.client.execute("XRANGE", key, "-", "+")][-1:]
+        wait_until(lambda: not latest or store._positions[key] == latest[0])
+        return Wakeup((*begun.letters, *store.wait(0).letters))
+
+    def forget_streams(self):
+        names = ("starts", "streams", "documents", "progress", "letters", "due")
+        self.client.execute("DEL", *map(self.key, names))
+
+    def close(self):
+        super().close()
+        keys = self.client.execute("KEYS", self.key("*"))
+        if keys:
+            self.client.execute("DEL", *keys)
+        self.client.close()
+
+
 #: Each makes a place of its own. One that cannot (no server is installed) skips.
-PLACES: dict[str, Callable[[], Place]] = {"memory": MemoryPlace, "local": LocalPlace}
+PLACES: dict[str, type[Place]] = {"memory": MemoryPlace, "local": LocalPlace, "redis": RedisPlace}

@@ -5,6 +5,11 @@ from __future__ import annotations
 import pytest
 
 from .backends import PLACES
+from .redis_server import stop_shared_server
+
+
+def pytest_sessionfinish():
+    stop_shared_server()
 
 
 @pytest.fixture(params=PLACES)

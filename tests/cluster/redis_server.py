@@ -13,8 +13,6 @@ from collections.abc import Sequence
 import gevent
 import pytest
 
-from rtms_gevent.cluster.redis_connection import RedisClient, RedisServers
-
 
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as sock:
@@ -66,8 +64,10 @@ class RedisServer:
         self.kill()
         shutil.rmtree(self.directory)
 
-    def client(self) -> RedisClient:
+    def client(self):
         """Return what runs commands here."""
+        from rtms_gevent.cluster.redis_connection import RedisClient, RedisServers
+
         return RedisClient(RedisServers(self.url))
 
     def __enter__(self) -> RedisServer:

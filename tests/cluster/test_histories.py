@@ -80,8 +80,12 @@ class Histories(RuleBasedStateMachine):
         self.counter += 1
         return {"number": self.counter}
 
+    def is_silent(self, worker_id):
+        return self.now - self.heard[worker_id] > self.place.lease
+
     def lives(self, worker_id):
-        return worker_id in self.heard
+        """Whether it gets letters to what has ended."""
+        return worker_id in self.heard and (self.place.sees_deaths or not self.is_silent(worker_id))
 
     def is_free(self, stream, worker_id, may_expire):
         if stream.has_ended:
@@ -90,9 +94,9 @@ class Histories(RuleBasedStateMachine):
             return self.now - stream.since <= OFFERS_KEPT
         if stream.owner == worker_id:
             return False
-        if not self.lives(stream.owner):
+        if stream.owner not in self.heard:
             return True
-        return may_expire and self.now - self.heard[stream.owner] > self.place.lease
+        return may_expire and self.is_silent(stream.owner)
 
     # -- rules -------------------------------------------------------------------------------------
 
@@ -132,6 +136,8 @@ class Histories(RuleBasedStateMachine):
     @rule(number=worker_numbers, may_expire=st.booleans())
     def claim(self, number, may_expire):
         store, worker_id = self.pick(number)
+        if self.is_silent(worker_id):
+            self.renew(number)  # who claims is in touch with the store
         free = {
             stream_id
             for stream_id, stream in self.streams.items()
@@ -187,7 +193,7 @@ class Histories(RuleBasedStateMachine):
     @rule(number=worker_numbers)
     def read(self, number):
         store, worker_id = self.pick(number)
-        wakeup = store.wait(0)
+        wakeup = self.place.read(store)
         for stream_id, stream in list(self.streams.items()):
             if stream.owner == worker_id:
                 got = [letter for letter in wakeup.letters if letter.stream_id == stream_id]

@@ -11,6 +11,7 @@ import pytest
 import trustme
 from gevent.server import StreamServer
 from support.recorder import wait_until
+from support.script import Script
 
 from rtms_gevent.cluster.records import Worker
 from rtms_gevent.cluster.redis_connection import RedisClient, RedisServers
@@ -279,7 +280,7 @@ def test_a_disk_that_cannot_be_written_to(server):
 def test_a_user_who_may_not(server):
     client = server.client()
     client.execute("ACL", "SETUSER", "small", "on", ">psst", "~*", "+hello")
-    with pytest.raises(StoreError, match=r"(?i)perm.*needs the commands"):
+    with pytest.raises(StoreError, match=r"permissions to run.*must be allowed"):
         works(server.url.replace("//", "//small:psst@"))
 
 
@@ -317,3 +318,18 @@ def test_a_server_that_is_loading():
         with pytest.raises(StoreError, match="will work soon") as caught:
             store.open(WORKER)
         assert not caught.value.is_lasting
+
+
+def test_without_the_extra():
+    code = """
+        import sys
+        sys.modules["redis"] = None
+        from rtms_gevent.cluster import ClusterSettings
+        from rtms_gevent.cluster.opening import make_store
+        from rtms_gevent.errors import MissingExtra
+        try:
+            make_store(ClusterSettings("redis://localhost"), has_siblings=True)
+        except MissingExtra as error:
+            print(error.extra)
+    """
+    assert Script(code).finish()[0] == "redis"

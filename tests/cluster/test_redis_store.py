@@ -16,7 +16,7 @@ from rtms_gevent.cluster.records import Progress
 from rtms_gevent.cluster.redis_store import RedisStore
 from rtms_gevent.errors import StoreError
 
-from .redis_place import RedisPlace
+from .backends import RedisPlace
 from .redis_server import RedisServer
 
 START = {"event": "meeting.rtms_started", "payload": {"server_urls": "wss://a"}}
