@@ -328,7 +328,7 @@ def test_without_the_extra():
         from rtms_gevent.cluster.opening import make_store
         from rtms_gevent.errors import MissingExtra
         try:
-            make_store(ClusterSettings("redis://localhost"), has_siblings=True)
+            make_store(ClusterSettings(store="redis://localhost"), has_siblings=True)
         except MissingExtra as error:
             print(error.extra)
     """
