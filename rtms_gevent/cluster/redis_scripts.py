@@ -258,7 +258,7 @@ end
 -- still or its machine was cut off: then nobody could renew, and idle times say nothing.
 if not may_expire or now - contact > 3000 then return {now, cursor} end
 local is_last_round = cursor == '0-0'
-for _ = 1, 100 do  -- each looks at 10 entries
+for _ = 1, 10 do  -- each looks at 10 entries, and the next claim looks on
   local reply = redis.call('XAUTOCLAIM', STARTS, GROUP, worker, lease, cursor, 'COUNT', 1, 'JUSTID')
   cursor = reply[1]
   for _, entries in ipairs({reply[2], reply[3] or {}}) do  -- reply[3]: deleted ones (Redis 7)
