@@ -50,6 +50,7 @@ _OPTIONS = {
     "ssl_keyfile",
     "ssl_password",
 }
+_FALSE = ("0", "f", "false", "n", "no")
 
 
 class RedisServers:
@@ -75,13 +76,12 @@ class RedisServers:
             self._servers = [
                 _host_and_port(host, _PORTS[parts.scheme]) for host in hosts.split(",")
             ]
-            path = parts.path.lstrip("/")
-            self._service, _, db = (
-                path.partition("/") if parts.scheme == "sentinel" else ("", "", path)
-            )
-            if bool(self._service) != (parts.scheme == "sentinel"):
-                raise ValueError("no service is named")
-            if len(self._servers) > 1 and not self._service:
+            db, self._service = parts.path.lstrip("/"), ""
+            if parts.scheme == "sentinel":
+                self._service, _, db = db.partition("/")
+                if not self._service:
+                    raise ValueError("no service is named")
+            elif len(self._servers) > 1:
                 raise ValueError("several servers")
             given = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
             options = {"username": username, "password": password, "db": int(db or 0)}
@@ -181,11 +181,7 @@ class RedisServers:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             verifies = given.get("ssl_cert_reqs", "required").lower() != "none"
-            checks_name = given.get("ssl_check_hostname", "true").lower() not in (
-                "false",
-                "no",
-                "0",
-            )
+            checks_name = given.get("ssl_check_hostname", "true").lower() not in _FALSE
             context.check_hostname = verifies and checks_name
             context.verify_mode = CERT_REQUIRED if verifies else CERT_NONE
             if "ssl_ca_certs" in given or "ssl_ca_path" in given:

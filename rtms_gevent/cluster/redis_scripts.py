@@ -77,6 +77,11 @@ local function put(id, stream)
   redis.call('HSET', STREAMS, id, cjson.encode(stream))
 end
 
+-- Redis may have evicted them, where it is set up so.
+local function document_of(id)
+  return redis.call('HGET', DOCUMENTS, id) or '{}'
+end
+
 local function add_entry(id)
   return redis.call('XADD', STARTS, '*', 'stream', id)
 end
@@ -223,7 +228,7 @@ local function take(id, stream)
   put(id, stream)
   redis.call('ZREM', DUE, id)
   give(stream)
-  return {now, cursor, id, stream.fence, redis.call('HGET', DOCUMENTS, id), is_takeover and 1 or 0,
+  return {now, cursor, id, stream.fence, document_of(id), is_takeover and 1 or 0,
           redis.call('HGET', PROGRESS, id), redis.call('HEXISTS', LETTERS, id)}
 end
 
@@ -291,7 +296,7 @@ for i = 4, #ARGV, 3 do
   if stream and not stream.owner and stream.fence < fence then
     -- It was forgotten, and a start came before this renewal: that is the owner's.
     stream.owner, stream.fence, stream.takeover = worker, fence, true
-    send(id, stream, redis.call('HGET', DOCUMENTS, id))
+    send(id, stream, document_of(id))
     redis.call('ZREM', DUE, id)
     give(stream)
   end
@@ -400,7 +405,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, 10
   local stream = get(id)
   if stream and not stream.ended then
     redis.call('ZADD', DUE, now + lease, id)
-    expired[#expired + 1] = {id, cjson.encode(stream), redis.call('HGET', DOCUMENTS, id),
+    expired[#expired + 1] = {id, cjson.encode(stream), document_of(id),
                              redis.call('HGET', PROGRESS, id)}
   elseif not stream or redis.call('HEXISTS', LETTERS, id) == 0 or not lives(stream.owner) then
     forget(id, stream or {})

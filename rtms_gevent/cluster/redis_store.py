@@ -81,7 +81,7 @@ class RedisStore(Store):
         """Run a script, and return its answer without the time."""
         first = (self._id, int(self.lease * 1000))
         answer = self._client.run(script, self._keys, (*first, *arguments))
-        self._contact = max(self._contact, answer[0])
+        self._contact = answer[0]
         return answer[1:]
 
     def _hint_key(self, worker_id: str) -> str:
@@ -243,7 +243,13 @@ class RedisStore(Store):
         streams, documents, progress = map(_pairs, parts)
         silences = {worker_id: self._age(float(at)) for worker_id, at in _pairs(seen).items()}
         rows = [
-            self._row(stream_id, stream, documents[stream_id], progress.get(stream_id), silences)
+            self._row(
+                stream_id,
+                stream,
+                documents.get(stream_id, b"{}"),
+                progress.get(stream_id),
+                silences,
+            )
             for stream_id, stream in streams.items()
         ]
         return sorted(rows, key=lambda row: row.age, reverse=True)
@@ -316,20 +322,23 @@ class RedisStore(Store):
     def _read_letters(self) -> None:
         """Fetch letters, and drop them at the server once they are here; none gets lost thus."""
         while self._mail:
-            asked = list(self._mail)
+            # Whatever is noted while the answer is on its way counts anew.
+            asked, self._mail = self._mail, set()
             positions = [field for name in asked for field in (name, self._read.get(name, 0))]
-            (found,) = self._run(scripts.LETTERS, *positions)
-            has_more = set()
+            try:
+                (found,) = self._run(scripts.LETTERS, *positions)
+            except BaseException:
+                self._mail |= asked
+                raise
+            for name in asked:
+                self._read.pop(name, None)
             for stream_id, lines in found:
                 name = stream_id.decode()
-                has_more.add(name)
+                self._mail.add(name)
                 for line in lines:
                     number, _, document = line.partition(b" ")
                     self._read[name] = int(number)
                     self._letters.append(Letter(name, json.loads(document)))
-            for name in set(asked) - has_more:
-                self._mail.discard(name)
-                self._read.pop(name, None)
 
     # -- deliveries --------------------------------------------------------------------------------
 

@@ -236,6 +236,17 @@ def test_an_offer_whose_entry_was_deleted_is_told_as_missed(own):
     assert store.take_expired() == store.streams() == []
 
 
+def test_documents_that_redis_evicted(place):
+    store = place.worker()
+    for stream_id in "ab":
+        store.offer(stream_id, START)
+    place.client.execute("DEL", place.key("documents"))
+    assert [row.document for row in store.streams()] == [{}, {}]
+    assert store.claim(may_expire=False).document == {}
+    place.advance(61)
+    assert [row.stream_id for row in store.take_expired()] == ["b"]
+
+
 def test_an_expired_offer_whose_teller_died_is_told_by_another(place, monkeypatch):
     dead, other = place.workers(2)
     dead.offer("s", START)
