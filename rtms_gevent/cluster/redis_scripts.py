@@ -1,37 +1,21 @@
 """Lua for :mod:`.redis_store`: each script is one step of a store.
 
-Commands of Redis 6.2 only. All keys come as ``KEYS``, and share a hash tag, for Redis Cluster.
+Commands of Redis 6.2 only. All keys come as ``KEYS``, and share a hash tag, for Redis Cluster. What
+is kept there is in :mod:`.redis_lua`.
 
-What is kept (see ``KEYS`` below):
-
-- ``starts``: a Redis stream with an entry for each stream that waits or is owned. A consumer group
-  hands each to one worker, with which it stays pending: its idle time is the lease, its delivery
-  counter the fence.
-- ``streams``: by id of a stream, as JSON: ``fence``; ``since`` (ms: offered, claimed or ended);
-  ``entry`` in ``starts``; ``owner``; ``free`` (its owner has closed); ``takeover`` (it has been
-  owned before); ``ended``; ``over`` (forget it when its letters are read); ``sent`` (letters so
-  far).
-- ``documents``, ``progress``: by id of a stream.
-- ``letters``: by id of a stream, a line for each letter: its number and the document.
-- ``due``: when (ms) streams are forgotten that wait or have ended.
-- ``hints``: an entry for each stream that is offered, so that workers wake.
-- ``workers``, ``seen``: what workers say of themselves, and when (ms).
-- ``deliveries``: when (s, by the clocks of the workers) webhooks were delivered.
-
-All other times are those of Redis, so that the clocks of machines do not matter. Every script gets
-the id of the worker and the lease in ms, and returns the time first.
+Every script gets the id of the worker and the lease in ms, and returns the time (ms) first.
 """
 
 from __future__ import annotations
 
-from .store import DELIVERIES_KEPT, ENDED_KEPT, OFFERS_KEPT
+from .redis_lua import COMMON
+from .store import DELIVERIES_KEPT
 
 __all__ = [
     "ADD",
     "CLAIM",
     "CLOSE",
     "EXPIRED",
-    "KEYS",
     "LETTERS",
     "NOTE",
     "OFFER",
@@ -42,142 +26,9 @@ __all__ = [
     "WORKERS",
 ]
 
-#: Ends of the keys, in the order of the scripts.
-KEYS = (
-    "starts",
-    "streams",
-    "documents",
-    "progress",
-    "letters",
-    "due",
-    "hints",
-    "workers",
-    "seen",
-    "deliveries",
-)
-
-_COMMON = (
-    f"""
-local OFFERS_KEPT, ENDED_KEPT = {OFFERS_KEPT * 1000:.0f}, {ENDED_KEPT * 1000:.0f}
-"""
-    + """
-local STARTS, STREAMS, DOCUMENTS, PROGRESS, LETTERS, DUE, HINTS, WORKERS, SEEN,
-      DELIVERIES = unpack(KEYS)
-local GROUP = 'workers'
-local worker, lease = ARGV[1], tonumber(ARGV[2])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
-local function get(id)
-  local text = redis.call('HGET', STREAMS, id)
-  return text and cjson.decode(text)
-end
-
-local function put(id, stream)
-  redis.call('HSET', STREAMS, id, cjson.encode(stream))
-end
-
--- Redis may have evicted them, where it is set up so.
-local function document_of(id)
-  return redis.call('HGET', DOCUMENTS, id) or '{}'
-end
-
-local function add_entry(id)
-  return redis.call('XADD', STARTS, '*', 'stream', id)
-end
-
-local function drop_entry(entry)
-  redis.call('XACK', STARTS, GROUP, entry)
-  redis.call('XDEL', STARTS, entry)
-end
-
--- Makes the entry of a stream pending with its owner, from now on.
-local function give(stream)
-  redis.call('XCLAIM', STARTS, GROUP, stream.owner, 0, stream.entry,
-             'RETRYCOUNT', stream.fence, 'FORCE', 'JUSTID')
-end
-
--- Lets any worker claim a stream.
-local function free(id, stream)
-  if stream.entry then drop_entry(stream.entry) end
-  stream.entry = add_entry(id)
-  put(id, stream)
-  redis.call('XADD', HINTS, 'MAXLEN', '~', 100, '*', 'stream', id)
-end
-
--- Makes a stream wait for a worker, for a while.
-local function offer(id, stream)
-  stream.owner, stream.since = nil, now
-  free(id, stream)
-  redis.call('ZADD', DUE, now + OFFERS_KEPT, id)
-end
-
-local function forget(id, stream)
-  if stream.entry then drop_entry(stream.entry) end
-  for _, key in ipairs({STREAMS, DOCUMENTS, PROGRESS, LETTERS}) do redis.call('HDEL', key, id) end
-  redis.call('ZREM', DUE, id)
-end
-
-local function send(id, stream, document)
-  stream.sent = (stream.sent or 0) + 1
-  put(id, stream)
-  local waiting = redis.call('HGET', LETTERS, id)
-  local letter = string.format('%d %s', stream.sent, document)
-  redis.call('HSET', LETTERS, id, waiting and waiting .. '\\n' .. letter or letter)
-end
-
--- Whether a worker was heard of lately.
-local function lives(id)
-  local seen = id and redis.call('ZSCORE', SEEN, id)
-  return seen and now - seen <= lease
-end
-
-local function exists(entry)
-  return #redis.call('XRANGE', STARTS, entry, entry) > 0
-end
-
--- Returns the stream of an entry. Entries that belong to none are dropped.
-local function find(entry)
-  local found = redis.call('XRANGE', STARTS, entry, entry)[1]
-  if found then
-    local stream = get(found[2][2])
-    if stream and stream.entry == entry then return found[2][2], stream end
-  else  -- somebody has deleted it; seldom, so that looking through all is cheap enough
-    local all = redis.call('HGETALL', STREAMS)
-    for i = 1, #all, 2 do
-      local stream = cjson.decode(all[i + 1])
-      if stream.entry == entry then
-        drop_entry(entry)
-        stream.entry = add_entry(all[i])
-        put(all[i], stream)
-        if stream.owner and not stream.free then give(stream) end
-        return all[i], stream
-      end
-    end
-  end
-  drop_entry(entry)
-end
-
--- Makes the group where it is missing: at the very first, or after somebody has deleted it, or the
--- entries. All are delivered then, and those that are owned are given back to their owners.
-local function prepare()
-  if not redis.pcall('XPENDING', STARTS, GROUP, '-', '+', 1).err then return end
-  redis.call('XGROUP', 'CREATE', STARTS, GROUP, '0', 'MKSTREAM')
-  local all = redis.call('HGETALL', STREAMS)
-  for i = 1, #all, 2 do
-    local stream = cjson.decode(all[i + 1])
-    if stream.entry and not exists(stream.entry) then
-      stream.entry = add_entry(all[i])
-      put(all[i], stream)
-    end
-  end
-end
-"""
-)
-
 #: id, document -> whether it waits, the owner.
 OFFER = (
-    _COMMON
+    COMMON
     + """
 local id, document = ARGV[3], ARGV[4]
 local stream = get(id)
@@ -198,7 +49,7 @@ return {now, 1}
 
 #: id, document, whether it ends the stream -> whether it was sent, the owner.
 SEND = (
-    _COMMON
+    COMMON
     + """
 local id, document, ends = ARGV[3], ARGV[4], ARGV[5] == '1'
 local stream = get(id)
@@ -216,7 +67,7 @@ return {now, 1, stream.owner}
 #: may_expire, time of the last answer, where to look on, whether the answer to a claim was lost,
 #: then the streams that the worker knows to be its own -> where to look on, and the claim.
 CLAIM = (
-    _COMMON
+    COMMON
     + """
 local may_expire, contact, cursor, is_unsure = ARGV[3] == '1', ARGV[4], ARGV[5], ARGV[6] == '1'
 prepare()
@@ -284,7 +135,7 @@ return {now, cursor}
 #: The worker's JSON, then id, fence and progress of each stream -> ids of those that are lost, that
 #: are not known, that have letters.
 RENEW = (
-    _COMMON
+    COMMON
     + """
 prepare()
 redis.call('HSET', WORKERS, worker, ARGV[3])
@@ -308,7 +159,7 @@ for i = 4, #ARGV, 3 do
     redis.call('HSET', PROGRESS, id, ARGV[i + 2])
     local renewed = redis.call('XCLAIM', STARTS, GROUP, worker, 0, stream.entry, 'JUSTID')
     if #renewed == 0 then  -- somebody has deleted it, or the group
-      if not exists(stream.entry) then
+      if not has_entry(id, stream) then
         stream.entry = add_entry(id)
         put(id, stream)
       end
@@ -323,7 +174,7 @@ return {now, lost, unknown, mail}
 
 #: id, fence, progress and document of each stream that is not known.
 NOTE = (
-    _COMMON
+    COMMON
     + """
 prepare()
 for i = 3, #ARGV, 4 do
@@ -343,7 +194,7 @@ return {now}
 
 #: id, fence, progress, whether it has ended -> whether it was ours.
 RELEASE = (
-    _COMMON
+    COMMON
     + """
 local id, fence, progress, has_ended = ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6] == '1'
 local stream = get(id)
@@ -365,7 +216,7 @@ return {now, 1}
 #: id, and the number of the letter that was read last, of each stream -> id and letters of each
 #: that has more. Those that were read are dropped.
 LETTERS = (
-    _COMMON
+    COMMON
     + """
 local found = {}
 for i = 3, #ARGV, 2 do
@@ -393,7 +244,7 @@ return {now, found}
 #: Ids that were told as expired -> id, stream, document and progress of those that are. Whoever
 #: gets them calls again with their ids; if that does not happen, another worker gets them later.
 EXPIRED = (
-    _COMMON
+    COMMON
     + """
 prepare()
 for i = 3, #ARGV do
@@ -425,7 +276,7 @@ return {now, expired}
 
 #: Nothing -> nothing: the worker ends.
 CLOSE = (
-    _COMMON
+    COMMON
     + """
 prepare()
 for _, row in ipairs(redis.call('XPENDING', STARTS, GROUP, '-', '+', 100000, worker)) do
@@ -444,7 +295,7 @@ return {now}
 
 #: Nothing -> ids and times of workers, what they say.
 WORKERS = (
-    _COMMON
+    COMMON
     + """
 return {now, redis.call('ZRANGE', SEEN, 0, -1, 'WITHSCORES'), redis.call('HGETALL', WORKERS)}
 """
@@ -452,7 +303,7 @@ return {now, redis.call('ZRANGE', SEEN, 0, -1, 'WITHSCORES'), redis.call('HGETAL
 
 #: Nothing -> ids and times of workers, streams, documents, progress.
 STREAMS = (
-    _COMMON
+    COMMON
     + """
 return {now, redis.call('ZRANGE', SEEN, 0, -1, 'WITHSCORES'), redis.call('HGETALL', STREAMS),
         redis.call('HGETALL', DOCUMENTS), redis.call('HGETALL', PROGRESS)}
@@ -461,7 +312,7 @@ return {now, redis.call('ZRANGE', SEEN, 0, -1, 'WITHSCORES'), redis.call('HGETAL
 
 #: A delivery, its time -> whether it is new.
 ADD = (
-    _COMMON
+    COMMON
     + f"local DELIVERIES_KEPT = {DELIVERIES_KEPT:.0f}"
     + """
 redis.call('ZREMRANGEBYSCORE', DELIVERIES, '-inf', '(' .. (ARGV[4] - DELIVERIES_KEPT))

@@ -1,6 +1,6 @@
 """The store of workers on many machines: Redis 6.2 or newer, or Valkey.
 
-Redis Streams do the work: see :mod:`.redis_scripts` for what is kept. What tells a worker that
+Redis Streams do the work: see :mod:`.redis_lua` for what is kept. What tells a worker that
 there is something to do (hints) may get lost; what it has to do is looked up.
 """
 
@@ -21,6 +21,7 @@ from ..runtime.fork import forget_in_child
 from . import redis_scripts as scripts
 from .records import NO_PROGRESS, Claim, Letter, Progress, StreamRow, Wakeup, Worker
 from .redis_connection import RedisClient, RedisServers
+from .redis_lua import KEYS
 from .store import Store
 
 __all__ = ["RedisStore"]
@@ -55,7 +56,7 @@ class RedisStore(Store):
         self._hints = RedisClient(servers, block=_BLOCK)
         # One hash tag, so that a Redis Cluster keeps all of it on one node.
         self._prefix = f"{{rtms:{namespace}}}:"
-        self._keys = [self._prefix + key for key in scripts.KEYS]
+        self._keys = [self._prefix + key for key in KEYS]
         self._id = ""
         #: What Redis's clock (ms) said in the latest answer.
         self._contact = 0

@@ -6,6 +6,7 @@ import pytest
 
 from .backends import PLACES
 from .redis_server import stop_shared_server
+from .redis_steps import OwnPlace
 
 
 def pytest_sessionfinish():
@@ -15,4 +16,12 @@ def pytest_sessionfinish():
 @pytest.fixture(params=PLACES)
 def place(request):
     with PLACES[request.param]() as place:
+        yield place
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """A Redis that a test may stop; commands there may take half a second."""
+    monkeypatch.setattr("rtms_gevent.cluster.redis_connection._COMMAND_TIMEOUT", 0.5)
+    with OwnPlace() as place:
         yield place

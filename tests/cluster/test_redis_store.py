@@ -1,4 +1,4 @@
-"""The store in Redis: what goes wrong at the server, on the way to it, and in our own greenlets."""
+"""The store in Redis: lease and fence, greenlets, processes, commands."""
 
 from __future__ import annotations
 
@@ -11,70 +11,19 @@ import pytest
 from support.recorder import wait_until
 from support.script import Script
 
-from rtms_gevent.cluster import redis_connection, redis_scripts
-from rtms_gevent.cluster.records import Progress
+from rtms_gevent.cluster import redis_scripts
+from rtms_gevent.cluster.records import Claim, Progress
 from rtms_gevent.cluster.redis_store import RedisStore
 from rtms_gevent.errors import StoreError
 
 from .backends import RedisPlace
-from .redis_server import RedisServer
-
-START = {"event": "meeting.rtms_started", "payload": {"server_urls": "wss://a"}}
-NEWS = {"event": "meeting.rtms_interrupted", "payload": {}}
+from .redis_steps import NEWS, START, break_run, claim_all, letters, owned, pending
 
 
 @pytest.fixture
 def place():
     with RedisPlace() as place:
         yield place
-
-
-class OwnPlace(RedisPlace):
-    """A server of its own, which a test may stop."""
-
-    def __init__(self, *options):
-        super().__init__()
-        self.client.close()
-        self.server = RedisServer(*options)
-        self.client = self.server.client()
-
-    def close(self):
-        self.server.resume()
-        super().close()
-        self.server.stop()
-
-
-@pytest.fixture
-def own(monkeypatch):
-    """Commands there may take half a second."""
-    monkeypatch.setattr(redis_connection, "_COMMAND_TIMEOUT", 0.5)
-    with OwnPlace() as place:
-        yield place
-
-
-def owned(store, stream_id="s"):
-    assert store.offer(stream_id, START)
-    claim = store.claim(may_expire=False)
-    assert claim.stream_id == stream_id
-    return claim
-
-
-def letters(store, count):
-    found = []
-    with gevent.Timeout(10):
-        while len(found) < count:
-            found += store.wait(1.0).letters
-    return [letter.document for letter in found]
-
-
-def pending(place):
-    """Return owner and delivery counter by entry."""
-    rows = place.client.execute("XPENDING", place.key("starts"), "workers", "-", "+", 100)
-    return [(row[1].decode(), row[3]) for row in rows]
-
-
-def claim_all(store):
-    return [claim.stream_id for claim in iter(lambda: store.claim(may_expire=True), None)]
 
 
 # -- lease and fence -------------------------------------------------------------------------------
@@ -122,8 +71,6 @@ def test_silent_owners_are_found_among_many(place):
 
 
 def _claim_of(row):
-    from rtms_gevent.cluster.records import Claim
-
     return Claim(row.stream_id, row.fence, row.document, progress=row.progress)
 
 
@@ -168,157 +115,6 @@ def test_namespaces_do_not_see_each_other(place):
         assert other.claim(may_expire=True) is None
         assert other.streams() == []
         assert [worker.id for worker in other.workers()] == ["worker-1"]
-
-
-# -- operators, and data that is lost --------------------------------------------------------------
-
-DAMAGES = {
-    "entries are deleted": lambda place: place.client.execute(
-        "XTRIM", place.key("starts"), "MAXLEN", 0
-    ),
-    "the group is deleted": lambda place: place.client.execute(
-        "XGROUP", "DESTROY", place.key("starts"), "workers"
-    ),
-    "the starts are deleted": lambda place: place.client.execute("DEL", place.key("starts")),
-    "all is deleted": lambda place: place.client.execute("FLUSHALL"),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_owners_keep_their_streams(own, damage):
-    owner, other = own.workers(2)
-    own.client.execute("SCRIPT", "FLUSH")
-    claims = [owned(owner, stream_id) for stream_id in "abc"]
-    DAMAGES[damage](own)
-    assert own.renew(owner, *claims) == set()
-    own.renew(other)
-    assert claim_all(other) == []
-    assert {row.owner for row in other.streams()} == {"worker-1"}
-    assert pending(own) == [("worker-1", 1)] * 3
-    assert own.renew(owner, *claims) == set()
-    owner.release(claims[0], has_ended=False)
-    assert claim_all(other) == ["a"]
-    for claim in claims[1:]:
-        assert owner.release(claim, has_ended=True) is True
-    assert pending(own) == [("worker-2", 2)]
-
-
-@pytest.mark.parametrize("damage", list(DAMAGES)[:3])
-def test_streams_of_dead_owners_are_found(own, damage):
-    dead, other = own.workers(2)
-    for stream_id in "abc":
-        owned(dead, stream_id)
-    own.kill(dead)
-    DAMAGES[damage](own)
-    own.renew(other)
-    claimed = claim_all(other)  # a group that is new gives them to their owners first
-    own.advance(own.lease + 1)
-    own.renew(other)
-    assert sorted(claimed + claim_all(other)) == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize("damage", list(DAMAGES)[1:3])
-def test_offers_are_found_after_damage(own, damage):
-    store = own.worker()
-    for stream_id in "abc":
-        store.offer(stream_id, START)
-    DAMAGES[damage](own)
-    assert sorted(claim_all(store)) == ["a", "b", "c"]
-
-
-def test_an_offer_whose_entry_was_deleted_is_told_as_missed(own):
-    store = own.worker()
-    store.offer("s", START)
-    DAMAGES["entries are deleted"](own)
-    assert store.claim(may_expire=True) is None
-    own.advance(61)
-    assert [row.stream_id for row in store.take_expired()] == ["s"]
-    assert store.take_expired() == store.streams() == []
-
-
-def test_documents_that_redis_evicted(place):
-    store = place.worker()
-    for stream_id in "ab":
-        store.offer(stream_id, START)
-    place.client.execute("DEL", place.key("documents"))
-    assert [row.document for row in store.streams()] == [{}, {}]
-    assert store.claim(may_expire=False).document == {}
-    place.advance(61)
-    assert [row.stream_id for row in store.take_expired()] == ["b"]
-
-
-def test_an_expired_offer_whose_teller_died_is_told_by_another(place, monkeypatch):
-    dead, other = place.workers(2)
-    dead.offer("s", START)
-    place.advance(61)
-    break_run(monkeypatch, dead, redis_scripts.EXPIRED, after=1)
-    with pytest.raises(StoreError):
-        dead.take_expired()
-    assert other.take_expired() == []
-    place.advance(place.lease + 1)
-    assert [row.stream_id for row in other.take_expired()] == ["s"]
-
-
-# -- restarts and pauses ---------------------------------------------------------------------------
-
-
-def test_a_restart_without_data(own):
-    owner, other = own.workers(2)
-    claim = dataclasses.replace(owned(owner), progress=Progress({"audio": 7}, is_joined=True))
-    waiting = gevent.spawn(other.wait, 100)
-    gevent.sleep(0)
-    own.server.kill()
-    with pytest.raises(StoreError):
-        own.renew(owner, claim)
-    with pytest.raises(StoreError):
-        waiting.get(timeout=20)
-    own.server.start()
-    assert own.renew(owner, claim) == own.renew(other) == set()
-    assert claim_all(other) == []
-    (row,) = other.streams()
-    assert (row.owner, row.fence, row.progress) == ("worker-1", 1, claim.progress)
-    assert other.send("s", NEWS) is True
-    assert letters(owner, 1) == [NEWS]
-    assert owner.release(claim, has_ended=False) is True
-    assert other.wait(10).has_offers
-    taken = other.claim(may_expire=False)
-    assert (taken.fence, taken.progress, taken.is_takeover) == (2, claim.progress, True)
-
-
-def test_a_restart_with_data():
-    with OwnPlace("--appendonly", "yes", "--appendfsync", "always") as place:
-        owner, other = place.workers(2)
-        claim = owned(owner)
-        other.offer("t", START)
-        place.server.kill()
-        place.server.start()
-        wait_until(lambda: _works(other))
-        assert pending(place) == [("worker-1", 1)]
-        assert claim_all(other) == ["t"]
-        assert place.renew(owner, claim) == set()
-
-
-def _works(store):
-    try:
-        return store.streams() or True
-    except StoreError:
-        return False
-
-
-def test_a_pause(own):
-    owner, other = own.workers(2)
-    claim = owned(owner)
-    owner.wait(0)
-    own.server.pause()
-    with pytest.raises(StoreError, match="[Tt]imeout"):
-        own.renew(owner, claim)
-    with pytest.raises(StoreError):
-        other.claim(may_expire=True)
-    own.server.resume()
-    assert own.renew(owner, claim) == set()
-    assert other.claim(may_expire=True) is None
-    other.send("s", NEWS)
-    assert letters(owner, 1) == [NEWS]
 
 
 # -- greenlets -------------------------------------------------------------------------------------
@@ -376,20 +172,6 @@ def test_killed_greenlets_leave_no_connection_with_an_answer_in_it(own):
         own.server.resume()
         assert [row.stream_id for row in store.streams()] == ["s"]
         assert [worker.id for worker in store.workers()] == ["worker-1"]
-
-
-def break_run(monkeypatch, store, script, *, after):
-    """Let a script fail as a connection does, once it has run so many times."""
-    run, count = store._client.run, [0]
-
-    def broken(which, keys, arguments):
-        if which is script:
-            count[0] += 1
-            if count[0] == after + 1:
-                raise StoreError("broken on purpose")
-        return run(which, keys, arguments)
-
-    monkeypatch.setattr(store._client, "run", broken)
 
 
 def test_letters_are_dropped_at_the_server_once_they_are_here(place, monkeypatch):
