@@ -98,20 +98,27 @@ def test_certificates_that_are_not_there(option):
 # -- sockets ---------------------------------------------------------------------------------------
 
 
-def test_connections_have_sockets_of_gevent():
-    connection = shared_server().client()._pool.make_connection()
+@pytest.fixture
+def client():
+    client = shared_server().client()
+    yield client
+    client.close()
+
+
+def test_connections_have_sockets_of_gevent(client):
+    connection = client._pool.make_connection()
     connection.connect()
     assert type(connection._sock) is gevent.socket.socket
     assert connection._sock.gettimeout() == 5.0
     connection.disconnect()
 
 
-def test_a_connection_that_was_closed_meanwhile_is_replaced():
-    client = shared_server().client()
+def test_a_connection_that_was_closed_meanwhile_is_replaced(client):
     ours = client.execute("CLIENT", "ID")
-    shared_server().client().execute("CLIENT", "KILL", "ID", ours)
+    other = shared_server().client()
+    other.execute("CLIENT", "KILL", "ID", ours)
+    other.close()
     assert client.execute("CLIENT", "ID") != ours
-    client.close()
 
 
 # -- TLS -------------------------------------------------------------------------------------------
@@ -150,7 +157,8 @@ def test_tls(tls_server, login):
 
 
 def test_tls_sockets_are_those_of_gevent(tls_server, login):
-    connection = RedisClient(RedisServers(tls_server.url + login))._pool.make_connection()
+    client = RedisClient(RedisServers(tls_server.url + login))
+    connection = client._pool.make_connection()
     connection.connect()
     assert type(connection._sock) is gevent.ssl.SSLSocket
     connection.disconnect()
@@ -196,7 +204,7 @@ def sentinel():
 
 def test_sentinels_are_asked_for_the_master(sentinel):
     assert works(sentinel.url) is True
-    sentinels, replica = sentinel.client(), sentinel.replica.client()
+    replica = sentinel.replica.client()
     wait_until(lambda: b"link_status:up" in replica.execute("INFO", "replication"), 30)
     with RedisStore(sentinel.url, "test") as store:
         store.open(WORKER)
@@ -205,7 +213,8 @@ def test_sentinels_are_asked_for_the_master(sentinel):
         sentinel.master.kill()
         wait_until(lambda: is_working(store), seconds=30)
         assert store._client._servers.locate() == ("127.0.0.1", sentinel.replica.port)
-    sentinels.close()
+    for client in (replica, admin):
+        client.close()
 
 
 def is_working(store):
@@ -235,6 +244,15 @@ def test_a_redis_cluster():
         assert works(two.url) is True
         keys = [client.execute("KEYS", "*") for client in clients]
         assert sorted(map(bool, keys)) == [False, True]
+        for client in clients:
+            client.close()
+
+
+def test_a_node_that_is_gone_is_not_asked_again(client):
+    client._servers.move("127.0.0.1", free_port())
+    with pytest.raises(StoreError):
+        client.execute("TIME")
+    assert client.execute("TIME")
 
 
 # -- what servers refuse ---------------------------------------------------------------------------
@@ -243,7 +261,9 @@ def test_a_redis_cluster():
 @pytest.fixture
 def server():
     with RedisServer() as server:
+        server.admin = server.client()
         yield server
+        server.admin.close()
 
 
 def test_nobody_listens():
@@ -254,19 +274,19 @@ def test_nobody_listens():
 
 
 def test_a_replica_refuses(server):
-    server.client().execute("REPLICAOF", "127.0.0.1", free_port())
+    server.admin.execute("REPLICAOF", "127.0.0.1", free_port())
     with pytest.raises(StoreError, match="it is a replica"):
         works(server.url)
 
 
 def test_no_memory_is_left(server):
-    server.client().execute("CONFIG", "SET", "maxmemory", "1")
+    server.admin.execute("CONFIG", "SET", "maxmemory", "1")
     with pytest.raises(StoreError, match="raise maxmemory"):
         works(server.url)
 
 
 def test_a_disk_that_cannot_be_written_to(server):
-    client = server.client()
+    client = server.admin
     client.execute("CONFIG", "SET", "save", "1 1")
     os.rmdir(server.directory)
     os.mkdir(server.directory)  # not the one that the server has
@@ -278,7 +298,7 @@ def test_a_disk_that_cannot_be_written_to(server):
 
 
 def test_a_user_who_may_not(server):
-    client = server.client()
+    client = server.admin
     client.execute("ACL", "SETUSER", "small", "on", ">psst", "~*", "+hello")
     with pytest.raises(StoreError, match=r"permissions to run.*must be allowed"):
         works(server.url.replace("//", "//small:psst@"))

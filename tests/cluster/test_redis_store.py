@@ -74,6 +74,15 @@ def _claim_of(row):
     return Claim(row.stream_id, row.fence, row.document, progress=row.progress)
 
 
+def test_the_search_for_silent_owners_goes_round(place):
+    silent, other = place.workers(2)
+    owned(silent)
+    place.advance(place.lease + 1)
+    place.renew(other)
+    other._cursor = "9999999999999-0"  # as if all but the newest had been looked at
+    assert other.claim(may_expire=True).stream_id == "s"
+
+
 def test_a_dead_workers_record_is_removed_once_it_owns_nothing(place):
     dead, other = place.workers(2)
     owned(dead)
@@ -190,6 +199,27 @@ def test_letters_are_dropped_at_the_server_once_they_are_here(place, monkeypatch
     assert letters(owner, 1) == [{"number": 3}]
 
 
+def test_letters_that_could_not_be_read_are_read_again(place, monkeypatch):
+    owner, other = place.workers(2)
+    owned(owner)
+    break_run(monkeypatch, owner, redis_scripts.LETTERS, after=0)
+    other.send("s", NEWS)
+    with pytest.raises(StoreError), gevent.Timeout(10):
+        while True:
+            assert owner.wait(1).letters == ()
+    assert letters(owner, 1) == [NEWS]
+
+
+def test_no_connection_is_left(own):
+    stores = own.workers(3)
+    for store in stores:
+        store.wait(0)
+    gevent.joinall([gevent.spawn(store.streams) for store in stores * 5], raise_error=True)
+    for store in stores:
+        store.close()
+    wait_until(lambda: b"connected_clients:1\r" in own.client.execute("INFO", "clients"))
+
+
 def test_a_letter_without_a_hint_is_found_by_renewing(place):
     owner, other = place.workers(2)
     claim = owned(owner)
@@ -232,17 +262,25 @@ PROGRAM = """
 """
 
 FORK = """
+    from gevent import os as gos
+    ours, its = os.pipe()
     child = os.fork()
     if not child:
         try:
-            store.wake()
-            gevent.sleep(0.2)
+            os.close(its)
+            gos.make_nonblocking(ours)
+            gos.nb_read(ours, 1)  # until the parent is done
             store.close()  # says nothing to the server
         finally:
             os._exit(0)
+    os.close(ours)
+    heard = 0
+    for number in range(20):
+        store.offer(f"t{number}", {})
+        heard += store.wait(5).has_offers
+    os.close(its)
     os.waitpid(child, 0)
-    store.send("s", {{}})
-    print(len(store.wait(10).letters), [worker.id for worker in store.workers()])
+    print(heard, [worker.id for worker in store.workers()])
 """
 
 
@@ -254,9 +292,9 @@ def test_processes(place, patch):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_fork_leaves_the_parents_connections_alone(place):
-    code = PROGRAM.format(patch="", end=FORK.replace("{{", "{").replace("}}", "}"))
+    code = PROGRAM.format(patch="", end=FORK)
     script = Script(code, place.server.url, place.namespace)
-    assert script.finish()[:2] == ["True s", "1 ['w']"]
+    assert script.finish()[:2] == ["True s", "20 ['w']"]
 
 
 # -- commands --------------------------------------------------------------------------------------
@@ -322,5 +360,6 @@ def test_no_password_is_seen(own, caplog):
     wrong = RedisStore(url.replace("hush-hush", "psst"), own.namespace)
     with pytest.raises(StoreError, match="check user and password") as caught:
         wrong.streams()
+    wrong.close()
     texts += [str(caught.value), repr(caught.value), caplog.text]
     assert not any("hush" in text or "psst" in text for text in texts)
