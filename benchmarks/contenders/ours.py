@@ -1,17 +1,17 @@
 """This package, as a plain script uses it.
 
-With the option ``full_collections``, that is the garbage collector's third threshold.
+With the option ``tuned``, the garbage collector is as in processes that are ours.
 """
 
 from __future__ import annotations
 
-import gc
 import urllib.parse
 
 import gevent
 from gevent.event import Event
 
 import rtms_gevent as rtms
+from rtms_gevent.runtime import garbage
 
 from .meter import Meter
 from .task import CLIENT_ID, CLIENT_SECRET, Task
@@ -23,8 +23,8 @@ _TIMEOUT = 60_000
 def main() -> None:
     """Do the task."""
     task = Task.from_command_line()
-    if "full_collections" in task.options:
-        gc.set_threshold(*gc.get_threshold()[:2], int(task.options["full_collections"]))
+    if task.options.get("tuned"):
+        garbage.tune()
     done = Event()
     clients = []
 

@@ -50,7 +50,8 @@ def upgrade(sock: socket.socket, url: str, max_header_bytes: int) -> bytes:
             f"the server's answer is no WebSocket upgrade ({str(problem)[:200]})"
         ) from problem
     headers = client.getheaders() or {}
-    client.sock = None  # it refers to itself, and would keep the socket until it is collected
+    # It refers to itself, and would keep the socket, and itself, until they are collected.
+    client.sock = client.frame_buffer = None  # type: ignore[assignment]
     if headers.get("sec-websocket-extensions"):  # RFC 6455 section 4.1
         raise ResponseError("the server uses an extension, such as compression, unasked")
     return guarded.rest

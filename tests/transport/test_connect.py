@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
+import gc
 import shutil
 import warnings
+import weakref
 
 import gevent
 import pytest
 import trustme
+import websocket
 from gevent import socket, ssl
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -63,6 +66,24 @@ def test_opens_and_passes_path_and_early_bytes_on():
     assert opened.buffered == b"\x81\x02hi"
     assert server.peers[0].path == "/sig/path?x=1"
     assert b"Origin" not in server.peers[0].request
+
+
+def test_nothing_of_an_upgrade_waits_for_the_garbage_collector(monkeypatch):
+    kept = []
+
+    class WebSocket(websocket.WebSocket):
+        def __init__(self, **options):
+            super().__init__(**options)
+            kept.append(weakref.ref(self))
+
+    monkeypatch.setattr(websocket, "WebSocket", WebSocket)
+    with RawServer(welcome) as server:
+        gc.disable()
+        try:
+            dial(server.url("/"))
+            assert [reference() for reference in kept] == [None]
+        finally:
+            gc.enable()
 
 
 def test_a_long_response_costs_websocket_client_few_calls(monkeypatch):
