@@ -10,6 +10,7 @@ import sys
 COMMANDS = {
     "compare": "this package beside the official SDK and others: one table",
     "scale": "cost against the number of meetings, and against the size of packets",
+    "workers": "what it costs that workers share streams, by store",
     "charts": "draw what compare and scale wrote",
     "profile": "where the time of a message goes",
 }

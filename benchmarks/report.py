@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from .contender import BARE, OFFICIAL, OTHERS, OURS
 from .summary import Cell, Line, Results
 
-__all__ = ["as_json", "calibration", "machine_line", "noise", "number", "table"]
+__all__ = ["as_json", "calibration", "columns", "machine_line", "noise", "number", "table"]
 
 _COLUMNS = tuple(contender.name for contender in (OURS, *OFFICIAL, *OTHERS))
 _HEADER = ("what", *_COLUMNS, "ours / official", "target", "met")
@@ -19,8 +19,12 @@ _UNITS = ((1e6, "M"), (1e3, "k"), (1, ""))
 
 def table(lines: Iterable[Line]) -> str:
     """Return all lines, in columns."""
-    rows = [_HEADER, *map(_texts, lines)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+    return columns([_HEADER, *map(_texts, lines)])
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows, of which the first is the header, as a table."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     written = [_join(row, widths) for row in rows]
     written.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(written)
