@@ -22,6 +22,7 @@ BRIEF = [
     "contributing",
     "performance",
     "reliability",
+    "scaling",
     "security",
 ]
 
