@@ -31,6 +31,7 @@ from .host import StreamHost
 from .member import Member
 from .opening import make_store
 from .records import StreamRow, Worker
+from .startup import take_part_in_workers
 from .store import Store
 
 __all__ = ["Cluster", "all_clusters"]
@@ -85,6 +86,7 @@ class Cluster:
         self._member: Member | None = None  # where the store is shared, or streams are limited
         self.deliveries = _Deliveries(self)
         _all.add(self)
+        take_part_in_workers(self)
 
     def __repr__(self) -> str:
         return f"<Cluster {self.settings.namespace!r}>"

@@ -29,6 +29,11 @@ class GunicornWorker:
         return int(self._worker.cfg.workers)
 
     @property
+    def is_booted(self) -> bool:
+        """Whether the app is loaded: it serves from now on."""
+        return bool(self._worker.booted)
+
+    @property
     def is_ending(self) -> bool:
         """Whether it ends: it got a signal, or has served ``max_requests``."""
         return not self._worker.alive
