@@ -39,6 +39,7 @@ LAYERS = (
     "client",
     "loop",
     "cluster",
+    "gunicorn",
     "wsgi",
     "webhook",
     "flask",
