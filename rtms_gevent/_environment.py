@@ -22,6 +22,7 @@ __all__ = [
     "live_token",
     "log_options",
     "max_streams",
+    "notify_socket",
     "runtime_directory",
     "set_default_ca",
     "store_url",
@@ -119,6 +120,15 @@ def max_streams(environ: Mapping[str, str] | None = None) -> int | None:
                 raise ConfigurationError(f"{name} must be a number from 0 on, not {text!r:.40}")
             return int(text)
     return None
+
+
+def notify_socket(environ: Mapping[str, str] | None = None) -> str | None:
+    """Return where systemd wants to hear of this process, ``NOTIFY_SOCKET``.
+
+    Args:
+        environ: The environment to read, for tests.
+    """
+    return environment(environ).get("NOTIFY_SOCKET")
 
 
 def allowed_hosts(

@@ -33,8 +33,15 @@ def _demo() -> ModuleType:
     return command
 
 
+def _worker() -> ModuleType:
+    from .worker import command
+
+    return command
+
+
 #: Name, what imports its module, and what it does.
 _COMMANDS = (
+    ("worker", _worker, "keep an app's streams in processes of their own"),
     ("simulate", _simulate, "run a simulated Zoom, for tests and for trying things out"),
     ("demo", _demo, "show a simulated meeting on a live page, with no Zoom account"),
 )

@@ -44,6 +44,7 @@ LAYERS = (
     "webhook",
     "flask",
     "live",
+    "worker",
     "simulator",
     "demo",
     "cli",

@@ -25,6 +25,7 @@ __all__ = [
     "join_callbacks",
     "leave_at_exit",
     "prepare",
+    "set_graceful_timeout",
     "stop_at_exit",
 ]
 
@@ -38,7 +39,7 @@ CALLBACK_SHUTDOWN_TIMEOUT = 5.0
 
 #: Seconds that gunicorn's gevent worker may take to notice SIGTERM, and that the killing of what
 #: lasts too long takes.
-_GUNICORN_MARGIN = 2.5
+_MARGIN = 2.5
 
 #: Seconds that telling other processes takes, at most, that streams are there for them.
 _TELLING = 1.0
@@ -50,11 +51,21 @@ def callback_deadline() -> Deadline:
     In a gunicorn worker that is ``graceful_timeout``, after which gunicorn kills the worker (or
     ``timeout``, where that is less, since a worker that ends gives no more signs of life).
     """
-    worker = current_worker()
-    if worker is None:
+    worker, seconds = current_worker(), _graceful_timeout
+    if worker is not None:
+        seconds = min(worker.graceful_timeout, worker.timeout or worker.graceful_timeout)
+    if seconds is None:
         return Deadline(CALLBACK_SHUTDOWN_TIMEOUT)
-    limits = (worker.graceful_timeout, worker.timeout or worker.graceful_timeout)
-    return Deadline(max(0.0, min(limits) - _GUNICORN_MARGIN))
+    return Deadline(max(0.0, seconds - _MARGIN))
+
+
+_graceful_timeout: float | None = None
+
+
+def set_graceful_timeout(seconds: float | None) -> None:
+    """Note when whoever has started this process kills it, after telling it to end."""
+    global _graceful_timeout
+    _graceful_timeout = seconds
 
 
 def prepare(contexts: Iterable[HubContext], deadline: Deadline) -> None:

@@ -26,6 +26,14 @@ def test_how_long_functions_get_in_gunicorn(graceful, timeout, seconds, monkeypa
     assert process_exit.callback_deadline().seconds == seconds
 
 
+def test_how_long_functions_get_where_it_is_said(monkeypatch):
+    monkeypatch.setattr(process_exit, "_graceful_timeout", None)
+    process_exit.set_graceful_timeout(30.0)
+    assert process_exit.callback_deadline().seconds == 27.5
+    process_exit.set_graceful_timeout(1.0)
+    assert process_exit.callback_deadline().seconds == 0.0
+
+
 def test_how_long_functions_get_elsewhere():
     assert process_exit.callback_deadline().seconds == 5.0
 

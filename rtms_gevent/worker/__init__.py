@@ -1,0 +1,1 @@
+"""``rtms-gevent worker``: processes that keep streams, and serve no HTTP."""
