@@ -20,6 +20,7 @@ BRIEF = [
     "coming-from-rtms",
     "concurrency",
     "contributing",
+    "deployment",
     "performance",
     "reliability",
     "scaling",
