@@ -23,7 +23,6 @@ LEASE = 1.0
 #: What a worker does: it opens a store, and then what the test says.
 WORKER = """
     import json, os, subprocess, sys, time
-    {patch}
     import gevent
     from rtms_gevent.cluster.local import LocalStore
     from rtms_gevent.cluster.records import Worker
@@ -91,9 +90,14 @@ def store(directory):
         yield store
 
 
+def child(directory, body):
+    return running(WORKER.format(body=body.strip(), lease=LEASE), directory)
+
+
 @contextlib.contextmanager
-def child(directory, body, *, patch=""):
-    script = Script(WORKER.format(body=body.strip(), patch=patch, lease=LEASE), directory)
+def running(code, directory):
+    """Run a script, and kill it at the end."""
+    script = Script(code, directory)
     try:
         yield script
     finally:
@@ -192,25 +196,27 @@ MANY = """
         claims = iter(lambda: store.claim(may_expire=False), None)
         claimed = [claim.stream_id for claim in claims]
         os.write(1, (json.dumps(claimed) + chr(10)).encode())
-        os.read(0, 1)  # until all have claimed: what a dead one had is free
+        os.read(alive, 1)  # until all have claimed: what a dead one had is free
 
+    alive, parent = os.pipe()
     for number in range(8):
         if os.fork() == 0:
             try:
+                os.close(parent)
                 work(number)
             finally:
                 os._exit(0)
+    time.sleep(60)
 """
 
 
 @pytest.mark.parametrize("patch", ["", PATCH], ids=["plain", "patched"])
 def test_of_many_processes_each_stream_is_claimed_by_one(directory, store, patch):
-    script = Script(MANY.format(patch=patch), directory)
-    assert [script.line() for _ in range(8)] == ["ready"] * 8
-    for number in range(200):
-        store.offer(f"s{number}", START)
-    script.process.stdin.write("." * 8)
-    script.process.stdin.flush()
-    claimed = [stream_id for _ in range(8) for stream_id in heard(script)]
-    script.finish("." * 8)
+    with running(MANY.format(patch=patch), directory) as script:
+        assert [script.line() for _ in range(8)] == ["ready"] * 8
+        for number in range(200):
+            store.offer(f"s{number}", START)
+        script.process.stdin.write("." * 8)
+        script.process.stdin.flush()
+        claimed = [stream_id for _ in range(8) for stream_id in heard(script)]
     assert sorted(claimed) == sorted(f"s{number}" for number in range(200))
