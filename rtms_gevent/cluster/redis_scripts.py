@@ -58,7 +58,7 @@ if (stream.ended and not lives(stream.owner)) or (ends and not stream.owner) the
   forget(id, stream)
   return {now, 0}
 end
-stream.over = (ends and stream.ended) or nil
+stream.over = stream.over or (ends and stream.ended) or nil
 send(id, stream, document)
 return {now, 1, stream.owner}
 """
@@ -316,7 +316,8 @@ ADD = (
     + f"local DELIVERIES_KEPT = {DELIVERIES_KEPT:.0f}"
     + """
 redis.call('ZREMRANGEBYSCORE', DELIVERIES, '-inf', '(' .. (ARGV[4] - DELIVERIES_KEPT))
+local added = redis.call('ZADD', DELIVERIES, 'NX', ARGV[4], ARGV[3])
 redis.call('EXPIRE', DELIVERIES, DELIVERIES_KEPT)
-return {now, redis.call('ZADD', DELIVERIES, 'NX', ARGV[4], ARGV[3])}
+return {now, added}
 """
 )

@@ -116,6 +116,20 @@ def test_nothing_is_left_after_the_end(place):
     assert place.client.execute("XINFO", "CONSUMERS", place.key("starts"), "workers") == []
 
 
+def test_what_is_over_is_forgotten_though_more_is_sent(place):
+    owner, other = place.workers(2)
+    owner.release(owned(owner), has_ended=True)
+    other.send("s", NEWS, ends=True)
+    other.send("s", NEWS)
+    assert letters(owner, 2) == [NEWS, NEWS]
+    assert other.streams() == []
+
+
+def test_deliveries_expire_where_no_more_come(place):
+    place.worker().add("a", 1.0)
+    assert 0 < place.client.execute("TTL", place.key("deliveries")) <= 7200
+
+
 def test_namespaces_do_not_see_each_other(place):
     store = place.worker()
     with RedisPlace() as elsewhere:
