@@ -23,7 +23,6 @@ from ..config import ClusterSettings
 from ..errors import NotJoinedError, StoreError
 from ..loop import streams_context
 from ..protocol.webhook_events import WebhookEvent, WebhookKind
-from ..runtime.exit import leave_at_exit
 from ..runtime.fork import forget_in_child
 from ..runtime.gunicorn import current_worker
 from ..runtime.hub_context import HubContext
@@ -118,7 +117,7 @@ class Cluster:
             started=time.time(),
             max_streams=self.settings.max_streams,
         )
-        return Member(self._host, store, context, worker, _is_ending)
+        return Member(self._host, store, context, worker, _is_ending, _siblings)
 
     def _begin(self) -> None:
         """Begin to claim; on the hub of the streams."""
@@ -127,7 +126,6 @@ class Cluster:
         assert context is not None
         forget_in_child(self)
         context.before_leaving(self._drain)
-        leave_at_exit()  # also where nothing was joined
         member.start()
         logger.info("worker %s shares streams by the store %s", member.worker.id, member.store.name)
 
@@ -141,10 +139,10 @@ class Cluster:
             context.call(self._drain)
 
     def _drain(self) -> None:
-        with self._lock:
-            member, self._member = self._member, None
+        member = self._member
         if member is not None:
             member.drain()
+            self._member = None
 
     def after_fork_in_child(self, is_here: bool) -> None:
         """Take no part in a forked child: the streams are the parent's."""
@@ -196,7 +194,7 @@ class Cluster:
         context, member = self._context, self._member
         if context is None or member is None:
             return []
-        return context.call(member.store.streams)
+        return context.call(member.ask, lambda store: store.streams())
 
     def workers(self) -> list[Worker]:
         """Return the workers that live; none where this one is alone.
@@ -207,7 +205,7 @@ class Cluster:
         context, member = self._context, self._member
         if context is None or member is None:
             return []
-        return context.call(member.store.workers)
+        return context.call(member.ask, lambda store: store.workers())
 
 
 class _Deliveries:
@@ -229,10 +227,11 @@ class _Deliveries:
         if context is None or member is None:
             return True
         try:
-            return context.call(member.store.add, key, now)
+            is_new: bool = context.call(member.ask, lambda store: store.add(key, now))
         except (StoreError, NotJoinedError) as problem:
             logger.warning("whether a webhook is a repetition cannot be known: %s", problem)
             return True
+        return is_new
 
     def discard(self, key: str) -> None:
         """Remove a delivery, as if it was not received."""
@@ -241,7 +240,7 @@ class _Deliveries:
         member = None if cluster is None else cluster._member
         if context is not None and member is not None:
             try:
-                context.call(member.store.discard, key)
+                context.call(member.ask, lambda store: store.discard(key))
             except (StoreError, NotJoinedError) as problem:
                 logger.warning("a webhook cannot be taken as not received: %s", problem)
 
@@ -254,3 +253,8 @@ def _has_siblings() -> bool:
 def _is_ending() -> bool:
     worker = current_worker()
     return worker is not None and worker.is_ending
+
+
+def _siblings() -> set[int]:
+    worker = current_worker()
+    return set() if worker is None else worker.siblings

@@ -8,7 +8,7 @@ import functools
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import gevent
@@ -20,11 +20,13 @@ from ..client import Client
 from ..errors import StoreError, WebhookError
 from ..protocol.webhook_events import WebhookEvent, WebhookKind, parse_event
 from ..runtime.deadline import Deadline
+from ..runtime.exit import callback_deadline
 from ..runtime.fair_scheduling import yield_to_io
 from ..runtime.greenlets import GreenletGroup
 from ..runtime.hub_context import HubContext
 from .host import StreamHost
 from .memory import MemoryStore
+from .peers import Peers
 from .records import Claim, Letter, Progress, Worker, storable
 from .store import OFFERS_KEPT, Store
 
@@ -40,11 +42,12 @@ RENEW_EVERY = 1.0
 SWEEP_EVERY = 0.5
 #: Renewals between two looks for offers that nobody has claimed.
 _EXPIRE_EVERY = 5
-#: Seconds before a claim for each stream that we own more than the worker with the fewest, the
-#: most that it comes to, and a random part: workers with as many do not all ask at once.
-_CLAIM_STEP, _CLAIM_DELAY, _CLAIM_JITTER = 0.01, 0.05, 0.01
 #: ms that a packet may be older than one of another media type that came before it.
 _ON_THE_WAY = 2000
+#: Seconds for which it counts what is known of the others, where there are streams to claim.
+_PEERS_KEPT = 0.2
+#: Seconds between two looks whether the workers that start take part.
+_SUCCESSOR_POLL = 0.1
 #: Seconds before an offer is tried again where the store does not answer, and the most.
 _RETRY, _MAX_RETRY = 0.25, 2.0
 
@@ -62,6 +65,7 @@ class Member:
         context: HubContext,
         worker: Worker,
         is_ending: Callable[[], bool],
+        siblings: Callable[[], Collection[int]],
     ) -> None:
         """Take no part yet; see :meth:`start`.
 
@@ -71,6 +75,7 @@ class Member:
             context: Of the hub; functions of the user run where it lets them.
             worker: Who we are.
             is_ending: Returns whether this process is about to end, and must claim nothing more.
+            siblings: See :class:`.Peers`.
         """
         self.store = store
         self.missed = 0  #: starts that nobody has joined in time, as far as this worker knows
@@ -92,7 +97,7 @@ class Member:
         self._opening = RLock()
         self._away_since: float | None = None  # when the store failed first
         self._in_touch_since = time.monotonic()
-        self._others: list[Worker] = []
+        self._peers = Peers(worker, siblings)
 
     # -- what is known -----------------------------------------------------------------------------
 
@@ -131,15 +136,39 @@ class Member:
 
     def drain(self) -> None:
         """Hand over all streams, and take part no more. Waits until callbacks have finished."""
+        if self._is_draining:
+            return
         self._is_draining = True
         self._renew_now.set()  # others are told at once
-        gevent.joinall([gevent.spawn(self._hand_over, claim) for claim in self._claims.values()])
+        deadline = callback_deadline()
+        self._await_successors(Deadline((deadline.left() or 0.0) / 2))
+        claims = list(self._claims.values())
+        gevent.joinall([gevent.spawn(self._hand_over, claim, deadline) for claim in claims])
         self._greenlets.stop()
         try:
             self._release_ended()
         except StoreError as problem:
             logger.warning("what this worker had is free when its lease is over: %s", problem)
         self.store.close()
+
+    def _await_successors(self, deadline: Deadline) -> None:
+        """Let streams go on until the workers that start can claim them.
+
+        A reload of gunicorn ends the old workers when it has forked the new ones, which have yet to
+        import their app. If the first that has done so got all streams, it would keep them.
+        """
+        while self._claims and deadline.left() and self._peers.are_starting:
+            gevent.sleep(_SUCCESSOR_POLL)
+            with contextlib.suppress(StoreError):
+                self._look_at_peers()
+
+    def _look_at_peers(self) -> None:
+        """Learn who else there is.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        self._peers.note(self.ask(lambda store: store.workers()))
 
     def abandon(self) -> None:
         """Take part no more, in a forked child: the streams and the store are the parent's."""
@@ -182,15 +211,15 @@ class Member:
         """
         stream_id, document = event.stream_id or "", storable(event.raw)
         if event.kind is WebhookKind.STARTED:
-            self._ask(lambda store: store.offer(stream_id, document))
+            self.ask(lambda store: store.offer(stream_id, document))
             return
         is_stop = event.kind is WebhookKind.STOPPED
-        if self._ask(lambda store: store.send(stream_id, document, ends=is_stop)):
+        if self.ask(lambda store: store.send(stream_id, document, ends=is_stop)):
             return
         if event.kind is WebhookKind.INTERRUPTED and event.server_urls:
             # Its owner has died, and the store with it: what says where to join is a start.
             start = {**document, "event": event.event.replace("interrupted", "started")}
-            self._ask(lambda store: store.offer(stream_id, start))
+            self.ask(lambda store: store.offer(stream_id, start))
         else:
             self._handle(event)
 
@@ -206,7 +235,7 @@ class Member:
     # -- letters -----------------------------------------------------------------------------------
 
     def _read_letters(self) -> None:
-        wakeup = self._ask(lambda store: store.wait(RENEW_EVERY))
+        wakeup = self.ask(lambda store: store.wait(RENEW_EVERY))
         if wakeup.has_offers:
             self._claim_now.set()
         for letter in wakeup.letters:
@@ -233,20 +262,23 @@ class Member:
 
     def _forget(self, stream_id: str) -> None:
         with contextlib.suppress(StoreError):  # then it is forgotten when its time has come
-            self._ask(functools.partial(_forget, stream_id))
+            self.ask(functools.partial(_forget, stream_id))
 
     # -- claims ------------------------------------------------------------------------------------
 
     def _claim_what_waits(self) -> None:
         self._is_known.wait()
-        self._claim_now.wait(SWEEP_EVERY * _jitter(0.7, 1.3))
+        is_likely = self._claim_now.wait(SWEEP_EVERY * _jitter(0.7, 1.3))
         self._claim_now.clear()
         while self._may_claim:
-            gevent.sleep(self._claim_delay())
-            claim = self._ask(self._claim) if self._may_claim else None
+            if is_likely and self._peers.age > _PEERS_KEPT:
+                self._look_at_peers()
+            gevent.sleep(self._peers.claim_delay(len(self._claims)))
+            claim = self.ask(self._claim) if self._may_claim else None
             if claim is None:
                 break
             self._begin(claim)
+            is_likely = True
 
     def _claim(self, store: Store) -> Claim | None:
         in_touch = time.monotonic() - self._in_touch_since
@@ -255,17 +287,6 @@ class Member:
     @property
     def _may_claim(self) -> bool:
         return self._host.wants_streams and not self.worker.is_draining and not self.worker.is_full
-
-    def _claim_delay(self) -> float:
-        """Return how long to leave a stream to others: whoever has the fewest comes first."""
-        others = [
-            other.streams
-            for other in self._others
-            if other.id != self._worker.id and not other.is_draining and not other.is_full
-        ]
-        ahead = len(self._claims) - min(others, default=len(self._claims))
-        delay = min(_CLAIM_DELAY, max(0, ahead) * _CLAIM_STEP)
-        return delay + _jitter(0.0, _CLAIM_JITTER if others else 0.0)
 
     def _begin(self, claim: Claim) -> None:
         """Let a stream that was claimed live here."""
@@ -300,10 +321,10 @@ class Member:
             StoreError: the store does not answer.
         """
         for stream_id, claim in list(self._ended.items()):
-            self._ask(functools.partial(_release_ended, claim))
+            self.ask(functools.partial(_release_ended, claim))
             if stream_id in self._stopped:
                 # Nothing more will come for it, so that nobody needs to know who had it.
-                self._ask(functools.partial(_forget, stream_id))
+                self.ask(functools.partial(_forget, stream_id))
                 self._stopped.discard(stream_id)
             if self._ended.get(stream_id) is claim:
                 del self._ended[stream_id]
@@ -326,11 +347,11 @@ class Member:
             yield_to_io()  # a hundred streams take some milliseconds
         # What has ended or was handed over meanwhile must not be noted anew.
         current = [claim for claim in claims if self._has(claim)]
-        lost = self._ask(lambda store: store.renew(self.worker, current))
+        lost = self.ask(lambda store: store.renew(self.worker, current))
         for claim in current:
             if claim.stream_id in lost and claim.stream_id not in self._leaving:
                 self._greenlets.spawn("lost", self._lose, claim)
-        self._others = self._ask(lambda store: store.workers())
+        self._look_at_peers()
         self._is_known.set()
 
     def _has(self, claim: Claim) -> bool:
@@ -338,7 +359,7 @@ class Member:
         return ours is not None and ours.fence == claim.fence
 
     def _tell_expired(self) -> None:
-        for row in self._ask(lambda store: store.take_expired()):
+        for row in self.ask(lambda store: store.take_expired()):
             event = _event_of(row.document)
             if event is not None:
                 self._miss(event, f"it waited for a worker for {row.age:.0f} s")
@@ -362,17 +383,17 @@ class Member:
             if self._has(claim):
                 del self._claims[claim.stream_id]
 
-    def _hand_over(self, claim: Claim) -> None:
+    def _hand_over(self, claim: Claim, deadline: Deadline) -> None:
         """Leave a stream once all was delivered, and let another worker claim it."""
         self._leaving.add(claim.stream_id)
         client = self._host.clients.get(claim.stream_id)
         has_ended = False
         if client is not None and client.stream_id():
-            has_ended = not client.hand_over()
+            has_ended = not client.hand_over(deadline.left())
         claim = _with_progress(claim, client)
         self._claims.pop(claim.stream_id, None)
         try:
-            self._ask(lambda store: store.release(claim, has_ended=has_ended))
+            self.ask(lambda store: store.release(claim, has_ended=has_ended))
         except StoreError as problem:
             logger.warning(
                 "stream %.80r is free for others when the lease is over: %s",
@@ -384,7 +405,7 @@ class Member:
 
     # -- the store ---------------------------------------------------------------------------------
 
-    def _ask(self, question: Callable[[Store], _Answer]) -> _Answer:
+    def ask(self, question: Callable[[Store], _Answer]) -> _Answer:
         """Return the store's answer; note since when it does not answer.
 
         Raises:
@@ -396,7 +417,7 @@ class Member:
         except StoreError as problem:
             if problem.is_lasting and self.store.may_fall_back:
                 self._fall_back(problem)
-                return self._ask(question)
+                return self.ask(question)
             self._in_touch_since = time.monotonic()
             if self._away_since is None:
                 self._away_since = time.monotonic()

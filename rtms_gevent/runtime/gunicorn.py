@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 from typing import Any
 
 __all__ = ["GunicornWorker", "current_worker"]
@@ -63,21 +62,19 @@ class GunicornWorker:
         """Process id of gunicorn's arbiter, which is the same for all workers."""
         return int(self._worker.ppid)
 
-    def call_at_exit(self, function: Callable[[], object]) -> None:
-        """Call ``function`` when the worker has done its work, and before the interpreter ends.
+    @property
+    def siblings(self) -> set[int]:
+        """Process ids of all workers of its arbiter; none where the system does not say (Linux)."""
+        # An arbiter that is upgraded has its successor among its children: that one has children.
+        return {pid for pid in _children(self.arbiter) if pid == os.getpid() or not _children(pid)}
 
-        By gunicorn's hook ``worker_exit``; the app's own comes afterwards.
-        """
-        settings = self._worker.cfg
-        of_app = settings.worker_exit
 
-        def worker_exit(server: object, worker: object) -> None:
-            try:
-                function()
-            finally:
-                of_app(server, worker)
-
-        settings.set("worker_exit", worker_exit)
+def _children(pid: int) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as children:
+            return [int(child) for child in children.read().split()]
+    except OSError:
+        return []
 
 
 def current_worker() -> GunicornWorker | None:

@@ -50,7 +50,7 @@ class StandInClient:
         self.calls.append("taken over")
         self._host.end(self._stream_id)
 
-    def hand_over(self) -> bool:
+    def hand_over(self, timeout: float | None = None) -> bool:
         self.calls.append("hand over")
         self._host.end(self._stream_id)
         return self.goes_on
@@ -90,15 +90,17 @@ class StandInHost:
 class StandInWorker:
     """A worker with a host of its own."""
 
-    def __init__(self, name: str, store: Store, max_streams: int | None = None) -> None:
+    def __init__(self, pid: int, store: Store, max_streams: int | None = None) -> None:
         self.host = StandInHost()
         self.is_ending = False
+        self.siblings = {pid}
         self.member = Member(
             self.host,  # type: ignore[arg-type]
             store,
             context_of(gevent.get_hub()),
-            Worker(name, "here", 1, 0.0, max_streams=max_streams),
+            Worker(f"worker {pid}", "here", pid, 0.0, max_streams=max_streams),
             lambda: self.is_ending,
+            lambda: self.siblings,
         )
         self.member.start()
 
@@ -116,9 +118,7 @@ class Shop:
         self.workers: list[StandInWorker] = []
 
     def add(self, store: Store | None = None, max_streams: int | None = None) -> StandInWorker:
-        worker = StandInWorker(
-            f"worker {len(self.workers)}", store or MemoryStore(self.cluster), max_streams
-        )
+        worker = StandInWorker(len(self.workers), store or MemoryStore(self.cluster), max_streams)
         self.workers.append(worker)
         return worker
 

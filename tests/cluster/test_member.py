@@ -157,7 +157,7 @@ def test_an_app_that_joins_no_streams_gets_its_events_all_the_same(shop: Shop) -
 
 def test_streams_are_spread(shop: Shop) -> None:
     workers = [shop.add() for _ in range(4)]
-    wait_until(lambda: all(len(worker.member._others) == 4 for worker in workers))
+    wait_until(lambda: all(len(worker.member._peers.others) == 3 for worker in workers))
     for number in range(24):  # one worker gets all webhooks
         workers[0].member.route(start_of(str(number)))
     wait_until(lambda: sum(len(worker.member.owned) for worker in workers) == 24)
@@ -191,7 +191,7 @@ def test_the_streams_of_a_worker_that_died_are_taken_over(shop: Shop) -> None:
     first.host.clients["a"].delivered = {"audio": 1000}
     wait_until(lambda: shop.cluster.streams["a"].progress.delivered == {"audio": 1000})
     others = [shop.add(), shop.add()]
-    wait_until(lambda: all(len(one.member._others) == 3 for one in others))
+    wait_until(lambda: all(len(one.member._peers.others) == 2 for one in others))
     assert not any(one.member.owned for one in others)
     first.die()
     wait_until(lambda: sum(len(one.host.taken_over) for one in others) == 4)
@@ -232,6 +232,23 @@ def test_a_media_type_that_is_quiet_lacks_nothing_of_that_time(shop: Shop) -> No
         "chat": 2000,
         "video": 899_000,
     }
+
+
+def test_a_worker_that_ends_waits_for_those_that_its_server_has_just_started(shop: Shop) -> None:
+    """Until they have imported their app, its streams go on."""
+    first = shop.add()
+    first.member.route(start_of("a"))
+    wait_until(lambda: owned(shop))
+    client = first.host.clients["a"]
+    first.siblings = {0, 1}
+    draining = gevent.spawn(first.member.drain)
+    wait_until(lambda: first.member.worker.is_draining)
+    gevent.sleep(0.1)
+    assert not client.calls
+    second = shop.add()
+    wait_until(lambda: second.host.taken_over)
+    assert client.calls == ["hand over"]
+    draining.get(timeout=5)
 
 
 def test_a_stream_that_ends_while_it_is_handed_over_is_not_taken_up(shop: Shop) -> None:
