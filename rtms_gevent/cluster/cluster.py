@@ -125,7 +125,8 @@ class Cluster:
         assert member is not None
         assert context is not None
         forget_in_child(self)
-        context.before_leaving(self._drain)
+        context.before_leaving(member.drain)
+        context.at_end(self._close)
         member.start()
         logger.info("worker %s shares streams by the store %s", member.worker.id, member.store.name)
 
@@ -136,13 +137,13 @@ class Cluster:
         """
         context, member = self._context, self._member
         if context is not None and member is not None:
-            context.call(self._drain)
+            context.call(member.drain)
+            context.call(self._close)
 
-    def _drain(self) -> None:
-        member = self._member
+    def _close(self) -> None:
+        member, self._member = self._member, None
         if member is not None:
-            member.drain()
-            self._member = None
+            member.close()
 
     def after_fork_in_child(self, is_here: bool) -> None:
         """Take no part in a forked child: the streams are the parent's."""

@@ -135,7 +135,10 @@ class Member:
                 gevent.sleep(RENEW_EVERY)
 
     def drain(self) -> None:
-        """Hand over all streams, and take part no more. Waits until callbacks have finished."""
+        """Hand over all streams, and claim no more. Waits until callbacks have finished.
+
+        Webhooks are still routed, and those that come for streams which ended here are read.
+        """
         if self._is_draining:
             return
         self._is_draining = True
@@ -144,9 +147,14 @@ class Member:
         self._await_successors(Deadline((deadline.left() or 0.0) / 2))
         claims = list(self._claims.values())
         gevent.joinall([gevent.spawn(self._hand_over, claim, deadline) for claim in claims])
+
+    def close(self) -> None:
+        """Take part no more: read what has come until now, and give the store up."""
         self._greenlets.stop()
         try:
             self._release_ended()
+            for letter in self.ask(lambda store: store.wait(0)).letters:
+                self._read(letter)
         except StoreError as problem:
             logger.warning("what this worker had is free when its lease is over: %s", problem)
         self.store.close()

@@ -283,7 +283,7 @@ class EventLoop:
                 one.is_ending = True
             clients = {client for one in ending for client in one.clients}
             gevent.joinall([gevent.spawn(client.leave) for client in clients])
-            process_exit.join_callbacks(self._callbacks_until)
+            process_exit.join_callbacks(ending, self._callbacks_until)
             self._waker = None
             for unwatch in undo:
                 unwatch()

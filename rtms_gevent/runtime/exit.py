@@ -15,7 +15,7 @@ from . import threads
 from .deadline import Deadline
 from .greenlets import join_released
 from .gunicorn import current_worker
-from .hub_context import HubContext, all_contexts, prepare_to_leave
+from .hub_context import HubContext, all_contexts, finish, prepare_to_leave
 
 __all__ = [
     "CALLBACK_SHUTDOWN_TIMEOUT",
@@ -77,8 +77,18 @@ def prepare(contexts: Iterable[HubContext], deadline: Deadline) -> None:
     prepare_to_leave(contexts, (deadline.left() or 0.0) + _TELLING)
 
 
-def join_callbacks(deadline: Deadline) -> None:
-    """Let functions of the user that run on this hub come to their end, or kill them then."""
+def join_callbacks(contexts: Iterable[HubContext], deadline: Deadline) -> None:
+    """Let functions of the user that run on this hub come to their end, or kill them then.
+
+    Then nothing is left that needs what these contexts share with other processes. What comes from
+    those at the last moment is done, too.
+    """
+    _join_callbacks(deadline)
+    finish(contexts, _TELLING)
+    _join_callbacks(Deadline(_TELLING))
+
+
+def _join_callbacks(deadline: Deadline) -> None:
     for name, count in join_released(deadline.left() or 0.0).items():
         logger.warning(
             "%s: functions that had not come to their end %g s after leaving were killed: %d",
@@ -150,4 +160,4 @@ def _leave_here() -> None:
     late = sum(not greenlet.dead for greenlet in leaving)
     if late:
         logger.warning("%d streams could not be left within %g s", late, LEAVE_TIMEOUT)
-    join_callbacks(deadline)
+    join_callbacks(here, deadline)

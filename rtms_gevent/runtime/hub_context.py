@@ -32,6 +32,7 @@ __all__ = [
     "context_of",
     "current_context",
     "default",
+    "finish",
     "prepare_to_leave",
     "register_running",
     "running_context",
@@ -113,6 +114,7 @@ class HubContext:
         self._calls: set[Future[Any]] = set()
         self._watchers: list[Callable[[], None]] = []
         self._before_leaving: list[Callable[[], object]] = []
+        self._at_end: list[Callable[[], object]] = []
         # A native lock, also where threading is patched: threads with hubs of their own meet here.
         self._lock = monkey.get_original("_thread", "allocate_lock")()
         _all.add(self)
@@ -151,6 +153,10 @@ class HubContext:
         An exception is logged; see :func:`prepare_to_leave`.
         """
         self._before_leaving.append(function)
+
+    def at_end(self, function: Callable[[], object]) -> None:
+        """Call ``function`` once, like that, but when functions of the user have ended, too."""
+        self._at_end.append(function)
 
     # -- work --------------------------------------------------------------------------------------
 
@@ -301,14 +307,27 @@ def prepare_to_leave(contexts: Iterable[HubContext], timeout: float) -> None:
         contexts: Whose streams are to be left.
         timeout: Seconds to wait; what lasts longer is killed.
     """
-    group = GreenletGroup("before leaving")
+    hooks = [hook for context in contexts for hook in context._before_leaving]
     for context in contexts:
-        hooks, context._before_leaving = context._before_leaving, []
-        for hook in hooks:
-            group.spawn(getattr(hook, "__qualname__", type(hook).__name__), hook)
+        context._before_leaving = []
+    _call_all("before leaving", hooks, timeout)
+
+
+def finish(contexts: Iterable[HubContext], timeout: float) -> None:
+    """Do the same with what :meth:`~HubContext.at_end` got."""
+    hooks = [hook for context in contexts for hook in context._at_end]
+    for context in contexts:
+        context._at_end = []
+    _call_all("at the end", hooks, timeout)
+
+
+def _call_all(when: str, hooks: Iterable[Callable[[], object]], timeout: float) -> None:
+    group = GreenletGroup(when)
+    for hook in hooks:
+        group.spawn(getattr(hook, "__qualname__", type(hook).__name__), hook)
     late = group.wait(timeout)
     if late:
-        logger.warning("%d functions before leaving took more than %g s: killed", late, timeout)
+        logger.warning("%d functions %s took more than %g s: killed", late, when, timeout)
         group.stop(KILL_TIMEOUT)
 
 
