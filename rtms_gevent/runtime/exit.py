@@ -84,6 +84,9 @@ def join_callbacks(contexts: Iterable[HubContext], deadline: Deadline) -> None:
     those at the last moment is done, too.
     """
     _join_callbacks(deadline)
+    for thread in filter(None, [context.callback_thread for context in contexts]):
+        # In a greenlet, since the functions need this hub until they end.
+        gevent.spawn(thread.wait, deadline.left() or 0.0).join()
     finish(contexts, _TELLING)
     _join_callbacks(Deadline(_TELLING))
 

@@ -194,6 +194,10 @@ class HubThread:
         wait_done(result)
         return result.result()
 
+    def wait(self, timeout: float) -> None:
+        """Wait so many seconds for what runs to come to its end by itself."""
+        self.call(self._greenlets.wait, timeout)
+
     def stop(self, timeout: float = 0.0) -> None:
         """Kill what still runs, and end the thread. To be called once.
 
