@@ -324,14 +324,14 @@ class Client(CallbackRegistration, OfficialNames):
         Returns:
             Whether another worker may go on: False where the stream has ended in another way.
         """
-        if self._is_active and self._cancelled(LeaveReason.handed_over()):
-            return True
-        session = self._session if self._pending is None else self._joined_session()
-        if session is None:
-            return False
-        seconds = callback_deadline().seconds if timeout is None else timeout
-        waits = not session.dispatcher.is_delivering
-        return self._call(lambda: session.hand_over(seconds or 0.0, waits=waits))
+        if self._is_active:
+            if self._cancelled(LeaveReason.handed_over()):
+                return True
+            session = self._joined_session()
+            seconds = callback_deadline().seconds if timeout is None else timeout
+            self._call(session.hand_over, seconds or 0.0, not session.dispatcher.is_delivering)
+        end = None if self._session is None else self._session.end
+        return end is not None and end.is_handover
 
     def taken_over(self) -> None:
         """Leave at once, since another worker has the stream. Not for users."""

@@ -294,7 +294,7 @@ class WebhookSettings:
 
 
 #: What may stand before ":" in the address of a store.
-_STORES = ("local", "redis", "rediss", "sentinel", "unix")
+_STORES = ("local", "redis", "rediss", "sentinel")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from ..config import ClusterSettings
 from ..errors import NotJoinedError, StoreError
 from ..loop import streams_context
 from ..protocol.webhook_events import WebhookEvent, WebhookKind
+from ..runtime.exit import leave_at_exit
 from ..runtime.fork import forget_in_child
 from ..runtime.gunicorn import current_worker
 from ..runtime.hub_context import HubContext
@@ -106,7 +107,11 @@ class Cluster:
             )
             if store.is_shared or self.settings.max_streams is not None:
                 self._member = self._make_member(store, context)
-        if self._member is not None:
+        member = self._member
+        if member is not None:
+            context.before_leaving(member.drain)
+            context.at_end(self._close)
+            leave_at_exit()  # also where nothing was joined
             context.submit(self._begin)
 
     def _make_member(self, store: Store, context: HubContext) -> Member:
@@ -121,14 +126,11 @@ class Cluster:
 
     def _begin(self) -> None:
         """Begin to claim; on the hub of the streams."""
-        member, context = self._member, self._context
-        assert member is not None
-        assert context is not None
-        forget_in_child(self)
-        context.before_leaving(member.drain)
-        context.at_end(self._close)
-        member.start()
-        logger.info("worker %s shares streams by the store %s", member.worker.id, member.store.name)
+        member = self._member
+        if member is not None:  # else it has ended already
+            forget_in_child(self)
+            member.start()
+            logger.info("worker %s shares streams by %s", member.worker.id, member.store.name)
 
     def drain(self) -> None:
         """Hand over all streams, and take part no more; waits until callbacks have finished.

@@ -419,12 +419,14 @@ class Member:
         Raises:
             StoreError: it does not.
         """
+        store = self.store
         try:
             self._open()
-            answer = question(self.store)
+            answer = question(store)
         except StoreError as problem:
-            if problem.is_lasting and self.store.may_fall_back:
-                self._fall_back(problem)
+            if problem.is_lasting and store.may_fall_back:
+                if self.store is store:  # else another greenlet was first
+                    self._fall_back(problem)
                 return self.ask(question)
             self._in_touch_since = time.monotonic()
             if self._away_since is None:

@@ -131,6 +131,10 @@ def leave_at_exit() -> None:
     Zoom would hold a stream for a minute that is not left with close frames.
     """
     atexit.register(_exit)
+    worker = current_worker()
+    if worker is not None:
+        # Earlier: a Python 3.12 that ends starts no threads, and handing over may need some.
+        worker.call_at_exit(_exit)
 
 
 def _exit() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["GunicornWorker", "current_worker"]
@@ -61,6 +62,22 @@ class GunicornWorker:
     def arbiter(self) -> int:
         """Process id of gunicorn's arbiter, which is the same for all workers."""
         return int(self._worker.ppid)
+
+    def call_at_exit(self, function: Callable[[], object]) -> None:
+        """Call ``function`` when the worker has done its work, and before the interpreter ends.
+
+        By gunicorn's hook ``worker_exit``; the app's own comes afterwards.
+        """
+        settings = self._worker.cfg
+        of_app = settings.worker_exit
+
+        def worker_exit(server: object, worker: object) -> None:
+            try:
+                function()
+            finally:
+                of_app(server, worker)
+
+        settings.set("worker_exit", worker_exit)
 
     @property
     def siblings(self) -> set[int]:

@@ -280,16 +280,13 @@ class StreamSession:
         self._end(reason or LeaveReason.left(), delivers=False, close_stream=close_stream)
         self.dispatcher.wait_finished()
 
-    def hand_over(self, timeout: float, *, waits: bool) -> bool:
+    def hand_over(self, timeout: float, waits: bool) -> None:
         """End our part so that another worker may go on: first close the sockets, then deliver.
 
         Args:
             timeout: Seconds that the user's functions get. What was not delivered by then is
                 dropped.
             waits: Whether to wait for the end, also where the stream ends for another reason.
-
-        Returns:
-            Whether another worker may go on.
         """
         deadline = self._clock.deadline(timeout)
         if self._lifecycle.ending.is_set() or self._lifecycle.is_leaving:
@@ -301,7 +298,6 @@ class StreamSession:
                 self._hand_over(deadline)
             else:
                 self._greenlets.spawn("hand over", self._hand_over, deadline)
-        return self.end is not None and self.end.is_handover
 
     def _hand_over(self, deadline: Deadline) -> None:
         try:

@@ -37,6 +37,8 @@ _DOUBTFUL = 5000
 #: ms for which Zoom holds a stream whose media sockets are gone (``Reconnect.media_window``): a
 #: stream that can be taken over had a worker until then.
 _WINDOW = 65_000
+#: ms that the last packets of two media types are apart at most, if both flowed until the same end.
+_TOGETHER = 1000
 
 
 class Reconciled(NamedTuple):
@@ -251,6 +253,8 @@ class MediaTracker:
         """
         heard = now - _WINDOW
         if alive is not None:
+            if delivered is not None and alive - delivered <= _TOGETHER:
+                alive = delivered  # it flowed to the end
             heard = min(now, max(heard, alive - self._ahead))
         self._earlier = delivered
         # What it had read and not delivered is missing, too, however long nothing was delivered.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import gevent
 import pytest
 from support.recorder import wait_until
+from support.script import Script
 from support.webhooks import started, stopped
 
 from rtms_gevent.cluster import Cluster, all_clusters
@@ -141,3 +142,25 @@ def test_auto_is_local_where_the_server_has_several_processes(
     cluster.has_siblings = server_says
     cluster.start()
     assert asked == [server_says]
+
+
+def test_a_process_that_ends_takes_part_no_more_though_it_has_joined_nothing() -> None:
+    script = Script(
+        """
+        from gevent import monkey; monkey.patch_all()
+        import time
+        from rtms_gevent.cluster import Cluster
+        from rtms_gevent.cluster.memory import MemoryCluster, MemoryStore
+        from rtms_gevent.webhook import StreamHandlers, StreamManager
+
+        class Store(MemoryStore):
+            def close(self):
+                print("closed", flush=True)
+
+        cluster = Cluster(StreamManager(StreamHandlers()), store=Store(MemoryCluster()))
+        cluster.start()
+        while not cluster.workers():
+            time.sleep(0.01)
+        """
+    )
+    assert script.finish() == ["closed", ""]

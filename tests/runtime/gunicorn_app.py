@@ -7,8 +7,11 @@ import os
 import signal
 import time
 
-from rtms_gevent.runtime.exit import callback_deadline
+import gevent
+
+from rtms_gevent.runtime.exit import callback_deadline, leave_at_exit
 from rtms_gevent.runtime.gunicorn import current_worker
+from rtms_gevent.runtime.hub_context import context_of
 
 
 def describe():
@@ -35,7 +38,17 @@ def in_child():
     return os.waitpid(child, 0)[1] != 0
 
 
+def hand_over():
+    """Need new threads, as stores may."""
+    pool = gevent.get_hub().threadpool
+    gevent.joinall([pool.spawn(time.sleep, 0.01) for _ in range(3)], raise_error=True)
+    os.write(1, b"handed over\n")
+
+
 IMPORTED = os.getpid(), describe()
+if IMPORTED[1] is not None:
+    leave_at_exit()
+    context_of(gevent.get_hub()).before_leaving(hand_over)
 
 
 def app(environ, start_response):

@@ -24,20 +24,21 @@ KNOWN = {
 }
 
 
-@pytest.mark.parametrize("options", [(), ("--preload",)], ids=["", "preloaded"])
 @pytest.mark.parametrize(
-    ("kind", "name", "is_gevent"),
+    ("kind", "name", "is_gevent", "options"),
     [
-        ("sync", "SyncWorker", False),
-        ("gthread", "ThreadWorker", False),
-        ("gevent", "GeventWorker", True),
+        ("sync", "SyncWorker", False, ()),
+        ("gthread", "ThreadWorker", False, ()),
+        ("gevent", "GeventWorker", True, ()),
+        ("gevent", "GeventWorker", True, ("--preload",)),
         (
             "geventwebsocket.gunicorn.workers.GeventWebSocketWorker",
             "GeventWebSocketWorker",
             True,
+            (),
         ),
     ],
-    ids=lambda value: str(value).rpartition(".")[2],
+    ids=["sync", "gthread", "gevent", "gevent, preloaded", "with WebSockets"],
 )
 def test_a_worker_knows_itself(kind, name, is_gevent, options):
     command = ["gunicorn", "-k", kind, "-w", "2", "--timeout", "20", *options, "gunicorn_app:app"]
@@ -50,6 +51,17 @@ def test_a_worker_knows_itself(kind, name, is_gevent, options):
     assert answer["at_import"] == (None if options else known)
     assert answer["ending"] == {**known, "is_ending": True}
     assert not answer["in_child"]
+
+
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent"])
+def test_before_a_worker_ends_streams_can_be_handed_over(kind):
+    """Once, while threads can still be started, and before the app's own hook."""
+    command = ["gunicorn", "-k", kind, "-c", "gunicorn_conf.py", "gunicorn_app:app"]
+    with Server(command, HERE, ready="/") as server:
+        pass
+    lines = server.output.decode().splitlines()
+    words = ("handed over", "the app's own hook")
+    assert [line for line in lines if line in words] == list(words)
 
 
 class Worker:

@@ -355,7 +355,8 @@ class TestAfterAnotherWorker:
         ("delivered", "alive", "start", "is_certain"),
         [
             (100, 100, 100, True),  # it flowed until the other was gone, as far as is known
-            (100, 900, 100, False),  # others flowed on: perhaps it was silent
+            (100, 1100, 100, True),
+            (100, 1101, 100, False),  # others flowed on: perhaps it was silent
             (None, 900, 900, False),  # it had delivered nothing: missing since it lived last
             (-70_000, -70_000, -70_000, False),  # longer ago than Zoom waits for anybody
             (None, -70_000, 1900 - 65_000, False),
