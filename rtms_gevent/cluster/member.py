@@ -88,6 +88,7 @@ class Member:
         self._ended: dict[str, Claim] = {}  # to be released
         self._stopped: set[str] = set()  # Zoom's webhook of the end has come
         self._is_draining = False
+        self._draining: gevent.Greenlet[..., object] | None = None
         self._greenlets = GreenletGroup(f"rtms worker {worker.id}")
         self._renewals = 0
         self._renew_now = Event()
@@ -139,9 +140,12 @@ class Member:
 
         Webhooks are still routed, and those that come for streams which ended here are read.
         """
-        if self._is_draining:
-            return
-        self._is_draining = True
+        if self._draining is None:
+            self._is_draining = True
+            self._draining = self._greenlets.spawn("drain", self._drain)
+        self._draining.join()
+
+    def _drain(self) -> None:
         self._renew_now.set()  # others are told at once
         deadline = callback_deadline()
         self._await_successors(Deadline((deadline.left() or 0.0) / 2))
@@ -344,6 +348,9 @@ class Member:
         if self._renewals % _EXPIRE_EVERY == 0:
             self._tell_expired()
         self._renewals += 1
+        if self._is_ending() and self._draining is None:
+            # Not only at the exit: gunicorn may wait for requests until it kills this worker.
+            self._greenlets.spawn("end", self.drain)
         self._renew_now.wait(RENEW_EVERY * _jitter(0.9, 1.1))
         self._renew_now.clear()
 
