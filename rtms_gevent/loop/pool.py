@@ -40,6 +40,7 @@ class EventLoopPool:
                 f"strategy must be 'least_loaded' or 'round_robin', not {strategy!r:.40}"
             )
         self._loops = [EventLoop(name=f"rtms-pool-{number}") for number in range(threads)]
+        self._ends_first: EventLoop | None = None  # while run() is at work
         self._strategy = strategy
         self._next = 0
         self._lock = monkey.get_original("_thread", "allocate_lock")()
@@ -81,6 +82,7 @@ class EventLoopPool:
             loop.claim()
         for loop in others:
             loop.start_thread(lambda: False, callbacks_apart=True)
+        self._ends_first = here  # which hands streams over to other processes, of all loops
         try:
             with stopping_at_signals(self.stop):
                 here.run_here(
@@ -88,6 +90,7 @@ class EventLoopPool:
                     *(loop.context for loop in others),
                 )
         finally:
+            self._ends_first = None
             self.stop()
             for loop in others:
                 loop.join()
@@ -126,5 +129,5 @@ class EventLoopPool:
 
     def stop(self) -> None:
         """End all loops; callable from anywhere. Never waits. See :meth:`EventLoop.stop`."""
-        for loop in self._loops:
+        for loop in [self._ends_first] if self._ends_first else self._loops:
             loop.stop()

@@ -68,3 +68,19 @@ def test_stop_from_anywhere():
     wait_until(lambda: all(loop.is_running for loop in pool.loops))
     threading.Thread(target=pool.stop).start()
     running.get(timeout=5)
+
+
+def test_no_loop_ends_before_streams_were_handed_over():
+    """Whichever loop they live on: who hands them over does so where run() was called."""
+    pool = EventLoopPool(threads=2)
+    ran = []
+
+    def hand_over():
+        gevent.sleep(0.2)  # in which a loop in a thread would have ended
+        ran.append(pool.loops[0].is_running)
+
+    pool.loops[-1].context.before_leaving(hand_over)
+    gevent.spawn(pool.stop)
+    pool.run()
+    assert ran == [True]
+    assert not pool.loops[0].is_running
