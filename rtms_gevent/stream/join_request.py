@@ -12,7 +12,7 @@ from ..enums import Product
 from ..errors import ConfigurationError
 from ..protocol.identity import StreamIdentity, handshake_signature
 from ..protocol.urls import Endpoint, parse_server_urls
-from ..protocol.webhook_events import WebhookEvent, flatten
+from ..protocol.webhook_events import flatten
 from ..transport.base import Transport
 from .connection import ConnectOptions
 
@@ -49,9 +49,9 @@ class EarlierWorker:
     alive: int | None
 
     @classmethod
-    def of(cls, event: object) -> EarlierWorker | None:
-        """Read a webhook event; one that was not parsed tells of none."""
-        if not isinstance(event, WebhookEvent) or not event.is_takeover:
+    def of(cls, event: Any) -> EarlierWorker | None:
+        """Read a webhook event, or the payload that a handler got; others tell of none."""
+        if not getattr(event, "is_takeover", False):
             return None
         return cls(event.delivered, max(event.delivered.values(), default=event.event_ts))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import logging
+import time
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -13,14 +14,16 @@ from typing import Any, Protocol, cast
 from gevent.pool import Group
 
 from .._interrupts import is_ctrl_c
-from ..config import DEFAULT_WEBHOOK_PATH, WebhookSettings
+from ..cluster.cluster import Cluster
+from ..cluster.opening import make_store
+from ..config import DEFAULT_WEBHOOK_PATH, ClusterSettings, WebhookSettings
 from ..errors import ConfigurationError
-from ..protocol.webhook_events import WebhookEvent
 from ..wsgi.body import RequestRefused, read_body
 from .after_answer import AfterAnswer
+from .handler_host import HandlerHost
 from .handlers import FullHandler, Handler, SimpleHandler, decides_answer
 from .http_messages import Headers, WebhookPayload, WebhookRequest, WebhookResponse
-from .receiver import WebhookReceiver
+from .receiver import WebhookReceiver, WebhookReply
 from .refusals import RefusalLog
 
 __all__ = ["HANDLER_TIMEOUT", "WebhookApplication", "is_local", "with_path"]
@@ -29,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that a handler may take to decide the answer: Zoom waits 3.
 HANDLER_TIMEOUT = 2.5
+
+#: Seconds before that for the store to say whether another process has got the webhook already.
+_STORE_TIMEOUT = 0.4
 
 _HEALTH_PATH = "/healthz"
 
@@ -57,34 +63,61 @@ class WebhookApplication:
     Greenlet-safety: the hub that serves it; :meth:`add` also before it is served.
     """
 
-    def __init__(self, settings: WebhookSettings, *, is_local: bool) -> None:
+    def __init__(
+        self,
+        settings: WebhookSettings,
+        *,
+        is_local: bool,
+        cluster_settings: ClusterSettings | None = None,
+    ) -> None:
         """Make an application without handlers.
 
         Args:
             settings: What to check.
             is_local: Whether it is served to this machine only.
+            cluster_settings: How processes share the streams of one path; by default from the
+                environment.
         """
         self.settings = settings
+        self.cluster_settings = cluster_settings or ClusterSettings.from_environment(
+            name="webhooks"
+        )
         self.greenlets = Group()  #: where handlers run
         self._is_local = is_local
         self._routes: dict[str, _Route] = {}
+        self._is_served = False
         self._refusals = RefusalLog(logger)
 
     def add(self, handler: Handler, path: str | None = None) -> None:
         """Add a handler for a path, which is that of the settings by default.
 
         Raises:
-            ConfigurationError: the handler or the path is not usable.
+            ConfigurationError: the handler, the path or the store is not usable.
+            MissingExtra: the store needs a package that is not installed.
         """
         settings = with_path(self.settings, path)
         decides = decides_answer(handler)
         route = self._routes.get(settings.path)
         if route is None:
-            route = self._routes[settings.path] = _Route(settings, self.greenlets)
+            route = _Route(settings, self.cluster_settings, self.greenlets)
+            self._routes[settings.path] = route
         if decides:
             route.deciding.append(cast(FullHandler, handler))
         else:
-            route.simple.append(cast(SimpleHandler, handler))
+            route.host.handlers.append(cast(SimpleHandler, handler))
+        if self._is_served:
+            route.cluster.start()
+
+    def start(self) -> None:
+        """Let streams live in this process, which begins to serve; on the hub that does."""
+        self._is_served = True
+        for route in self._routes.values():
+            route.cluster.start()
+
+    def stop(self) -> None:
+        """Call no handler for what comes from now on."""
+        for route in self._routes.values():
+            route.host.stop()
 
     def __call__(
         self, environ: Mapping[str, Any], start_response: _StartResponse
@@ -120,9 +153,17 @@ class WebhookApplication:
 class _Route:
     """What happens with requests for one path."""
 
-    def __init__(self, settings: WebhookSettings, greenlets: Group) -> None:
-        self.simple: list[SimpleHandler] = []
-        self.deciding: list[FullHandler] = []
+    def __init__(
+        self, settings: WebhookSettings, cluster_settings: ClusterSettings, greenlets: Group
+    ) -> None:
+        self.deciding: list[FullHandler] = []  # which run where the webhook comes
+        self.host = HandlerHost(greenlets)  # the others, which run where the stream lives
+        # Each path has its own handlers, and so its own streams.
+        cluster_settings = dataclasses.replace(
+            cluster_settings, namespace=cluster_settings.namespace + settings.path
+        )
+        store = make_store(cluster_settings, has_siblings=False)  # here a mistake shows at once
+        self.cluster = Cluster(self.host, cluster_settings, store=store)
         self._receiver = WebhookReceiver(settings)
         self._greenlets = greenlets
 
@@ -132,18 +173,18 @@ class _Route:
         headers = {"Content-Type": reply.content_type}
         if reply.status == 405:
             headers["Allow"] = "POST"
-        if reply.event is None:
+        if reply.event is None or (self.deciding and self._is_known(reply)):
             return _reply(start_response, reply.status, reply.body, headers)
         response = WebhookResponse(reply.status, reply.body)
         if self.deciding:
             response = WebhookResponse(200, reply.body)  # they may send a body
-            self._decide(WebhookPayload(reply.event.raw, request.body), request, response)
+            self._decide(WebhookPayload.of(reply.event), request, response)
             headers = {"Content-Type": "application/json", **response.headers}
-        after: list[AfterAnswer] = []
-        if 200 <= response.status < 300:
-            after = self._accept(reply.event)
-        else:
-            self._receiver.discard(reply)
+        is_taken = 200 <= response.status < 300
+        if not is_taken:
+            self._receiver.discard(reply)  # at once: Zoom may send it again
+        follow = self._accept if is_taken else self._discard
+        after = [AfterAnswer(follow, reply, spawn=self._greenlets.spawn)]
         return _reply(start_response, response.status, response.body, headers, after)
 
     def _decide(
@@ -176,23 +217,28 @@ class _Route:
             response.reset()
             response.finish()
 
-    def _accept(self, event: WebhookEvent) -> list[AfterAnswer]:
-        """Let the signal be sent and each handler be called, all in greenlets of their own."""
-        spawn = self._greenlets.spawn
-        payload = WebhookPayload(event.raw, event.body)
-        return [
-            AfterAnswer(self._receiver.accept, event, spawn=spawn),
-            *(AfterAnswer(_call, handler, payload, spawn=spawn) for handler in self.simple),
-        ]
+    def _accept(self, reply: WebhookReply) -> None:
+        """Send the signal, and let handlers be called, here or where the stream lives."""
+        event = reply.event
+        if event is None or (not self.deciding and not self._is_first(reply)):
+            return
+        self._greenlets.spawn(self._receiver.accept, event)  # whose receivers may block
+        self.cluster.handle_event(event)
 
+    def _discard(self, reply: WebhookReply) -> None:
+        """Let all processes take Zoom's next attempt as new."""
+        if reply.delivery is not None:
+            self.cluster.deliveries.discard(reply.delivery)
 
-def _call(handler: SimpleHandler, payload: WebhookPayload) -> None:
-    try:
-        handler(payload)
-    except BaseException as problem:
-        if is_ctrl_c(problem):
-            raise
-        logger.exception("webhook handler %r failed", handler)
+    def _is_known(self, reply: WebhookReply) -> bool:
+        """Whether another process has got this webhook before, if that can be known soon."""
+        asking = self._greenlets.spawn(self._is_first, reply)
+        asking.join(_STORE_TIMEOUT)
+        return asking.value is False
+
+    def _is_first(self, reply: WebhookReply) -> bool:
+        """Whether no other process has got this webhook before, as far as can be known."""
+        return reply.delivery is None or self.cluster.deliveries.add(reply.delivery, time.time())
 
 
 class _Body(list[bytes]):

@@ -77,6 +77,11 @@ def on_webhook_event(
     served while ``rtms_gevent.run()`` or ``run_async()`` runs, whose end closes the port. Functions
     on the same port share one server.
 
+    Where ``ZM_RTMS_STORE`` names a store that several processes share, a start calls the function
+    in one of them, and so does what comes later for that stream. Where it has not joined when it
+    returns, nobody has the stream. A function with three arguments is called where the webhook
+    comes, once in all processes; what it joins is not taken over when its process dies.
+
     Where the environment has no webhook secret, as programs for the official SDK have none, nothing
     is opened: that is logged, and ``run()`` raises it, unless there is a secret by then.
 
@@ -92,8 +97,9 @@ def on_webhook_event(
         The function, unchanged; without one, a decorator.
 
     Raises:
-        ConfigurationError: an argument is not usable, the port is not free, it is served already
-            with another host or other settings.
+        ConfigurationError: an argument or the store is not usable, the port is not free, it is
+            served already with another host or other settings.
+        MissingExtra: the store needs a package that is not installed.
     """
     if callback is None:
         return lambda handler: on_webhook_event(handler, port, path, host=host, settings=settings)

@@ -10,6 +10,7 @@ from typing import Any
 from gevent.event import Event
 
 from ..errors import ConfigurationError
+from ..protocol.webhook_events import WebhookEvent
 
 __all__ = ["Headers", "WebhookPayload", "WebhookRequest", "WebhookResponse"]
 
@@ -22,15 +23,45 @@ class WebhookPayload(dict[str, Any]):
 
     ``str(payload)`` is the text of the body as it came, byte for byte, since that is what Zoom
     signs; handlers that check signatures by themselves can put it into
-    ``f"v0:{timestamp}:{payload}"``.
+    ``f"v0:{timestamp}:{payload}"``. Where another process has received the webhook it is the same
+    document, written anew.
+
+    Where another process has had the stream before, ``is_takeover`` is True, and ``delivered`` has
+    the timestamp of the packet of each media type that was delivered last (ms since the epoch, by
+    names like "audio"). :meth:`.Client.join` reads that of ``payload`` and ``payload["payload"]``.
     """
 
-    def __init__(self, document: Mapping[str, Any], body: bytes) -> None:
+    def __init__(
+        self,
+        document: Mapping[str, Any],
+        body: bytes,
+        *,
+        is_takeover: bool = False,
+        delivered: Mapping[str, int] | None = None,
+        event_ts: int | None = None,
+    ) -> None:
         super().__init__(document)
         self._body = body
+        self.is_takeover = is_takeover
+        self.delivered = delivered or {}
+        self.event_ts = event_ts  #: when it happened, in ms since the epoch
+
+    @classmethod
+    def of(cls, event: WebhookEvent) -> WebhookPayload:
+        """Return what a handler gets for an event."""
+        earlier: dict[str, Any] = {
+            "is_takeover": event.is_takeover,
+            "delivered": event.delivered,
+            "event_ts": event.event_ts,
+        }
+        payload = cls(event.raw, event.body, **earlier)
+        inner = event.raw.get("payload")
+        if event.is_takeover and isinstance(inner, Mapping):  # what many programs join with
+            payload["payload"] = cls(inner, b"", **earlier)
+        return payload
 
     def __str__(self) -> str:
-        return self._body.decode("utf-8", "replace")
+        return (self._body or json.dumps(self).encode()).decode("utf-8", "replace")
 
 
 class Headers(Mapping[str, str]):

@@ -15,8 +15,9 @@ import socket
 import gevent
 from gevent.pool import Group
 
-from ..config import WebhookSettings
+from ..config import ClusterSettings, WebhookSettings
 from ..errors import ConfigurationError
+from ..runtime.deadline import Deadline
 from ..runtime.fork import forget_in_child
 from ..runtime.hub_context import HubContext, PendingCall, context_of, current_context
 from ..wsgi.listening import open_listener
@@ -43,6 +44,7 @@ class WebhookServer:
         *,
         host: str | None = None,
         settings: WebhookSettings | None = None,
+        cluster_settings: ClusterSettings | None = None,
     ) -> None:
         """Prepare a server; it listens from the first :meth:`start` on.
 
@@ -53,6 +55,7 @@ class WebhookServer:
             host: The address to bind. By default all addresses where signatures are checked, and
                 127.0.0.1 where they are not.
             settings: What to check; by default from the environment.
+            cluster_settings: How processes share streams; by default from the environment.
 
         Raises:
             ConfigurationError: a value is not allowed, or there is no webhook secret, though
@@ -67,6 +70,7 @@ class WebhookServer:
             host = "0.0.0.0" if self.settings.verify else "127.0.0.1"  # noqa: S104 (Zoom calls)
         self.host = host
         self._chosen = chosen
+        self._cluster_settings = cluster_settings
         self._application: WebhookApplication | None = None
         self._listener: socket.socket | None = None
         self._hub_context: HubContext | None = None  # where it serves, or is going to
@@ -94,11 +98,17 @@ class WebhookServer:
             path: The path to serve, if another than the server's.
 
         Raises:
-            ConfigurationError: the callback or the path is not usable, or the port is not free.
+            ConfigurationError: the callback, the path or the store is not usable, or the port is
+                not free.
+            MissingExtra: the store needs a package that is not installed.
         """
         application = self._application
         if application is None:
-            application = WebhookApplication(self._chosen, is_local=is_local(self.host))
+            application = WebhookApplication(
+                self._chosen,
+                is_local=is_local(self.host),
+                cluster_settings=self._cluster_settings,
+            )
         application.add(callback, path)
         if self._application is None:
             self._listen(application)
@@ -124,10 +134,9 @@ class WebhookServer:
         if http is None or hub_context.hub is None:  # it never served, or its hub took all with it
             listener.close()
         elif hub_context.hub is gevent.get_hub():
-            _end(listener, http, application.greenlets, timeout)
+            _end(listener, http, application, timeout)
         else:  # whose thread may be waiting for us, or do something else than drive its hub
-            greenlets = application.greenlets
-            hub_context.submit(lambda: _end(listener, http, greenlets, timeout))
+            hub_context.submit(lambda: _end(listener, http, application, timeout))
 
     def _listen(self, application: WebhookApplication) -> None:
         try:
@@ -145,13 +154,14 @@ class WebhookServer:
 
     def _serve(self) -> None:
         """Accept connections; runs on the hub that is to serve them."""
-        if self._listener is None:
+        if self._listener is None or self._application is None:
             return
         self._hub_context = context_of(gevent.get_hub())
         self._http = HttpServer(
             self._listener, self._application, name=self.host, max_body=self.settings.max_body
         )
         self._http.start()
+        self._application.start()
         forget_in_child(self)
 
     def after_fork_in_child(self, is_here: bool) -> None:
@@ -164,10 +174,18 @@ class WebhookServer:
             listener.close()
 
 
-def _end(listener: socket.socket, http: HttpServer, greenlets: Group, timeout: float) -> None:
+def _end(
+    listener: socket.socket, http: HttpServer, application: WebhookApplication, timeout: float
+) -> None:
     """Close the port, and end what runs; on the hub that serves."""
     http.stop(timeout)
-    others = [greenlet for greenlet in greenlets if greenlet is not gevent.getcurrent()]
-    gevent.joinall(others, timeout=timeout)
-    gevent.killall([greenlet for greenlet in others if not greenlet.dead], timeout=timeout)
+    deadline = Deadline(timeout)
+    while (others := _others(application.greenlets)) and deadline.left():
+        gevent.joinall(others, timeout=deadline.left())  # which may start more
+    application.stop()
+    gevent.killall(others, timeout=timeout)
     listener.close()
+
+
+def _others(greenlets: Group) -> list[gevent.Greenlet[..., object]]:
+    return [greenlet for greenlet in greenlets if greenlet is not gevent.getcurrent()]
