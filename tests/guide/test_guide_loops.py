@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cluster.redis_server import RedisServer
 from support.recorder import wait_until
 
 from .program import Program, simulator, start
@@ -105,3 +106,15 @@ def test_a_pool_with_an_executor():
             program.wait_for(f"database: line {number}")
         assert program.stop() == 0
         assert "Traceback" not in "".join(program.errors)
+
+
+def test_join_requests_that_a_program_distributes_by_itself(monkeypatch):
+    """The guide's way; examples/many_processes is ours, which needs none of it."""
+    with RedisServer() as redis:
+        monkeypatch.setenv("REDIS_URL", redis.url)
+        with Program("layer5_processes") as program, simulator(program) as zoom:
+            start(zoom.meeting)
+            zoom.meeting.send_transcript("Good morning", 5, "Ana")
+            program.wait_for("Ana Good morning")
+            assert program.stop() == 0
+            assert "Traceback" not in "".join(program.errors)
