@@ -16,6 +16,7 @@ from django.http import HttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
+from rtms_gevent.cluster import Cluster
 from rtms_gevent.config import WebhookSettings
 from rtms_gevent.webhook import AfterAnswer, StreamHandlers, StreamManager, WebhookReceiver
 
@@ -49,13 +50,10 @@ def database():
         close_old_connections()
 
 
-manager = StreamManager(rtms, context=database)
-receiver = WebhookReceiver(WebhookSettings.from_environment(), manager.handle_event)
-
-
-def accept(event):
-    with database():
-        receiver.accept(event)
+cluster = Cluster(StreamManager(rtms, context=database))  # with the workers beside this one
+receiver = WebhookReceiver(
+    WebhookSettings.from_environment(), cluster.handle_event, shared_store=cluster.deliveries
+)
 
 
 class Answer(HttpResponse):
@@ -63,7 +61,7 @@ class Answer(HttpResponse):
 
     def __init__(self, reply):
         super().__init__(reply.body, status=reply.status, content_type=reply.content_type)
-        self.after = AfterAnswer(accept, reply.event) if reply.event else None
+        self.after = AfterAnswer(receiver.accept, reply.event) if reply.event else None
 
     def close(self):
         super().close()

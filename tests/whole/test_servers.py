@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 import sys
+import tempfile
 
 import gevent
 import pytest
@@ -14,8 +16,12 @@ from gevent import subprocess as gsubprocess
 from support.floods import MALFORMED, Flood, are_refused, send_malformed
 from support.rawserver import unused_port
 from support.recorder import wait_until
+from support.webhooks import stopped
 
+from rtms_gevent import MessageType
 from rtms_gevent.simulator import Simulator
+
+from .spraying import spray
 
 HERE = pathlib.Path(__file__).parent
 
@@ -307,3 +313,48 @@ def test_the_django_example(worker):
         wait_until(lambda: b"Ana: Let's begin" in server.get("/")[1], 10)
         meeting.stop(6)
         wait_until(lambda: b"-- " in server.get("/")[1], 10)
+
+
+def test_the_django_example_with_two_workers():
+    """Any of them gets a webhook, again and again; and a reload loses no stream."""
+    with (
+        tempfile.TemporaryDirectory(prefix="rtms-") as directory,
+        Server(
+            ["gunicorn", "-k", "gevent", "-w", "2", "app:application"],
+            HERE.parents[1] / "examples" / "django_app",
+            ready="/",
+            XDG_RUNTIME_DIR=directory,
+            ZM_RTMS_CLIENT="simulated-client",
+            ZM_RTMS_SECRET="simulated-secret",
+            ZM_RTMS_WEBHOOK_SECRET="hook",
+            ZM_RTMS_ALLOWED_HOSTS="127.0.0.1",
+        ) as server,
+        Simulator("empty", client_secret="simulated-secret") as simulator,
+    ):
+        meetings = [simulator.meeting, *(simulator.add_meeting() for _ in range(3))]
+        said = set()
+
+        def is_heard(meeting, line):
+            meeting.send_transcript(line, 5, "Ana")
+            said.update(server.get("/")[1].decode().splitlines())
+            return f"Ana: {line}" in said
+
+        for number, meeting in enumerate(meetings):
+            meeting.start()
+            spray([server.port] * 3, meeting.started_event)
+            assert meeting.wait_ready(20)
+            wait_until(lambda m=meeting, n=number: is_heard(m, f"in meeting {n}"), 20)
+        before = [meeting.signaling for meeting in meetings]
+        server.process.send_signal(signal.SIGHUP)
+        for number, meeting in enumerate(meetings):
+            wait_until(lambda m=meeting: m.signaling not in (None, *before), 20)
+            wait_until(lambda m=meeting, n=number: is_heard(m, f"still in meeting {n}"), 20)
+        for meeting in meetings:
+            spray([server.port] * 3, stopped(meeting.stream_id))
+            meeting.stop(6)
+        handshakes = [
+            request["message"]
+            for request in simulator.requests
+            if request["message"].get("msg_type") == MessageType.SIGNALING_HAND_SHAKE_REQ
+        ]
+        assert len(handshakes) == 2 * len(meetings)
