@@ -1,7 +1,8 @@
 """Receiving Zoom's webhooks: signatures, typed events, answers, and a client for each stream.
 
 An own server for scripts is :func:`on_webhook_event`; for Flask see :mod:`rtms_gevent.flask`. Other
-frameworks put together :class:`WebhookReceiver`, :class:`AfterAnswer` and :class:`StreamManager`.
+frameworks put together :class:`WebhookReceiver`, :class:`AfterAnswer`, :class:`StreamManager` and
+:class:`rtms_gevent.cluster.Cluster`.
 """
 
 from __future__ import annotations
