@@ -316,7 +316,10 @@ class Member:
 
     def _on_gone(self, stream_id: str) -> None:
         """Note that a stream lives here no more; from any thread."""
-        self._context.submit(lambda: self._gone(stream_id))
+        if gevent.get_hub() is self._context.hub:
+            self._gone(stream_id)  # at once: what has ended must not be handed over
+        else:
+            self._context.submit(lambda: self._gone(stream_id))
 
     def _gone(self, stream_id: str) -> None:
         if stream_id in self._leaving:

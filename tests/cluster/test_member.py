@@ -262,6 +262,15 @@ def test_a_stream_that_ends_while_it_is_handed_over_is_not_taken_up(shop: Shop) 
     assert shop.cluster.streams["a"].has_ended
 
 
+def test_a_stream_that_has_just_ended_is_not_handed_over(shop: Shop) -> None:
+    first = shop.add()
+    first.member.route(start_of("a"))
+    wait_until(lambda: owned(shop))
+    first.host.end("a")
+    first.member.drain()
+    assert shop.cluster.streams["a"].has_ended
+
+
 def test_who_was_silent_too_long_leaves_what_another_has_taken(
     shop: Shop, caplog: pytest.LogCaptureFixture
 ) -> None:
