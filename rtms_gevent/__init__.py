@@ -22,6 +22,7 @@ from __future__ import annotations
 from . import signals
 from ._version import __version__
 from .client import Client
+from .cluster.overview import StreamInfo, streams
 from .config import Inboxes, InboxLimits, Limits, OverflowPolicy, Reconnect, Timeouts
 from .enums import (
     AudioChannel,
@@ -244,6 +245,7 @@ __all__ = [
     "StartPayload",
     "StatusCode",
     "StopReason",
+    "StreamInfo",
     "StreamLost",
     "StreamState",
     "Timeouts",
@@ -281,5 +283,6 @@ __all__ = [
     "signals",
     "stats",
     "stop",
+    "streams",
     "uninitialize",
 ]

@@ -32,7 +32,8 @@ from gevent import pywsgi
 
 from .client import Client
 from .cluster.cluster import Cluster
-from .cluster.records import StreamRow, Worker
+from .cluster.overview import StreamInfo, streams_of
+from .cluster.records import Worker
 from .config import ClusterSettings, WebhookSettings
 from .errors import ConfigurationError, MissingExtra
 from .protocol.webhook_events import WebhookEvent
@@ -135,15 +136,15 @@ class RTMS(StreamHandlers):
         """What this process's workers share, of each app."""
         return list(self._clusters)
 
-    def streams(self) -> list[StreamRow]:
-        """Return the streams of all workers; none where this process is alone.
+    def streams(self) -> list[StreamInfo]:
+        """Return the streams of all workers; those of this process where nothing is shared.
 
-        May be called from any thread.
+        What other workers have is about a second old. May be called from any thread.
 
         Raises:
-            StoreError: the store does not answer.
+            StoreError: the store that the workers share does not answer.
         """
-        return [row for cluster in self._clusters for row in cluster.streams()]
+        return streams_of(self._clusters, self.clients.values())
 
     def workers(self) -> list[Worker]:
         """Return the workers that live; none where this process is alone.
