@@ -39,9 +39,16 @@ def _worker() -> ModuleType:
     return command
 
 
+def _status() -> ModuleType:
+    from .status import command
+
+    return command
+
+
 #: Name, what imports its module, and what it does.
 _COMMANDS = (
     ("worker", _worker, "keep an app's streams in processes of their own"),
+    ("status", _status, "show the workers that share streams, and their streams"),
     ("simulate", _simulate, "run a simulated Zoom, for tests and for trying things out"),
     ("demo", _demo, "show a simulated meeting on a live page, with no Zoom account"),
 )

@@ -47,6 +47,7 @@ LAYERS = (
     "worker",
     "simulator",
     "demo",
+    "status",
     "cli",
 )
 #: A Zoom of our own must not share what it checks.

@@ -10,7 +10,7 @@ from ..errors import ConfigurationError
 from .memory import MemoryStore
 from .store import Store
 
-__all__ = ["make_store"]
+__all__ = ["directory_of", "make_store"]
 
 
 def make_store(settings: ClusterSettings, *, has_siblings: bool) -> Store:
@@ -43,12 +43,22 @@ def make_store(settings: ClusterSettings, *, has_siblings: bool) -> Store:
 
 def _local_store(settings: ClusterSettings) -> Store:
     from .local import LocalStore
+
+    return LocalStore(directory_of(settings), settings.lease)
+
+
+def directory_of(settings: ClusterSettings) -> Path:
+    """Return the directory of a local store; those of other namespaces have the same parent.
+
+    Raises:
+        ConfigurationError: the address is not usable.
+    """
     from .local_directory import default_directory, directory_below
 
     rest = settings.store.partition("://")[2]
     if not rest:
-        return LocalStore(default_directory(settings.namespace), settings.lease)
-    return LocalStore(directory_below(_path(rest), settings.namespace), settings.lease)
+        return default_directory(settings.namespace)
+    return directory_below(_path(rest), settings.namespace)
 
 
 def _path(rest: str) -> Path:
