@@ -177,6 +177,20 @@ class Cluster:
         return None if member is None else member.worker
 
     @property
+    def live_socket(self) -> str:
+        """Where other workers of this machine see what this one's live page sees; "" for nowhere.
+
+        To be set on the hub of the streams; the others know within a second.
+        """
+        member = self._member
+        return "" if member is None else member.live_socket
+
+    @live_socket.setter
+    def live_socket(self, path: str) -> None:
+        if self._member is not None:
+            self._member.live_socket = path
+
+    @property
     def store(self) -> Store | None:
         """The store; ``None`` where this process is alone, or takes no part yet."""
         member = self._member

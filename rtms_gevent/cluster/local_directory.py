@@ -27,7 +27,7 @@ from ..errors import StoreError
 from .local_database import VERSION
 from .store import DELIVERIES_KEPT
 
-__all__ = ["LocalDirectory", "default_directory", "directory_below"]
+__all__ = ["LocalDirectory", "default_directory", "directory_below", "open_private"]
 
 #: Bytes that the path of a Unix socket may have: 107 on Linux, 103 on macOS and the BSDs.
 MAX_SOCKET_PATH = 107 if sys.platform == "linux" else 103
@@ -114,7 +114,7 @@ class LocalDirectory:
     def _enter(self) -> None:
         ends = time.monotonic() + PATIENCE
         while True:
-            descriptor = _open_private(self.path)
+            descriptor = open_private(self.path)
             if _lock(descriptor, fcntl.LOCK_EX) and _is_at(descriptor, self.path):
                 self._remove_remains()
             if _lock(descriptor, fcntl.LOCK_SH) and _is_at(descriptor, self.path):
@@ -181,8 +181,13 @@ def _boot() -> str:
     return ""
 
 
-def _open_private(path: Path) -> int:
-    """Open a directory and its parent, or make them; return the descriptor."""
+def open_private(path: Path) -> int:
+    """Open a directory and its parent, or make them; return the descriptor.
+
+    Raises:
+        StoreError: one of them is not this user's alone.
+        OSError: they cannot be made.
+    """
     path.parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     above = os.open(path.parent.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -78,6 +78,7 @@ class Member:
             siblings: See :class:`.Peers`.
         """
         self.store = store
+        self.live_socket = ""  #: see :class:`.Worker`
         self.missed = 0  #: starts that nobody has joined in time, as far as this worker knows
         self._host = host
         self._context = context
@@ -107,6 +108,7 @@ class Member:
         """This worker, as others are to see it."""
         return dataclasses.replace(
             self._worker,
+            live_socket=self.live_socket,
             streams=len(self._claims),
             is_draining=self._is_draining or self._is_ending(),
         )

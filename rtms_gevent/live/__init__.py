@@ -8,8 +8,8 @@
 
 It learns everything from :mod:`rtms_gevent.signals`, so it shows the media that the app itself
 asked for, whoever joined the streams. It needs gunicorn's gevent worker (``gunicorn -k gevent``),
-whose sockets an app can speak WebSocket on; gevent-websocket's worker will do, too. With more than
-one worker process, a viewer sees the streams of the process that serves it.
+whose sockets an app can speak WebSocket on; gevent-websocket's worker will do, too. Whichever
+worker process serves a viewer, it shows the streams of all workers of the machine.
 
 Closed to whoever has neither its token nor the app's permission: see :class:`LivePage`.
 """

@@ -1,4 +1,4 @@
-"""The live page's data: all streams of this process, and what changed since a viewer last asked.
+"""The live page's data: the streams of this process, and what changed since a viewer last asked.
 
 Viewers come by a few times a second and fetch what is new to them. A viewer that is too slow
 fetches less often and gets only the newest picture and level; it costs no memory, and no stream
@@ -111,6 +111,11 @@ class Feed:
                 )
                 self._ids_revision = self._next_revision()
             return self._streams[stream_id]
+
+    def remove(self, stream_id: str) -> None:
+        """Forget a stream. To be called with the lock held."""
+        if self._streams.pop(stream_id, None) is not None:
+            self._ids_revision = self._next_revision()
 
     def _next_revision(self) -> int:
         self._revision += 1

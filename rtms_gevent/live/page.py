@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import os
 import re
 import secrets
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -25,12 +28,16 @@ except ImportError as missing:
 
     raise MissingExtra("rtms_gevent.live", "flask") from missing
 
+from .. import signals
 from .._environment import live_token
 from .._version import __version__
+from ..loop import streams_context
 from .access import bearer, derive_token, foreign_origin, is_same
 from .browser import BrowserSocket, websocket_of
 from .feed import Feed
 from .recorder import Recorder
+from .sharing import SharedPage, share_soon
+from .siblings import numbers_of, siblings
 from .viewer import Viewer
 
 __all__ = ["WORKER_CLASS", "LivePage"]
@@ -87,7 +94,7 @@ Stats = Callable[[str], dict[str, Any]]
 
 
 class LivePage:
-    """Shows the running streams of this process on a web page.
+    """Shows the running streams of all workers of this machine on a web page.
 
     Routes below ``RTMS_LIVE_PATH`` ("/rtms/live"): the page, its WebSocket and ``stats`` (JSON with
     numbers per stream). Every one of them answers 403, unless
@@ -111,7 +118,8 @@ class LivePage:
         authorize: Called without arguments in the request's context; returns whether the request
             may see the streams. It may raise, for example with ``flask.abort(401)``.
         shows: Called with a client, returns whether its stream is shown; asked once per stream.
-        stats: Called with a stream id, returns what else ``/stats`` shows of that stream.
+        stats: Called with a stream id, returns what else ``/stats`` shows of that stream. It is
+            called in the worker that has the stream, inside an app context.
 
     Raises:
         ConfigurationError: the token that was set is too short, or has other characters than links
@@ -133,6 +141,7 @@ class LivePage:
         self._viewers = 0
         self._random_token = secrets.token_hex(16)
         self._warned: set[str] = set()
+        self._shared: weakref.WeakKeyDictionary[Flask, SharedPage] = weakref.WeakKeyDictionary()
         if app is not None:
             self.init_app(app)
 
@@ -149,6 +158,12 @@ class LivePage:
         app.extensions["rtms_live"] = self  # also keeps the recorder alive: blinker holds weakly
         app.register_blueprint(self._blueprint(), url_prefix=app.config["RTMS_LIVE_PATH"])
         self.recorder.connect()
+        self._shared[app] = SharedPage(
+            f"{app.import_name} {app.config['RTMS_LIVE_PATH']}",
+            self.feed,
+            functools.partial(self._numbers_in, weakref.ref(app)),
+        )
+        signals.joining.connect(_share)
 
     def _blueprint(self) -> Blueprint:
         blueprint = Blueprint(
@@ -224,6 +239,11 @@ class LivePage:
             return derive_token(current_app.secret_key)
         return None if request.environ.get("wsgi.multiprocess") else self._random_token
 
+    def _key(self) -> str:
+        """Return what names the page of the current app in all its workers."""
+        app: Any = current_app
+        return self._shared[app._get_current_object()].key
+
     def _warn_once(self, text: str) -> None:
         if text not in self._warned:
             self._warned.add(text)
@@ -235,11 +255,40 @@ class LivePage:
         return render_template("rtms_live.html", version=__version__, worker_class=WORKER_CLASS)
 
     def _numbers(self) -> dict[str, Any]:
+        share_soon()
+        all_numbers = [(os.getpid(), self._own_numbers())]
+        if others := siblings():
+            # On the streams' hub: this server's threads may have none that runs.
+            answers = streams_context().call(numbers_of, others, self._key())
+            all_numbers += [(worker.pid, numbers) for worker, numbers in answers]
+        streams: dict[str, dict[str, Any]] = {}
+        for pid, numbers in all_numbers:
+            for stream in numbers["streams"]:
+                stream["worker"] = pid
+                # One that went to another worker has ended here, if it is known here at all.
+                if stream["stream_id"] not in streams or stream["state"] != "ended":
+                    streams[stream["stream_id"]] = stream
+        return {
+            "version": __version__,
+            "viewers": sum(numbers["viewers"] for _, numbers in all_numbers),
+            "workers": [pid for pid, _ in all_numbers],
+            "streams": list(streams.values()),
+        }
+
+    def _own_numbers(self) -> dict[str, Any]:
         streams = self.feed.stats()
         for numbers in streams:
             if self._stats is not None:
                 numbers.update(self._stats(numbers["stream_id"]))
-        return {"version": __version__, "viewers": self._viewers, "streams": streams}
+        return {"viewers": self._viewers, "streams": streams}
+
+    def _numbers_in(self, app: weakref.ref[Flask]) -> dict[str, Any]:
+        """Return the numbers of this process, outside of a request."""
+        found = app()
+        if found is None:
+            return {"viewers": 0, "streams": []}
+        with found.app_context():
+            return self._own_numbers()
 
     def _socket(self) -> Response:
         try:
@@ -250,11 +299,12 @@ class LivePage:
             return answer
         if browser is None:
             return _plain(_NO_WEBSOCKET, 501)
+        share_soon()
         # The viewer runs while the server iterates over the answer, when the request's context is
         # gone and with it what the app holds in it, such as a connection of its database's pool.
-        return Response(self._serve(browser), mimetype="text/plain")
+        return Response(self._serve(browser, self._key()), mimetype="text/plain")
 
-    def _serve(self, browser: BrowserSocket) -> Iterator[bytes]:
+    def _serve(self, browser: BrowserSocket, key: str) -> Iterator[bytes]:
         """Serve a viewer until it leaves, and yield nothing."""
         try:
             browser.open()
@@ -263,7 +313,7 @@ class LivePage:
                 return
             self._viewers += 1
             try:
-                Viewer(self.feed, browser).run()
+                Viewer(self.feed, browser, key).run()
             finally:
                 self._viewers -= 1
         except WebSocketClosed as gone:
@@ -271,6 +321,10 @@ class LivePage:
         finally:
             browser.end()
         yield from ()
+
+
+def _share(client: Any, **_: object) -> None:
+    share_soon()
 
 
 def _cookie_name() -> str:

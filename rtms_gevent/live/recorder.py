@@ -145,7 +145,9 @@ class Recorder:
         with self._lock:
             self._hidden.discard(stream_id)
             stream = self._feed.find(stream_id)
-            if stream is not None:
+            if reason is not None and reason.is_handover:
+                self._feed.remove(stream_id)  # another worker goes on
+            elif stream is not None:
                 stream.end(_end_text(reason), self._feed.now())
 
     def _stream_state(

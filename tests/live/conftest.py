@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import pathlib
 import re
 import signal
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -49,12 +50,14 @@ class PageServer:
         with urllib.request.urlopen(f"http://{self.address}/contexts", timeout=50) as answer:
             assert answer.status == 200
 
-    def emit(self, *emitted: dict[str, Any]) -> None:
+    def emit(self, *emitted: dict[str, Any]) -> int:
+        """Send signals in one worker; return its process id."""
         request = urllib.request.Request(
             f"http://{self.address}/emit", data=json.dumps(emitted).encode(), method="POST"
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 204
+            return int(answer.headers["Worker"])
 
     def contexts(self) -> int:
         """Return how many requests hold their context now, this one included."""
@@ -110,7 +113,11 @@ class Signals:
 
 @contextlib.contextmanager
 def serve_page(
-    worker: str = "gevent", port: int = 0, app: str = "page_app:create_app()", workers: int = 1
+    worker: str = "gevent",
+    port: int = 0,
+    app: str = "page_app:create_app()",
+    workers: int = 1,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[PageServer]:
     """Serve the page with gunicorn; what it logs is in ``server.log`` afterwards."""
     with socket.create_server(("127.0.0.1", port)) as listener, tempfile.TemporaryFile() as log:
@@ -123,6 +130,7 @@ def serve_page(
             ],
             pass_fds=[listener.fileno()],
             stderr=log,
+            env={**os.environ, **(environment or {})},
         )
         server = PageServer(listener.getsockname()[1])
         listener.close()

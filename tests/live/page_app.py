@@ -9,12 +9,15 @@ from __future__ import annotations
 import base64
 import collections
 import json
+import os
 from typing import Any
 
 from flask import Flask, request
 
 from rtms_gevent import signals
 from rtms_gevent.enums import Codec, Product
+from rtms_gevent.errors import StoreError
+from rtms_gevent.flask import RTMS
 from rtms_gevent.live import LivePage, browser, recorder, viewer
 from rtms_gevent.protocol.metadata import ChatDetails, Metadata
 from rtms_gevent.stream.leave_reason import LeaveReason
@@ -68,9 +71,9 @@ def create_app(**config: Any) -> Flask:
     LivePage(app)
 
     @app.post("/emit")
-    def post_signals() -> tuple[str, int]:
+    def post_signals() -> tuple[str, int, dict[str, str]]:
         emit(json.loads(request.get_data()))
-        return "", 204
+        return "", 204, {"Worker": str(os.getpid())}
 
     requests: collections.deque[str] = collections.deque(maxlen=1000)
     app.before_request(lambda: requests.append(f"{request.url} {request.referrer}"))
@@ -86,6 +89,22 @@ def create_app(**config: Any) -> Flask:
     @app.get("/contexts")
     def count_contexts() -> str:
         return str(len(contexts))
+
+    return app
+
+
+def create_shared_app() -> Flask:
+    """Return an app whose workers know each other."""
+    app = create_app(RTMS_WEBHOOK_VERIFY=False)
+    extension = RTMS(app)
+    extension.clusters[0].start()
+
+    @app.get("/workers")
+    def list_workers() -> list[int]:
+        try:
+            return [worker.pid for worker in extension.workers()]
+        except StoreError:  # it is just being opened
+            return []
 
     return app
 

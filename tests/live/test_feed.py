@@ -32,6 +32,13 @@ def test_a_stream_appears_and_lives_and_ends(recording: Recording) -> None:
     assert (about["began"], about["ended"]) == (1_000_000, 1_030_000)
 
 
+def test_a_stream_that_another_worker_goes_on_with_is_shown_there(recording: Recording) -> None:
+    before = recording.feed.changes(0).revision
+    recording.emit("left", stream_id="one", reason=LeaveReason.handed_over())
+    changes = recording.feed.changes(before)
+    assert (changes.ids, changes.streams) == ([], [])
+
+
 @pytest.mark.parametrize(
     ("reason", "expected"),
     [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 
 import pytest
@@ -10,7 +12,8 @@ import websocket
 
 from rtms_gevent.live.access import derive_token
 
-from .conftest import PERMITTED, PageServer, serve_page
+from .conftest import PERMITTED, PageServer, Signals, serve_page
+from .test_viewer import browse
 
 HANDSHAKE = {
     "Connection": "Upgrade",
@@ -109,3 +112,20 @@ def test_workers_that_have_nothing_in_common_stay_closed() -> None:
             assert b"several worker processes" in answer
     assert "the live page stays closed" in server.log
     assert "#token=" not in server.log
+
+
+# -- the end of a worker ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "worker", ["gevent", "geventwebsocket.gunicorn.workers.GeventWebSocketWorker"]
+)
+def test_a_worker_that_ends_sends_its_viewers_elsewhere(worker: str, script: Signals) -> None:
+    """Else it would wait for them, and be killed with all of its streams when time is up."""
+    with serve_page(worker) as server:
+        pid = server.emit(*script.begin())
+        with browse(server) as browser:
+            browser.until(lambda message: "ids" in message)
+            os.kill(pid, signal.SIGTERM)
+            assert browser.close_code() == 1001
+    assert "graceful timeout" not in server.log

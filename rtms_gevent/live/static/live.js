@@ -454,6 +454,7 @@ class Page {
 
   apply(message) {
     if (message.now) this.skew = message.now - Date.now();
+    if (message.workers) byId("streams").toggleAttribute("data-workers", message.workers > 1);
     for (const about of message.streams ?? []) this.update(about);
     if (message.ids) this.keepOnly(message.ids);
     if (message.streams || message.ids) this.choose();
@@ -475,6 +476,7 @@ class Page {
     let button = this.buttons.get(about.id);
     if (!button) {
       button = make("button", "stream", "", make("span", "dot"), make("span", "label"));
+      button.append(make("span", "worker"));
       button.type = "button";
       button.addEventListener("click", () => {
         this.pinned = true;
@@ -485,8 +487,10 @@ class Page {
     }
     button.dataset.state = about.state;
     const product = PRODUCTS[about.product] ?? "Stream";
-    setText(button.lastElementChild, `${product} ${about.uuid.slice(0, 8)}`);
-    button.title = `${product} ${about.uuid}: ${STATES[about.state] ?? about.state}`;
+    setText(button.querySelector(".label"), `${product} ${about.uuid.slice(0, 8)}`);
+    setText(button.querySelector(".worker"), `worker ${about.worker}`);
+    const state = STATES[about.state] ?? about.state;
+    button.title = `${product} ${about.uuid}: ${state}, worker process ${about.worker}`;
     if (about.id === this.selected) this.drawHeading();
   }
 
