@@ -1,13 +1,17 @@
 """Settings of gunicorn, which reads this file by itself."""
 
+import os
+import secrets
+
 bind = "127.0.0.1:8000"
 
 # Streams live beside requests, and the live page speaks WebSocket on this worker's sockets.
 worker_class = "gevent"
 
-# A stream lives in the process that answered its webhook, and the live page shows the streams of
-# the process that serves it.
-workers = 1
+# Each stream lives in one of them, and every one shows all: the workers find each other. Where one
+# ends or dies, another goes on with its streams.
+workers = 4
 
-# Pages that are open would hold up a restart for longer.
-graceful_timeout = 5
+# The key of which the live page makes its token must be the same in all workers. Choose one that
+# stays, and tokens are good beyond a restart.
+os.environ.setdefault("FLASK_SECRET_KEY", secrets.token_urlsafe())

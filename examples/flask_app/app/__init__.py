@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
 from typing import Any
 
 from flask import Flask
@@ -20,7 +22,8 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         app.config.from_prefixed_env()
     app.config.from_mapping(config or {})
 
-    app.extensions["minutes"] = Minutes()
+    app.config.setdefault("MINUTES", os.path.join(app.instance_path, "minutes.sqlite"))
+    app.extensions["minutes"] = Minutes(pathlib.Path(app.config["MINUTES"]))
     app.register_blueprint(pages)
 
     rtms.init_app(app)  # receives Zoom's webhooks at /rtms/webhook

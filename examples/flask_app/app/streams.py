@@ -25,20 +25,25 @@ rtms = RTMS()
 
 @rtms.on_stream_started
 def started(client: Client, event: WebhookEvent) -> None:
-    """Register callbacks. The extension joins afterwards."""
-    meeting = current_app.extensions["minutes"].begin(event.stream_id)
+    """Register callbacks. The extension joins afterwards.
+
+    It is called in one of the workers; and in another one, where the first ends before the meeting.
+    """
+    minutes = current_app.extensions["minutes"]
+    minutes.begin(event.stream_id)
 
     @client.on_transcript_data
     def write_down(data: bytes, size: int, timestamp: int, metadata: Metadata) -> None:
-        meeting.add(metadata.userName, data.decode(), timestamp)
+        minutes.add(event.stream_id, metadata.userName, data.decode(), timestamp)
 
     show_live(client)
 
 
 @rtms.on_stream_ended
 def ended(client: Client, reason: LeaveReason) -> None:
-    """Close the minutes, whatever the cause."""
-    current_app.extensions["minutes"].end(client.stream_id())
+    """Close the minutes, unless another worker goes on with them."""
+    if not reason.is_handover:
+        current_app.extensions["minutes"].end(client.stream_id())
     current_app.logger.info("stream %s is over: %s", client.stream_id(), reason)
 
 
