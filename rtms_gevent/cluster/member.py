@@ -7,34 +7,29 @@ import dataclasses
 import functools
 import logging
 import random
-import time
-from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection
 
 import gevent
 from gevent.event import Event
-from gevent.lock import RLock
 
 from .. import signals
-from ..client import Client
-from ..errors import StoreError, WebhookError
-from ..protocol.webhook_events import WebhookEvent, WebhookKind, parse_event
+from ..errors import StoreError
+from ..protocol.webhook_events import WebhookEvent, WebhookKind
 from ..runtime.deadline import Deadline
 from ..runtime.exit import callback_deadline
 from ..runtime.fair_scheduling import yield_to_io
 from ..runtime.greenlets import GreenletGroup
 from ..runtime.hub_context import HubContext
 from .host import StreamHost
-from .memory import MemoryStore
 from .peers import Peers
-from .records import Claim, Letter, Progress, Worker, storable
+from .records import Claim, Letter, Worker, storable
 from .store import OFFERS_KEPT, Store
+from .store_access import StoreAccess
+from .translation import event_of, with_progress
 
 __all__ = ["Member"]
 
 logger = logging.getLogger(__name__)
-
-_Answer = TypeVar("_Answer")
 
 #: Seconds between two renewals of all claims.
 RENEW_EVERY = 1.0
@@ -42,8 +37,6 @@ RENEW_EVERY = 1.0
 SWEEP_EVERY = 0.5
 #: Renewals between two looks for offers that nobody has claimed.
 _EXPIRE_EVERY = 5
-#: ms that a packet may be older than one of another media type that came before it.
-_ON_THE_WAY = 2000
 #: Seconds for which it counts what is known of the others, where there are streams to claim.
 _PEERS_KEPT = 0.2
 #: Seconds between two looks whether the workers that start take part.
@@ -77,7 +70,6 @@ class Member:
             is_ending: Returns whether this process is about to end, and must claim nothing more.
             siblings: See :class:`.Peers`.
         """
-        self.store = store
         self.live_socket = ""  #: see :class:`.Worker`
         self.missed = 0  #: starts that nobody has joined in time, as far as this worker knows
         self._host = host
@@ -95,10 +87,10 @@ class Member:
         self._renew_now = Event()
         self._claim_now = Event()
         self._is_known = Event()  # to others, as they to us
-        self._opened = False
-        self._opening = RLock()
-        self._away_since: float | None = None  # when the store failed first
-        self._in_touch_since = time.monotonic()
+        self._access = StoreAccess(
+            store, lambda: self.worker, self._store_is_back, self._store_is_replaced
+        )
+        self.ask = self._access.ask
         self._peers = Peers(worker, siblings)
 
     # -- what is known -----------------------------------------------------------------------------
@@ -112,6 +104,11 @@ class Member:
             streams=len(self._claims),
             is_draining=self._is_draining or self._is_ending(),
         )
+
+    @property
+    def store(self) -> Store:
+        """The store; another one where the first was broken."""
+        return self._access.store
 
     @property
     def owned(self) -> list[str]:
@@ -183,6 +180,13 @@ class Member:
             StoreError: the store does not answer.
         """
         self._peers.note(self.ask(lambda store: store.workers()))
+
+    def _store_is_back(self) -> None:
+        self._claim_now.set()
+        self._renew_now.set()
+
+    def _store_is_replaced(self, store: Store) -> None:
+        store.renew(self.worker, list(self._claims.values()))
 
     def abandon(self) -> None:
         """Take part no more, in a forked child: the streams and the store are the parent's."""
@@ -256,7 +260,7 @@ class Member:
             self._read(letter)
 
     def _read(self, letter: Letter) -> None:
-        event = _event_of(letter.document)
+        event = event_of(letter.document)
         if event is None:
             return
         is_owned = letter.stream_id in self._claims
@@ -295,8 +299,7 @@ class Member:
             is_likely = True
 
     def _claim(self, store: Store) -> Claim | None:
-        in_touch = time.monotonic() - self._in_touch_since
-        return store.claim(may_expire=in_touch > store.lease)
+        return store.claim(may_expire=self._access.in_touch > store.lease)
 
     @property
     def _may_claim(self) -> bool:
@@ -305,7 +308,7 @@ class Member:
     def _begin(self, claim: Claim) -> None:
         """Let a stream that was claimed live here."""
         self._claims[claim.stream_id] = claim
-        event = _event_of(claim.document, claim)
+        event = event_of(claim.document, claim)
         if event is None or event.kind is not WebhookKind.STARTED:
             logger.error("stream %.80r cannot be joined: its start is malformed", claim.stream_id)
             self._on_gone(claim.stream_id)
@@ -363,7 +366,7 @@ class Member:
         self._release_ended()
         claims, clients = [], self._host.clients
         for claim in list(self._claims.values()):
-            claims.append(_with_progress(claim, clients.get(claim.stream_id)))
+            claims.append(with_progress(claim, clients.get(claim.stream_id)))
             yield_to_io()  # a hundred streams take some milliseconds
         # What has ended or was handed over meanwhile must not be noted anew.
         current = [claim for claim in claims if self._has(claim)]
@@ -380,7 +383,7 @@ class Member:
 
     def _tell_expired(self) -> None:
         for row in self.ask(lambda store: store.take_expired()):
-            event = _event_of(row.document)
+            event = event_of(row.document)
             if event is not None:
                 self._miss(event, f"it waited for a worker for {row.age:.0f} s")
 
@@ -410,7 +413,7 @@ class Member:
         has_ended = False
         if client is not None and client.stream_id():
             has_ended = not client.hand_over(deadline.left())
-        claim = _with_progress(claim, client)
+        claim = with_progress(claim, client)
         self._claims.pop(claim.stream_id, None)
         try:
             self.ask(lambda store: store.release(claim, has_ended=has_ended))
@@ -422,60 +425,6 @@ class Member:
             )
         else:
             logger.info("stream %.80r is handed over", claim.stream_id)
-
-    # -- the store ---------------------------------------------------------------------------------
-
-    def ask(self, question: Callable[[Store], _Answer]) -> _Answer:
-        """Return the store's answer; note since when it does not answer.
-
-        Raises:
-            StoreError: it does not.
-        """
-        store = self.store
-        try:
-            self._open()
-            answer = question(store)
-        except StoreError as problem:
-            if problem.is_lasting and store.may_fall_back:
-                if self.store is store:  # else another greenlet was first
-                    self._fall_back(problem)
-                return self.ask(question)
-            self._in_touch_since = time.monotonic()
-            if self._away_since is None:
-                self._away_since = time.monotonic()
-                logger.error(
-                    "the store %s does not work; streams go on, and starts wait for it: %s",
-                    self.store.name,
-                    problem,
-                )
-            raise
-        if self._away_since is not None:
-            seconds = time.monotonic() - self._away_since
-            logger.warning("the store %s works again, after %.1f s", self.store.name, seconds)
-            self._away_since = None
-            self._claim_now.set()
-            self._renew_now.set()
-        return answer
-
-    def _fall_back(self, problem: StoreError) -> None:
-        """Be a worker that is alone, from now on."""
-        logger.warning(
-            "the store %s does not work, so that this worker goes on alone: it joins all streams "
-            "whose webhooks it gets. %s",
-            self.store.name,
-            problem,
-        )
-        self.store.close()
-        self.store = MemoryStore()
-        self.store.open(self.worker)
-        self.store.renew(self.worker, list(self._claims.values()))
-
-    def _open(self) -> None:
-        if not self._opened:
-            with self._opening:
-                if not self._opened:
-                    self.store.open(self.worker)
-                    self._opened = True
 
 
 def _release_ended(claim: Claim, store: Store) -> None:
@@ -489,47 +438,3 @@ def _forget(stream_id: str, store: Store) -> None:
 def _jitter(low: float, high: float) -> float:
     """Return anything between: what many workers do must not come at the same time."""
     return random.uniform(low, high)  # noqa: S311 - no secret
-
-
-def _with_progress(claim: Claim, client: Client | None) -> Claim:
-    """Return a claim that says how far its client got."""
-    if client is None or not client.stream_id():
-        return claim
-    stats = client.stats()
-    delivered = {
-        name: media.delivered_timestamp
-        for name, media in stats.media.items()
-        if media.delivered_timestamp is not None
-    }
-    newest = max(delivered.values(), default=0)
-    for name, timestamp in delivered.items():
-        if not stats.media[name].waiting:
-            # Nobody has said anything since then: what is missing later did not begin there.
-            delivered[name] = max(timestamp, newest - _ON_THE_WAY)
-    progress = Progress(
-        # Of a media type of which nothing came yet, an earlier owner knows more.
-        delivered={**claim.progress.delivered, **delivered},
-        is_joined=stats.is_joined,
-        received=sum(media.received for media in stats.media.values()),
-        gaps=sum(len(media.gaps) for media in stats.media.values()),
-        missing_ms=sum(media.missing_ms for media in stats.media.values()),
-        outages=stats.outages,
-    )
-    return dataclasses.replace(claim, progress=progress)
-
-
-def _event_of(document: Mapping[str, Any], claim: Claim | None = None) -> WebhookEvent | None:
-    """Return a stored webhook as an event; ``None`` for one that says nothing."""
-    if not document:
-        return None
-    try:
-        event = parse_event(document)
-    except WebhookError as problem:
-        logger.error("a webhook in the store is malformed: %s", problem)
-        return None
-    if claim is not None and claim.is_takeover:
-        return dataclasses.replace(
-            event, is_takeover=True, delivered=dict(claim.progress.delivered)
-        )
-    is_old = event.event_ts is not None and time.time() - event.event_ts / 1000 > OFFERS_KEPT
-    return dataclasses.replace(event, is_stale=is_old and event.kind is WebhookKind.STARTED)

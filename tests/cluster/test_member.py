@@ -293,10 +293,10 @@ def test_who_was_out_of_touch_itself_takes_nothing_at_once(shop: Shop) -> None:
     worker = shop.add(store)
     claims: list[bool] = []
     store.claim = lambda *, may_expire: claims.append(may_expire)  # type: ignore
-    worker.member._in_touch_since -= 61
+    worker.member._access._in_touch_since -= 61
     wait_until(lambda: True in claims)
     store.problem = StoreError("away")
-    wait_until(lambda: worker.member._away_since is not None)
+    wait_until(lambda: worker.member._access._away_since is not None)
     store.problem = None
     claims.clear()
     wait_until(lambda: len(claims) > 3)

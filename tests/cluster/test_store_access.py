@@ -1,0 +1,65 @@
+"""For how long a store has answered without a break, which decides who may rob silent workers."""
+
+from __future__ import annotations
+
+import contextlib
+from types import SimpleNamespace
+
+import pytest
+
+from rtms_gevent.cluster import store_access as module
+from rtms_gevent.cluster.memory import MemoryStore
+from rtms_gevent.cluster.records import Worker
+from rtms_gevent.cluster.store import Store
+from rtms_gevent.cluster.store_access import StoreAccess
+from rtms_gevent.errors import StoreError
+
+LEASE = 8.0
+
+
+def workers_of(store: Store) -> object:
+    return store.workers()
+
+
+def fail(store: Store) -> None:
+    raise StoreError("away")
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        # seconds until each question, and whether it is answered
+        ([(1, True)] * 9, 9),
+        ([(1, True)] * 5 + [(1, False)], 0),
+        ([(1, True)] * 5 + [(1, False), (1, True), (1, True)], 2),
+        ([(1, True)] * 5 + [(60, True)], 0),  # the process stood still
+        ([(1, True)] * 5 + [(60, True), (1, True), (1, True)], 2),
+        ([(1, True)] * 5 + [(3.9, True)], 8.9),
+    ],
+)
+def test_in_touch(
+    steps: list[tuple[float, bool]], expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    worker = Worker("a", "here", 1, 0.0)
+    access = StoreAccess(MemoryStore(lease=LEASE), lambda: worker, lambda: None, lambda _: None)
+    for seconds, is_answered in steps:
+        now[0] += seconds
+        with contextlib.suppress(StoreError):
+            access.ask(workers_of if is_answered else fail)
+    assert access.in_touch == pytest.approx(expected)
+
+
+def test_a_process_that_stood_still_is_out_of_touch_before_it_asks_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    worker = Worker("a", "here", 1, 0.0)
+    access = StoreAccess(MemoryStore(lease=LEASE), lambda: worker, lambda: None, lambda _: None)
+    for _ in range(9):
+        now[0] += 1
+        access.ask(workers_of)
+    now[0] += 60
+    assert access.in_touch == 0
