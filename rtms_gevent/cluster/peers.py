@@ -12,7 +12,7 @@ __all__ = ["Peers"]
 
 #: Seconds before a claim for each stream that we own more than the worker with the fewest, the
 #: most that it comes to, and a random part: workers with as many do not all ask at once.
-_CLAIM_STEP, _CLAIM_DELAY, _CLAIM_JITTER = 0.02, 0.1, 0.01
+_CLAIM_STEP, _CLAIM_DELAY, _CLAIM_JITTER = 0.02, 0.2, 0.01
 
 
 class Peers:
