@@ -267,7 +267,9 @@ def test_a_stream_that_has_just_ended_is_not_handed_over(shop: Shop) -> None:
     first.member.route(start_of("a"))
     wait_until(lambda: owned(shop))
     first.host.end("a")
+    assert not first.member.owned  # at once
     first.member.drain()
+    first.member.close()
     assert shop.cluster.streams["a"].has_ended
 
 
