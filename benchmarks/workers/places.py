@@ -67,6 +67,7 @@ class RedisServer:
 
     def stop(self) -> None:
         """End it."""
+        self._redis.close()
         self.process.terminate()
         self.process.wait()
 
