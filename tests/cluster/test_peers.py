@@ -21,7 +21,7 @@ def _without_chance(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_has_most_leaves_streams_to_others_for_longest() -> None:
     peers = Peers(worker(1), set)
     peers.note([worker(1), worker(2, 3), worker(3, 5)])
-    delays = [peers.claim_delay(streams) for streams in range(12)]
+    delays = [peers.claim_delay(streams) for streams in range(20)]
     assert delays[:4] == [0, 0, 0, 0]
     assert delays[3:7] == sorted(set(delays[3:7]))
     assert delays[-1] == delays[-2]  # it does not grow for ever

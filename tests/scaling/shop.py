@@ -66,7 +66,7 @@ def create_app():
 
     @app.get("/")
     def cluster():
-        streams = [(row.stream_id, row.owner, row.has_ended) for row in rtms.streams()]
+        streams = [(row.stream_id, row.owner, row.state) for row in rtms.streams()]
         return jsonify(streams=streams, workers=[worker.pid for worker in rtms.workers()])
 
     return app

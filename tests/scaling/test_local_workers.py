@@ -77,7 +77,7 @@ def test_workers_that_are_replaced_after_so_many_requests():
         for _ in range(6):
             zoom.start(4)
         while len(set(old) - set(server.workers)) < 3:
-            assert server.cluster() is not None
+            server.cluster()  # a request, which an old worker may leave unanswered
         server.wait_served()
         zoom.wait_joined()
         starts = server.diary.of("started")
