@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
+import math
 from collections.abc import Callable
 
 from gevent.event import Event
@@ -38,6 +40,9 @@ from .tracker import MediaTracker
 __all__ = ["StreamSession"]
 
 logger = logging.getLogger(__name__)
+
+#: The longest delay (s) before a stream that another worker had is tried again.
+_TAKE_OVER_DELAY = 2.0
 
 
 class StreamSession:
@@ -195,15 +200,20 @@ class StreamSession:
     def _join(self) -> None:
         """Open everything for the first time; what may pass is tried a few times."""
         deadline = self._clock.deadline(self.request.timeout)
-        attempts = self.request.options.reconnect.join_attempts
+        attempts: float = self.request.options.reconnect.join_attempts
+        longest = math.inf
+        if self.request.earlier is not None:
+            # Zoom refuses us until it has noticed that the earlier worker's connection is dead.
+            attempts, longest = math.inf, _TAKE_OVER_DELAY
         ending = self._lifecycle.ending
-        for attempt in range(1, attempts + 1):
+        for attempt in itertools.count(1):
             self.recovery.begin()  # losses of an earlier attempt do not count
             try:
                 self._connections.connect(deadline)
                 break
             except JoinError as problem:
-                delay, left = self.recovery.join_delay(attempt), deadline.left()
+                delay = min(longest, self.recovery.join_delay(attempt))
+                left = deadline.left()
                 is_last = attempt == attempts or not is_transient(problem)
                 if ending.is_set() or is_last or (left is not None and left < delay):
                     raise

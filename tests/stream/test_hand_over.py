@@ -7,7 +7,7 @@ import pytest
 from support.clock import settle
 from support.sessions import T
 
-from rtms_gevent.enums import MediaDataType
+from rtms_gevent.enums import MediaDataType, StatusCode
 from rtms_gevent.errors import EndedBeforeJoined
 from rtms_gevent.stream.join_request import EarlierWorker
 from rtms_gevent.stream.leave_reason import LeaveReason
@@ -181,6 +181,13 @@ class TestTakingOver:
             (AUDIO, -3000, 0),
             (TRANSCRIPT, -9000, 0),
         ]
+
+    def test_zoom_may_hold_the_other_workers_connection_for_a_while(self, stage):
+        stage.zoom.answers["signaling"] = [StatusCode.DUPLICATE_SIGNAL_REQUEST] * 15
+        stage.session.start()
+        settle()
+        stage.clock.advance(40)
+        assert stage.session.is_joined
 
     def test_what_nobody_wants_is_not_missed(self, make_stage):
         stage = make_stage(AUDIO, earlier=EarlierWorker({"transcript": T - 9000}, T - 9000)).join()
