@@ -286,7 +286,7 @@ class Member:
 
     def _claim_what_waits(self) -> None:
         self._is_known.wait()
-        is_likely = self._claim_now.wait(SWEEP_EVERY * _jitter(0.7, 1.3))
+        is_likely = self._claim_now.wait(SWEEP_EVERY * self._peers.share * _jitter(0.7, 1.3))
         self._claim_now.clear()
         while self._may_claim:
             if is_likely and self._peers.age > _PEERS_KEPT:

@@ -14,6 +14,9 @@ __all__ = ["Peers"]
 #: most that it comes to, and a random part: workers with as many do not all ask at once.
 _CLAIM_STEP, _CLAIM_DELAY, _CLAIM_JITTER = 0.02, 0.2, 0.01
 
+#: How many workers look for lost streams as often as one would; from when on more do not matter.
+_LOOKERS, _MAX_SHARE = 8, 6.0
+
 
 class Peers:
     """The workers that take part beside this one. Does no I/O."""
@@ -47,6 +50,14 @@ class Peers:
     def are_starting(self) -> bool:
         """Whether the same server has started workers that take no part yet."""
         return not self._seen.issuperset(self._siblings())
+
+    @property
+    def share(self) -> float:
+        """How many times as seldom to look for lost streams as a worker that is nearly alone does.
+
+        The more workers look, the less often each needs to.
+        """
+        return min(_MAX_SHARE, max(1.0, len(self.others) / _LOOKERS))
 
     def claim_delay(self, streams: int) -> float:
         """Return how long to leave a stream to others: whoever has the fewest comes first.

@@ -45,3 +45,10 @@ def test_processes_of_the_server_that_take_no_part_yet_are_starting() -> None:
     assert not peers.are_starting
     peers.note([worker(1)])  # it has ended, though its process has not yet
     assert not peers.are_starting
+
+
+@pytest.mark.parametrize(("others", "share"), [(0, 1), (8, 1), (16, 2), (1000, 6)])
+def test_many_workers_look_less_often_each(others: int, share: float) -> None:
+    peers = Peers(worker(1), set)
+    peers.note([worker(number) for number in range(2, 2 + others)])
+    assert peers.share == share
