@@ -6,12 +6,12 @@ import functools
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 from collections.abc import Sequence
 
 import gevent
 import pytest
+from gevent import subprocess
 
 
 def free_port() -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import pathlib
 import re
-import subprocess
 import sys
 
 import pytest
+from gevent import subprocess
 from support.recorder import wait_until
 
 HERE = pathlib.Path(__file__).parent

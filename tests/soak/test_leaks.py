@@ -62,8 +62,10 @@ def counts():
     gc.collect()
     items = gc.get_objects()
     return {
-        "clients": sum(isinstance(item, Client) for item in items),
-        "greenlets": sum(isinstance(item, gevent.Greenlet) and not item.dead for item in items),
+        "clients": sum(issubclass(type(item), Client) for item in items),
+        "greenlets": sum(
+            issubclass(type(item), gevent.Greenlet) and not item.dead for item in items
+        ),
         "descriptors": len(list((PROCESS / "fd").iterdir())),
         "threads": len(list((PROCESS / "task").iterdir())),
     }

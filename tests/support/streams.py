@@ -23,7 +23,8 @@ def streams_greenlets():
     return [
         item.name
         for item in gc.get_objects()
-        if isinstance(item, gevent.Greenlet)
+        # Not isinstance(), which runs code of lazy objects, such as Django's.
+        if issubclass(type(item), gevent.Greenlet)
         and not item.dead
         and getattr(item, "name", "").startswith("rtms ")
     ]

@@ -7,9 +7,9 @@ import os
 import pathlib
 import re
 import signal
-import subprocess
 import sys
 
+from gevent import subprocess
 from support.recorder import wait_until
 
 HERE = pathlib.Path(__file__).parent
