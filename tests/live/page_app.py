@@ -12,7 +12,7 @@ import json
 import os
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, Response, jsonify, request
 
 from rtms_gevent import signals
 from rtms_gevent.enums import Codec, Product
@@ -100,11 +100,11 @@ def create_shared_app() -> Flask:
     extension.clusters[0].start()
 
     @app.get("/workers")
-    def list_workers() -> list[int]:
+    def list_workers() -> Response:  # a list alone would do since Flask 2.2
         try:
-            return [worker.pid for worker in extension.workers()]
+            return jsonify([worker.pid for worker in extension.workers()])
         except StoreError:  # it is just being opened
-            return []
+            return jsonify([])
 
     return app
 
