@@ -156,7 +156,7 @@ class Member:
         self._greenlets.stop()
         try:
             self._release_ended()
-            for letter in self.ask(lambda store: store.wait(0)).letters:
+            for letter in self._access.wait(0).letters:
                 self._read(letter)
         except StoreError as problem:
             logger.warning("what this worker had is free when its lease is over: %s", problem)
@@ -253,7 +253,7 @@ class Member:
     # -- letters -----------------------------------------------------------------------------------
 
     def _read_letters(self) -> None:
-        wakeup = self.ask(lambda store: store.wait(RENEW_EVERY))
+        wakeup = self._access.wait(RENEW_EVERY)
         if wakeup.has_offers:
             self._claim_now.set()
         for letter in wakeup.letters:

@@ -11,7 +11,7 @@ from gevent.lock import RLock
 
 from ..errors import StoreError
 from .memory import MemoryStore
-from .records import Worker
+from .records import Wakeup, Worker
 from .store import Store
 
 __all__ = ["StoreAccess"]
@@ -65,19 +65,32 @@ class StoreAccess:
         Raises:
             StoreError: it does not.
         """
+        answer = self._try(question)
+        self._note_answer()
+        return answer
+
+    def wait(self, timeout: float) -> Wakeup:
+        """Return what is new, as :meth:`.Store.wait`.
+
+        That nothing is new is no answer: a store in Redis waits here, and its server may be gone.
+
+        Raises:
+            StoreError: the store does not work.
+        """
+        return self._try(lambda store: store.wait(timeout))
+
+    def _try(self, question: Callable[[Store], _Answer]) -> _Answer:
         store = self.store
         try:
             self._open()
-            answer = question(store)
+            return question(store)
         except StoreError as problem:
             if problem.is_lasting and store.may_fall_back:
                 if self.store is store:  # else another greenlet was first
                     self._replace(problem)
-                return self.ask(question)
+                return self._try(question)
             self._note_failure(problem)
             raise
-        self._note_answer()
-        return answer
 
     def _open(self) -> None:
         if not self._is_open:

@@ -63,3 +63,17 @@ def test_a_process_that_stood_still_is_out_of_touch_before_it_asks_again(
         access.ask(workers_of)
     now[0] += 60
     assert access.in_touch == 0
+
+
+def test_news_that_do_not_come_are_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+    worker = Worker("a", "here", 1, 0.0)
+    backs: list[bool] = []
+    access = StoreAccess(MemoryStore(), lambda: worker, lambda: backs.append(True), lambda _: None)
+    with contextlib.suppress(StoreError):
+        access.ask(fail)
+    access.wait(0)
+    assert backs == []
+    assert "works again" not in caplog.text
+    access.ask(workers_of)
+    assert backs == [True]
+    assert "works again" in caplog.text
