@@ -307,7 +307,8 @@ class ClusterSettings:
 
     #: ``auto``: ``local`` where a server has several workers, else ``memory``. ``memory``: this
     #: process is alone. ``local`` or ``local:///path``: a directory that the workers of this
-    #: machine share. ``redis://...``, ``rediss://...`` (TLS): machines share a Redis.
+    #: machine share. ``redis://...``, ``rediss://...`` (TLS), ``sentinel://...``: machines share
+    #: a Redis.
     store: str = dataclasses.field(default="auto", repr=False)
     #: How many streams a worker may own; 0 makes it one that only receives webhooks.
     max_streams: int | None = None
@@ -324,8 +325,8 @@ class ClusterSettings:
             scheme in _STORES and "://" in self.store
         ):
             raise ConfigurationError(
-                "RTMS_STORE must be auto, memory, local, local:///path, redis://... or "
-                f"rediss://..., not one that begins with {scheme!r:.20}"
+                "RTMS_STORE must be auto, memory, local, local:///path, redis://..., rediss://... "
+                f"or sentinel://..., not one that begins with {scheme!r:.20}"
             )
         limit = self.max_streams
         if limit is not None and (not _is_number(limit, int) or limit < 0):

@@ -31,7 +31,7 @@ from .host import StreamHost
 from .member import Member
 from .opening import make_store
 from .records import StreamRow, Worker
-from .startup import take_part_in_workers
+from .startup import is_arbiter, take_part_in_workers
 from .store import Store
 
 __all__ = ["Cluster", "all_clusters"]
@@ -74,6 +74,10 @@ class Cluster:
             host: Keeps the clients of this process, such as a :class:`.StreamManager`.
             settings: Which store, and how many streams; by default from the environment.
             store: The store itself, instead of the one that the settings name.
+
+        Raises:
+            ConfigurationError: the store's address is not usable.
+            MissingExtra: the store needs a package that is not installed.
         """
         self.settings = settings or ClusterSettings.from_environment()
         self._host = host
@@ -81,6 +85,9 @@ class Cluster:
         #: for the store ``auto``. gunicorn's workers are found without that.
         self.has_siblings = False
         self._given_store = store
+        # Here a mistake shows at once. In the arbiter nothing is patched yet: redis-py comes later.
+        if store is None and not is_arbiter():
+            make_store(self.settings, has_siblings=False)
         self._lock = allocate_lock()
         self._context: HubContext | None = None  # from start() on
         self._member: Member | None = None  # where the store is shared, or streams are limited
@@ -96,15 +103,15 @@ class Cluster:
     def start(self) -> None:
         """Take part: claim streams, say that we live. Does nothing the second time.
 
-        The thread decides where the streams live, as for :func:`rtms_gevent.loop.run_soon`.
+        The thread decides where the streams live, as for :func:`rtms_gevent.run_soon`.
         """
         with self._lock:
             if self._context is not None:
                 return
-            self._context = context = streams_context()
             store = self._given_store or make_store(
                 self.settings, has_siblings=self.has_siblings or _has_siblings()
             )
+            self._context = context = streams_context()
             if store.is_shared or self.settings.max_streams is not None:
                 self._member = self._make_member(store, context)
         member = self._member

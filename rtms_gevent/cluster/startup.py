@@ -16,7 +16,7 @@ from gevent.hub import Hub
 from ..runtime.gunicorn import current_worker
 from ..runtime.threads import start_native_thread
 
-__all__ = ["Participant", "take_part_in_workers"]
+__all__ = ["Participant", "is_arbiter", "take_part_in_workers"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +45,16 @@ def take_part_in_workers(cluster: Participant) -> None:
     To be called when the app is made. With ``--preload`` that is in the arbiter, and the workers
     are its forks. In all other processes this does nothing.
     """
-    if "gunicorn.arbiter" not in sys.modules:
-        return
-    if current_worker() is not None:
-        _start_once_booted([cluster], timeout=None)
-    else:
+    if is_arbiter():
         _preloaded[cluster] = os.getpid()
         _register()
+    elif current_worker() is not None:
+        _start_once_booted([cluster], timeout=None)
+
+
+def is_arbiter() -> bool:
+    """Return whether this is gunicorn's first process, which loads the app for ``--preload``."""
+    return "gunicorn.arbiter" in sys.modules and current_worker() is None
 
 
 @functools.cache
