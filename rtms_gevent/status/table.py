@@ -63,7 +63,13 @@ def _one(look: Look, now: float) -> str:
 
 def _worker_row(worker: Worker, now: float) -> Sequence[str]:
     limit = "" if worker.max_streams is None else f"/{worker.max_streams}"
-    state = "draining" if worker.is_draining else "full" if worker.is_full else ""
+    state = ""
+    if worker.is_draining:
+        state = "draining"
+    elif worker.max_streams == 0:
+        state = "webhooks only"
+    elif worker.is_full:
+        state = "full"
     return (
         worker.id,
         worker.host,

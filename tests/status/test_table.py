@@ -49,6 +49,7 @@ def test_the_whole_page() -> None:
         worker(streams=2, max_streams=20),
         worker(id="here-22-def", pid=22, is_draining=True, age=7.0),
         worker(id="here-3-ghi", pid=3, streams=4, max_streams=4),
+        worker(id="here-4-jkl", pid=4, max_streams=0),
     )
     streams = (
         stream(stream_id="b", state="waiting", owner=None, pid=None, product=None, received=0),
@@ -65,6 +66,7 @@ WORKER       HOST  PID  STREAMS        AGE   HEARD OF  STATE
 here-1-abc   here    1     2/20  2 h 1 min  0.4 s ago
 here-22-def  here   22        0  2 h 1 min  7.0 s ago  draining
 here-3-ghi   here    3      4/4  2 h 1 min  0.4 s ago  full
+here-4-jkl   here    4      0/0  2 h 1 min  0.4 s ago  webhooks only
 
 STREAM        PRODUCT  STATE    OWNER         AGE  FENCE  PACKETS   RATE  GAPS  MISSING
 0123456789a…  meeting  joined   here-1-abc  1 min      2    12345  150/s     1  1500 ms
