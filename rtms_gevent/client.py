@@ -322,7 +322,7 @@ class Client(CallbackRegistration, OfficialNames):
                 that run are left to finish. By default 5 s; in gunicorn by ``graceful_timeout``.
 
         Returns:
-            Whether another worker may go on: False where the stream has ended in another way.
+            Whether another worker may go on; False where the stream has ended in another way.
         """
         if self._is_active:
             if self._cancelled(LeaveReason.handed_over()):

@@ -12,7 +12,7 @@ from blinker import NamedSignal
 from official.differences import LEFT_OUT
 
 import rtms_gevent
-from rtms_gevent import signals, webhook
+from rtms_gevent import cluster, signals, webhook
 from rtms_gevent._alias import Alias
 from rtms_gevent.transport import memory
 
@@ -84,7 +84,9 @@ def test_every_public_name_has_one_place_in_the_reference():
     assert [name for name in PUBLIC if found.count(name) > 1] == []
 
 
-@pytest.mark.parametrize("module", [memory, webhook], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [cluster, memory, signals, webhook], ids=lambda module: module.__name__
+)
 def test_the_reference_names_what_a_module_exports(module):
     text = "\n".join(page.read_text() for page in PAGES)
     entries = set(re.findall(r"^\.\. auto\w+:: (?:[\w.]+\.)?(\w+)$", text, re.MULTILINE))

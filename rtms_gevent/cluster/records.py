@@ -106,7 +106,7 @@ class Claim:
     stream_id: str
     #: Grows with each claim of this stream, whoever claims: what an older owner writes is refused.
     fence: int
-    #: The webhook that says how to join: the latest start, see :func:`storable`.
+    #: The webhook that says how to join: the latest start, without anything secret.
     document: Mapping[str, Any] = dataclasses.field(repr=False)
     #: Whether another worker has had it, which has ended or is not heard of any more.
     is_takeover: bool = False

@@ -71,7 +71,7 @@ class Store(abc.ABC):
 
         Args:
             stream_id: Id of the stream.
-            document: The webhook, see :func:`.storable`.
+            document: The webhook, without anything secret.
         """
 
     @abc.abstractmethod
@@ -83,7 +83,7 @@ class Store(abc.ABC):
 
         Args:
             stream_id: Id of the stream.
-            document: The webhook, see :func:`.storable`.
+            document: The webhook, without anything secret.
             ends: Whether the stream is over: one that waits is forgotten (and the answer is False);
                 one that has ended is forgotten when its owner got the letter.
         """
@@ -93,7 +93,7 @@ class Store(abc.ABC):
         """Claim one stream that waits, or whose owner has died; ``None`` where there is none.
 
         Those that wait come first, and of these the one that waits longest. Offers older than
-        :data:`OFFERS_KEPT` are not claimed.
+        60 s are not claimed.
 
         Args:
             may_expire: Whether streams may be claimed, too, whose owner was not heard of for longer
@@ -114,7 +114,7 @@ class Store(abc.ABC):
             claims: All streams that it owns, with their progress.
 
         Returns:
-            The streams among them that it has lost to another worker: nothing was written for them.
+            The streams among them that it has lost to another worker; nothing was written for them.
         """
 
     @abc.abstractmethod
