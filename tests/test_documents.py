@@ -14,6 +14,12 @@ DOCUMENTS = {
     path.relative_to(ROOT).as_posix(): path.read_text()
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 }
+#: Names of all test functions.
+TESTS = {
+    name
+    for path in (ROOT / "tests").rglob("test_*.py")
+    for name in re.findall(r"^ *def (test_\w+)", path.read_text(), re.MULTILINE)
+}
 #: What a cell cannot say in so many words goes below the table.
 WORDS = 10
 BRIEF = [
@@ -25,6 +31,7 @@ BRIEF = [
     "reliability",
     "scaling",
     "security",
+    "status",
 ]
 
 documents = pytest.mark.parametrize("document", DOCUMENTS)
@@ -64,6 +71,12 @@ def test_files_that_are_named_exist(document):
     named = set(re.findall(r"`((?:[\w.-]+/)*[\w-]+\.py|(?:[\w-]+/)+)`", prose(document)))
     bases = (ROOT, ROOT / "rtms_gevent", ROOT / "tests")
     assert [name for name in named if not any((base / name).exists() for base in bases)] == []
+
+
+@documents
+def test_tests_that_are_named_exist(document):
+    named = set(re.findall(r"`(test_\w+)`", prose(document)))
+    assert named - TESTS == set()
 
 
 @documents
