@@ -104,8 +104,8 @@ class StoreAccess:
         if self._away_since is None:
             self._away_since = self._in_touch_since
             logger.error(
-                "the store %s does not work; streams go on, and starts wait for it: %s",
-                self.store.name,
+                "the store does not work; streams go on, and starts wait for it. Look whether it "
+                "runs, and whether RTMS_STORE names it. %s",
                 problem,
             )
 
@@ -122,10 +122,7 @@ class StoreAccess:
     def _replace(self, problem: StoreError) -> None:
         """Let the worker be alone from now on."""
         logger.warning(
-            "the store %s does not work, so that this worker goes on alone: it joins all streams "
-            "whose webhooks it gets. %s",
-            self.store.name,
-            problem,
+            "this worker goes on alone: it joins all streams whose webhooks it gets. %s", problem
         )
         self.store.close()
         self.store = MemoryStore()
