@@ -60,8 +60,12 @@ class LocalSteps:
     def forget(self) -> None:
         """Forget this worker."""
         self._db.execute("DELETE FROM workers WHERE id = ?", (self._id,))
-        owned = "SELECT 1 FROM streams WHERE owner = ? AND has_ended = 0"
-        if self._db.execute(owned, (self._id,)).fetchone():
+        self._offer_those_of(self._id)
+
+    def _offer_those_of(self, worker_id: str) -> None:
+        """Let the streams wait that a worker has left."""
+        update = "UPDATE streams SET owner = NULL, since = ? WHERE owner = ? AND has_ended = 0"
+        if self._db.execute(update, (self._clock(), worker_id)).rowcount:
             self._hint_all()
 
     def workers(self) -> list[Worker]:
@@ -210,27 +214,42 @@ class LocalSteps:
 
     def take_expired(self) -> tuple[list[StreamRow], list[str]]:
         """See :meth:`.Store.take_expired`; return the workers, too, that died and are forgotten."""
-        expired, forgotten, dead = self.find_expired()
+        expired, forgotten, orphans, dead = self.find_expired()
         forgotten += [row.stream_id for row in expired]
         self._db.executemany("DELETE FROM streams WHERE id = ?", [(each,) for each in forgotten])
-        self._db.executemany("DELETE FROM workers WHERE id = ?", [(each,) for each in dead])
+        adopt = "UPDATE streams SET owner = ? WHERE id = ?"
+        self._db.executemany(adopt, [(self._id, each) for each in orphans])
+        if orphans:
+            self._hints.add(self._id)
+        for each in dead:
+            self._db.execute("DELETE FROM workers WHERE id = ?", (each,))
+            self._offer_those_of(each)
         return expired, dead
 
-    def find_expired(self) -> tuple[list[StreamRow], list[str], list[str]]:
-        """Return offers that are too old, streams that ended long ago, and workers that died."""
+    def find_expired(self) -> tuple[list[StreamRow], list[str], list[str], list[str]]:
+        """Return offers that are too old, and streams that ended long ago.
+
+        And streams that have ended with letters that nobody reads, and workers that died.
+        """
         now = self._clock()
         ended = """
-            SELECT id, owner, EXISTS (SELECT 1 FROM letters WHERE stream = streams.id)
-            FROM streams WHERE has_ended AND since < ?
+            SELECT id FROM streams
+            WHERE has_ended AND since < ? AND id NOT IN (SELECT stream FROM letters)
         """
-        forgotten = [
+        forgotten = [found for (found,) in self._db.execute(ended, (now - ENDED_KEPT,))]
+        with_letters = """
+            SELECT id, owner FROM streams
+            WHERE has_ended AND id IN (SELECT stream FROM letters) AND owner <> ?
+        """
+        orphans = [
             stream_id
-            for stream_id, owner, has_letters in self._db.execute(ended, (now - ENDED_KEPT,))
-            if not has_letters or self._has_died(owner)
+            for stream_id, owner in self._db.execute(with_letters, (self._id,))
+            if self._has_died(owner)
         ]
         expired = self._rows("WHERE owner IS NULL AND since < ?", now - OFFERS_KEPT)
         known = self._db.execute("SELECT id FROM workers")
-        return expired, forgotten, [found for (found,) in known if self._has_died(found)]
+        dead = [found for (found,) in known if self._has_died(found)]
+        return expired, forgotten, orphans, dead
 
     def streams(self) -> list[StreamRow]:
         """See :meth:`.Store.streams`."""

@@ -87,9 +87,15 @@ class MemoryStore(Store):
         self._cluster.workers.pop(self._id, None)
         if self in self._cluster.stores:
             self._cluster.stores.remove(self)
-        if any(stream.owner == self._id for stream in self._cluster.streams.values()):
-            self._cluster.wake_all()
+        self._offer_lost()
         self.wake()
+
+    def _offer_lost(self) -> None:
+        """Let those streams wait whose owners have died."""
+        for stream in self._cluster.streams.values():
+            if stream.owner is not None and not (stream.has_ended or self._lives(stream.owner)):
+                stream.owner, stream.since = None, self._cluster.clock()
+                self._cluster.wake_all()
 
     def workers(self) -> list[Worker]:
         """Return the workers that live."""
@@ -214,12 +220,16 @@ class MemoryStore(Store):
 
     def take_expired(self) -> list[StreamRow]:
         """Forget, and return, the offers that nobody has claimed in time."""
+        self._offer_lost()
         now = self._cluster.clock()
         expired = []
         for stream_id, stream in list(self._cluster.streams.items()):
             age = now - stream.since
             if stream.has_ended:
-                if age > ENDED_KEPT and not (stream.letters and self._lives(stream.owner)):
+                if stream.letters and not self._lives(stream.owner):
+                    stream.owner = self._id
+                    self.wake()
+                elif age > ENDED_KEPT and not stream.letters:
                     del self._cluster.streams[stream_id]
             elif stream.owner is None and age > OFFERS_KEPT:
                 expired.append(self._row(stream_id, stream))

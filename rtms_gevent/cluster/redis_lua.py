@@ -6,9 +6,8 @@ What is kept, by the ends of the keys:
   hands each to one worker, with which it stays pending: its idle time is the lease, its delivery
   counter the fence.
 - ``streams``: by id of a stream, as JSON: ``fence``; ``since`` (ms: offered, claimed or ended);
-  ``entry`` in ``starts``; ``owner``; ``free`` (its owner has closed); ``takeover`` (it has been
-  owned before); ``ended``; ``over`` (forget it when its letters are read); ``sent`` (letters so
-  far).
+  ``entry`` in ``starts``; ``owner``; ``takeover`` (it has been owned before); ``ended``; ``over``
+  (forget it when its letters are read); ``sent`` (letters so far).
 - ``documents``, ``progress``: by id of a stream.
 - ``letters``: by id of a stream, a line for each letter: its number and the document.
 - ``due``: when (ms) streams are forgotten that wait or have ended.
@@ -81,18 +80,12 @@ local function give(stream)
              'RETRYCOUNT', stream.fence, 'FORCE', 'JUSTID')
 end
 
--- Lets any worker claim a stream.
-local function free(id, stream)
-  if stream.entry then drop_entry(stream.entry) end
-  stream.entry = add_entry(id)
-  put(id, stream)
-  redis.call('XADD', HINTS, 'MAXLEN', '~', 100, '*', 'stream', id)
-end
-
 -- Makes a stream wait for a worker, for a while.
 local function offer(id, stream)
-  stream.owner, stream.since = nil, now
-  free(id, stream)
+  if stream.entry then drop_entry(stream.entry) end
+  stream.owner, stream.since, stream.entry = nil, now, add_entry(id)
+  put(id, stream)
+  redis.call('XADD', HINTS, 'MAXLEN', '~', 100, '*', 'stream', id)
   redis.call('ZADD', DUE, now + OFFERS_KEPT, id)
 end
 
@@ -137,12 +130,23 @@ local function find(entry)
         drop_entry(entry)
         stream.entry = add_entry(all[i])
         put(all[i], stream)
-        if stream.owner and not stream.free then give(stream) end
+        if stream.owner then give(stream) end
         return all[i], stream
       end
     end
   end
   drop_entry(entry)
+end
+
+-- Forgets a worker. What it has waits from now on.
+local function forget_worker(id)
+  for _, row in ipairs(redis.call('XPENDING', STARTS, GROUP, '-', '+', 100000, id)) do
+    local stream_id, stream = find(row[1])
+    if stream then offer(stream_id, stream) end
+  end
+  redis.call('XGROUP', 'DELCONSUMER', STARTS, GROUP, id)
+  redis.call('HDEL', WORKERS, id)
+  redis.call('ZREM', SEEN, id)
 end
 
 -- Makes the group where it is missing: at the very first, or after somebody has deleted it, or the

@@ -74,7 +74,7 @@ prepare()
 
 local function take(id, stream)
   local is_takeover = stream.takeover
-  stream.owner, stream.free, stream.takeover, stream.since = worker, nil, true, now
+  stream.owner, stream.takeover, stream.since = worker, true, now
   stream.fence = stream.fence + 1
   put(id, stream)
   redis.call('ZREM', DUE, id)
@@ -99,7 +99,7 @@ while true do
   if not read then break end
   local id, stream = find(read[1][2][1][1])
   if not stream then  -- forgotten
-  elseif stream.owner and not stream.free then
+  elseif stream.owner then
     give(stream)
   elseif not stream.owner and now - stream.since > OFFERS_KEPT then
     drop_entry(stream.entry)
@@ -243,6 +243,7 @@ return {now, found}
 
 #: Ids that were told as expired -> id, stream, document and progress of those that are. Whoever
 #: gets them calls again with their ids; if that does not happen, another worker gets them later.
+#: And ids of streams whose letters are this worker's now.
 EXPIRED = (
     COMMON
     + """
@@ -251,6 +252,16 @@ for i = 3, #ARGV do
   local stream = get(ARGV[i])
   if stream and not stream.owner then forget(ARGV[i], stream) end
 end
+-- What nobody reads, since the owner of a stream that has ended is gone.
+local mail = {}
+for _, id in ipairs(redis.call('HKEYS', LETTERS)) do
+  local stream = get(id)
+  if stream and stream.ended and not lives(stream.owner) then
+    stream.owner = worker
+    put(id, stream)
+    mail[#mail + 1] = id
+  end
+end
 local expired = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, 100)) do
   local stream = get(id)
@@ -258,19 +269,15 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', now, 'LIMIT', 0, 10
     redis.call('ZADD', DUE, now + lease, id)
     expired[#expired + 1] = {id, cjson.encode(stream), document_of(id),
                              redis.call('HGET', PROGRESS, id)}
-  elseif not stream or redis.call('HEXISTS', LETTERS, id) == 0 or not lives(stream.owner) then
+  elseif not stream or redis.call('HEXISTS', LETTERS, id) == 0 then
     forget(id, stream or {})
   end
 end
--- Workers that died long ago. What is pending with them stays, until it is claimed.
+-- Workers that died long ago. What nobody has claimed since then waits, and expires.
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', SEEN, '-inf', now - 10 * lease, 'LIMIT', 0, 10)) do
-  if #redis.call('XPENDING', STARTS, GROUP, '-', '+', 1, id) == 0 then
-    redis.call('XGROUP', 'DELCONSUMER', STARTS, GROUP, id)
-    redis.call('HDEL', WORKERS, id)
-    redis.call('ZREM', SEEN, id)
-  end
+  forget_worker(id)
 end
-return {now, expired}
+return {now, expired, mail}
 """
 )
 
@@ -279,16 +286,7 @@ CLOSE = (
     COMMON
     + """
 prepare()
-for _, row in ipairs(redis.call('XPENDING', STARTS, GROUP, '-', '+', 100000, worker)) do
-  local id, stream = find(row[1])
-  if stream then
-    stream.free = true
-    free(id, stream)
-  end
-end
-redis.call('XGROUP', 'DELCONSUMER', STARTS, GROUP, worker)
-redis.call('HDEL', WORKERS, worker)
-redis.call('ZREM', SEEN, worker)
+forget_worker(worker)
 return {now}
 """
 )

@@ -229,13 +229,15 @@ class RedisStore(Store):
 
     def take_expired(self) -> list[StreamRow]:
         """Forget, and return, the offers that nobody has claimed in time."""
-        (found,) = self._run(scripts.EXPIRED)
+        found, mail = self._run(scripts.EXPIRED)
         rows = [
             self._row(name.decode(), stream, document, progress, {})
             for name, stream, document, progress in found
         ]
         if rows:
-            self._run(scripts.EXPIRED, *(row.stream_id for row in rows))
+            mail += self._run(scripts.EXPIRED, *(row.stream_id for row in rows))[1]
+        if mail:
+            self._note_letters(stream_id.decode() for stream_id in mail)
         return rows
 
     def streams(self) -> list[StreamRow]:

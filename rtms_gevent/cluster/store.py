@@ -52,7 +52,7 @@ class Store(abc.ABC):
     def close(self) -> None:
         """Forget the worker, and give up all files and sockets. Never raises.
 
-        What it still owns can be claimed by others at once.
+        What it still owns is offered: others can claim it at once.
         """
 
     @abc.abstractmethod
@@ -133,7 +133,9 @@ class Store(abc.ABC):
     def take_expired(self) -> list[StreamRow]:
         """Forget, and return, the offers that nobody has claimed in time: each to one worker.
 
-        What has ended long ago is forgotten with them, without being returned.
+        What has ended long ago is forgotten with them, without being returned. Streams whose owner
+        has died, and that nobody has claimed, wait from now on as offers do. Letters to streams
+        that have ended, whose owner is gone, come to this worker.
         """
 
     @abc.abstractmethod

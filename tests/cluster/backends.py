@@ -119,7 +119,8 @@ class MemoryPlace(Place):
         self._clock.now += seconds
 
     def kill(self, store):
-        store.close()
+        del self._cluster.workers[self.records[store].id]
+        self._cluster.stores.remove(store)
 
     def forget_streams(self):
         self._cluster.streams.clear()

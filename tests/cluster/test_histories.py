@@ -94,8 +94,6 @@ class Histories(RuleBasedStateMachine):
             return self.now - stream.since <= OFFERS_KEPT
         if stream.owner == worker_id:
             return False
-        if stream.owner not in self.heard:
-            return True
         return may_expire and self.is_silent(stream.owner)
 
     # -- rules -------------------------------------------------------------------------------------
@@ -206,12 +204,14 @@ class Histories(RuleBasedStateMachine):
 
     @rule(number=worker_numbers)
     def expire(self, number):
-        store, _ = self.pick(number)
+        store, worker_id = self.pick(number)
         expired = set()
         for stream_id, stream in list(self.streams.items()):
             age = self.now - stream.since
             if stream.has_ended:
-                if age <= ENDED_KEPT or (stream.letters and self.lives(stream.owner)):
+                if stream.letters and not self.lives(stream.owner):
+                    stream.owner = worker_id
+                if stream.letters or age <= ENDED_KEPT:
                     continue
             elif stream.owner is None and age > OFFERS_KEPT:
                 expired.add(stream_id)
@@ -225,6 +225,9 @@ class Histories(RuleBasedStateMachine):
         store, worker_id = self.pick(number)
         store.close()
         del self.heard[worker_id], self.claims[worker_id]
+        for stream in self.streams.values():
+            if stream.owner == worker_id and not stream.has_ended:
+                stream.owner, stream.since = None, self.now
         self.last = self.stores[number] = self.open()
 
     @rule(leases=st.sampled_from([0.4, 1.1]))

@@ -472,6 +472,39 @@ def test_nobody_gets_the_end_of_one_whose_owner_is_gone(place):
     assert other.streams() == []
 
 
+def test_a_letter_to_one_that_has_ended_is_read_by_another_where_its_owner_is_gone(place):
+    owner, other, third = place.workers(3)
+    owner.release(owned(owner), has_ended=True)
+    other.send("s", NEWS)
+    other.send("s", STOP, ends=True)
+    place.renew(other)
+    assert other.take_expired() == []
+    assert other.wait(0).letters == ()
+    place.kill(owner)
+    place.advance(place.lease + 1)
+    place.renew(other)
+    assert other.take_expired() == []
+    place.renew(third)
+    assert third.take_expired() == []
+    assert take_letters(other, 2) == [("s", NEWS), ("s", STOP)]
+    assert third.wait(0).letters == ()
+    assert rows(other) == {}
+
+
+def test_what_a_dead_worker_had_expires_where_nobody_claims_it(place):
+    owner, other = place.workers(2)
+    owned(owner)
+    place.kill(owner)
+    place.advance(10 * place.lease + 1)
+    place.renew(other)
+    assert other.take_expired() == []
+    assert rows(other)["s"].owner is None
+    place.advance(OFFERS_KEPT + 1)
+    place.renew(other)
+    assert [row.stream_id for row in other.take_expired()] == ["s"]
+    assert rows(other) == {}
+
+
 # -- workers ---------------------------------------------------------------------------------------
 
 
