@@ -44,6 +44,7 @@ class StoreAccess:
         self._on_back = on_back
         self._on_replaced = on_replaced
         self._is_open = False
+        self._is_closed = False
         self._opening = RLock()
         self._away_since: float | None = None  # when it failed first
         self._answered = time.monotonic()  # when it has answered last
@@ -85,12 +86,17 @@ class StoreAccess:
             self._open()
             return question(store)
         except StoreError as problem:
-            if problem.is_lasting and store.may_fall_back:
+            if problem.is_lasting and store.may_fall_back and not self._is_closed:
                 if self.store is store:  # else another greenlet was first
                     self._replace(problem)
                 return self._try(question)
             self._note_failure(problem)
             raise
+
+    def close(self) -> None:
+        """Give the store up. Never raises."""
+        self._is_closed = True
+        self.store.close()
 
     def _open(self) -> None:
         if not self._is_open:
@@ -124,7 +130,7 @@ class StoreAccess:
         logger.warning(
             "this worker goes on alone: it joins all streams whose webhooks it gets. %s", problem
         )
-        self.store.close()
-        self.store = MemoryStore()
+        broken, self.store = self.store, MemoryStore()  # at once: others notice it, too
         self.store.open(self._describe())
         self._on_replaced(self.store)
+        broken.close()

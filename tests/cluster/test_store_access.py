@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from types import SimpleNamespace
+from typing import Any
 
+import gevent
 import pytest
 
 from rtms_gevent.cluster import store_access as module
 from rtms_gevent.cluster.memory import MemoryStore
-from rtms_gevent.cluster.records import Worker
+from rtms_gevent.cluster.records import Wakeup, Worker
 from rtms_gevent.cluster.store import Store
 from rtms_gevent.cluster.store_access import StoreAccess
 from rtms_gevent.errors import StoreError
@@ -77,3 +80,38 @@ def test_news_that_do_not_come_are_no_answer(caplog: pytest.LogCaptureFixture) -
     access.ask(workers_of)
     assert backs == [True]
     assert "works again" in caplog.text
+
+
+def test_a_store_that_is_broken_is_replaced_once_though_many_notice() -> None:
+    class Broken(MemoryStore):
+        may_fall_back = True
+
+        def offer(self, stream_id: str, document: Mapping[str, Any]) -> bool:
+            raise StoreError("the disk is full", is_lasting=True)
+
+        def close(self) -> None:
+            gevent.sleep(0)
+
+    worker = Worker("a", "here", 1, 0.0)
+    replaced: list[Store] = []
+    access = StoreAccess(Broken(), lambda: worker, lambda: None, replaced.append)
+    offers = [
+        gevent.spawn(access.ask, lambda store, name=name: store.offer(name, {})) for name in "ab"
+    ]
+    gevent.joinall(offers, raise_error=True)
+    assert replaced == [access.store]
+    assert sorted(row.stream_id for row in access.store.streams()) == ["a", "b"]
+
+
+def test_a_store_that_was_closed_is_not_replaced() -> None:
+    store = MemoryStore()
+    store.may_fall_back = True
+    worker = Worker("a", "here", 1, 0.0)
+    access = StoreAccess(store, lambda: worker, lambda: None, lambda _: None)
+
+    def fail_for_good(_: Store) -> None:
+        raise StoreError("it is not open", is_lasting=True)
+
+    access.close()
+    with pytest.raises(StoreError, match="not open"):
+        access.ask(fail_for_good)
