@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection
 import gevent
 from gevent.event import Event
 
-from .. import signals
+from ..client import Client
 from ..errors import StoreError
-from ..protocol.webhook_events import WebhookEvent, WebhookKind
+from ..protocol.webhook_events import WebhookKind
 from ..runtime.deadline import Deadline
 from ..runtime.exit import callback_deadline
 from ..runtime.fair_scheduling import yield_to_io
@@ -22,8 +22,9 @@ from ..runtime.greenlets import GreenletGroup
 from ..runtime.hub_context import HubContext
 from .host import StreamHost
 from .peers import Peers
-from .records import Claim, Letter, Worker, storable
-from .store import OFFERS_KEPT, Store
+from .records import Claim, Letter, Worker
+from .routing import WebhookRouter
+from .store import Store
 from .store_access import StoreAccess
 from .translation import event_of, with_progress
 
@@ -41,8 +42,6 @@ _EXPIRE_EVERY = 5
 _PEERS_KEPT = 0.2
 #: Seconds between two looks whether the workers that start take part.
 _SUCCESSOR_POLL = 0.1
-#: Seconds before an offer is tried again where the store does not answer, and the most.
-_RETRY, _MAX_RETRY = 0.25, 2.0
 
 
 class Member:
@@ -71,7 +70,6 @@ class Member:
             siblings: See :class:`.Peers`.
         """
         self.live_socket = ""  #: see :class:`.Worker`
-        self.missed = 0  #: starts that nobody has joined in time, as far as this worker knows
         self._host = host
         self._context = context
         self._worker = worker
@@ -91,9 +89,16 @@ class Member:
             store, lambda: self.worker, self._store_is_back, self._store_is_replaced
         )
         self.ask = self._access.ask
+        self._router = WebhookRouter(host, context, self.ask, self._claims.__contains__)
+        self.route = self._router.route
         self._peers = Peers(worker, siblings)
 
     # -- what is known -----------------------------------------------------------------------------
+
+    @property
+    def missed(self) -> int:
+        """How many starts nobody has joined in time, as far as this worker knows."""
+        return self._router.missed
 
     @property
     def worker(self) -> Worker:
@@ -160,7 +165,7 @@ class Member:
                 self._read(letter)
         except StoreError as problem:
             logger.warning("what this worker had is free when its lease is over: %s", problem)
-        self.store.close()
+        self._access.close()
 
     def _await_successors(self, deadline: Deadline) -> None:
         """Let streams go on until the workers that start can claim them.
@@ -194,62 +199,6 @@ class Member:
         self._claims.clear()
         self._greenlets.kill()
 
-    # -- webhooks ----------------------------------------------------------------------------------
-
-    def route(self, event: WebhookEvent) -> None:
-        """Let a webhook be acted on where its stream lives, or is going to live.
-
-        Waits for the store, which is asked again for as long as Zoom holds a stream.
-        """
-        if event.kind is WebhookKind.STARTED and not self._host.wants_streams:
-            self._handle(event)
-            return
-        deadline, delay = Deadline(OFFERS_KEPT), _RETRY
-        while True:
-            try:
-                self._send(event)
-            except StoreError as problem:
-                if event.stream_id in self._claims:
-                    self._handle(event)
-                elif deadline.left():
-                    gevent.sleep(delay * _jitter(0.5, 1.0))
-                    delay = min(2 * delay, _MAX_RETRY)
-                    continue
-                elif event.kind is WebhookKind.STARTED:
-                    self._miss(event, str(problem))
-                else:
-                    self._handle(event)
-            return
-
-    def _send(self, event: WebhookEvent) -> None:
-        """Offer a start, and send all else to the owner.
-
-        Raises:
-            StoreError: the store does not answer.
-        """
-        stream_id, document = event.stream_id or "", storable(event.raw)
-        if event.kind is WebhookKind.STARTED:
-            self.ask(lambda store: store.offer(stream_id, document))
-            return
-        is_stop = event.kind is WebhookKind.STOPPED
-        if self.ask(lambda store: store.send(stream_id, document, ends=is_stop)):
-            return
-        if event.kind is WebhookKind.INTERRUPTED and event.server_urls:
-            # Its owner has died, and the store with it: what says where to join is a start.
-            start = {**document, "event": event.event.replace("interrupted", "started")}
-            self.ask(lambda store: store.offer(stream_id, start))
-        else:
-            self._handle(event)
-
-    def _handle(self, event: WebhookEvent) -> None:
-        self._context.spawn(self._host.handle_event, event)
-
-    def _miss(self, event: WebhookEvent, why: str) -> None:
-        """Tell of a stream that nobody has joined."""
-        self.missed += 1
-        logger.error("stream %.80r is missed, no worker has joined it: %s", event.stream_id, why)
-        signals.emit(signals.missed, self._host, event=event, reason=why)
-
     # -- letters -----------------------------------------------------------------------------------
 
     def _read_letters(self) -> None:
@@ -274,9 +223,10 @@ class Member:
             else:  # it was released while the letter was on its way
                 self._greenlets.spawn("forget", self._forget, letter.stream_id)
         if event.kind is WebhookKind.STARTED:
+            self._stopped.discard(letter.stream_id)
             claim = self._claims[letter.stream_id]
             self._claims[letter.stream_id] = dataclasses.replace(claim, document=letter.document)
-        self._handle(event)
+        self._router.handle(event)
 
     def _forget(self, stream_id: str) -> None:
         with contextlib.suppress(StoreError):  # then it is forgotten when its time has come
@@ -294,6 +244,9 @@ class Member:
             gevent.sleep(self._peers.claim_delay(len(self._claims)))
             claim = self.ask(self._claim) if self._may_claim else None
             if claim is None:
+                break
+            if self.worker.is_draining:  # since a moment: what it has is being handed over
+                self.ask(functools.partial(_give_back, claim))
                 break
             self._begin(claim)
             is_likely = True
@@ -317,7 +270,7 @@ class Member:
             self._context.spawn(self._host.take_over, event)
         else:
             logger.info("stream %.80r is claimed", claim.stream_id)
-            self._handle(event)
+            self._router.handle(event)
 
     def _on_gone(self, stream_id: str) -> None:
         """Note that a stream lives here no more; from any thread."""
@@ -385,7 +338,7 @@ class Member:
         for row in self.ask(lambda store: store.take_expired()):
             event = event_of(row.document)
             if event is not None:
-                self._miss(event, f"it waited for a worker for {row.age:.0f} s")
+                self._router.miss(event, f"it waited for a worker for {row.age:.0f} s")
 
     # -- giving up ---------------------------------------------------------------------------------
 
@@ -405,18 +358,25 @@ class Member:
             self._leaving.discard(claim.stream_id)
             if self._has(claim):
                 del self._claims[claim.stream_id]
+                self._stopped.discard(claim.stream_id)
 
     def _hand_over(self, claim: Claim, deadline: Deadline) -> None:
         """Leave a stream once all was delivered, and let another worker claim it."""
+        # The app may be about to join it: then it would do so when another worker has it.
+        while (client := self._client_of(claim)) is None and self._has(claim) and deadline.left():
+            gevent.sleep(_SUCCESSOR_POLL)
+        if not self._has(claim):
+            return  # it has ended meanwhile
         self._leaving.add(claim.stream_id)
-        client = self._host.clients.get(claim.stream_id)
-        has_ended = False
-        if client is not None and client.stream_id():
-            has_ended = not client.hand_over(deadline.left())
+        goes_on = client is None or client.hand_over(deadline.left())
         claim = with_progress(claim, client)
-        self._claims.pop(claim.stream_id, None)
+        del self._claims[claim.stream_id]
         try:
-            self.ask(lambda store: store.release(claim, has_ended=has_ended))
+            if not goes_on or claim.stream_id in self._stopped:
+                self._ended[claim.stream_id] = claim
+                self._release_ended()
+                return
+            self.ask(functools.partial(_give_back, claim))
         except StoreError as problem:
             logger.warning(
                 "stream %.80r is free for others when the lease is over: %s",
@@ -426,9 +386,18 @@ class Member:
         else:
             logger.info("stream %.80r is handed over", claim.stream_id)
 
+    def _client_of(self, claim: Claim) -> Client | None:
+        """Return the client of a stream once it joins."""
+        client = self._host.clients.get(claim.stream_id)
+        return client if client is not None and client.stream_id() else None
+
 
 def _release_ended(claim: Claim, store: Store) -> None:
     store.release(claim, has_ended=True)
+
+
+def _give_back(claim: Claim, store: Store) -> None:
+    store.release(claim, has_ended=False)
 
 
 def _forget(stream_id: str, store: Store) -> None:

@@ -12,7 +12,7 @@ from support.recorder import wait_until
 from support.webhooks import stopped
 
 from rtms_gevent import signals
-from rtms_gevent.cluster import member as module
+from rtms_gevent.cluster import routing as module
 from rtms_gevent.cluster.memory import MemoryStore
 from rtms_gevent.cluster.records import Worker
 from rtms_gevent.cluster.store import Store
@@ -336,7 +336,7 @@ def test_a_start_is_missed_where_the_store_stays_away(
     store.problem = StoreError("away")
     worker = shop.add(store)
     worker.member.route(start_of("a"))
-    assert [news["event"].stream_id for news in missed] == ["a"]
+    wait_until(lambda: [news["event"].stream_id for news in missed] == ["a"])
     assert missed[0]["reason"] == "away"
     assert worker.member.missed == 1
     worker.member.route(STOP)  # the app is to hear of that, whoever has the stream
