@@ -29,10 +29,16 @@ _SECRET = ("secret", "signature", "token", "password")
 def storable(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a webhook's document without anything that must not be stored."""
     return {
-        name: storable(value) if isinstance(value, Mapping) else value
+        name: _storable(value)
         for name, value in document.items()
         if not any(word in name.lower() for word in _SECRET)
     }
+
+
+def _storable(value: object) -> object:
+    if isinstance(value, Mapping):
+        return storable(value)
+    return [_storable(each) for each in value] if isinstance(value, list) else value
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
