@@ -227,6 +227,9 @@ class StreamManager:
         Like :meth:`handle_event`, but that no webhook has come: ``event`` is the start that the
         other worker got, with :attr:`.WebhookEvent.is_takeover` set.
         """
+        earlier = self._live.get(event.stream_id or "")
+        if earlier is not None:  # it is being left, since that worker has had the stream
+            earlier.is_over = True
         with self._context():
             self._start(event)
 

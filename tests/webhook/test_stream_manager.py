@@ -80,6 +80,23 @@ def test_streams_may_end_in_another_thread_while_others_start(
     assert set(manager.clients) == set(map(str, range(500, 1000)))
 
 
+def test_a_stream_is_taken_over_while_its_earlier_client_still_leaves(
+    handlers: StreamHandlers, journal: queue.Queue[tuple[Any, ...]]
+) -> None:
+    """Another worker had it for a while, and has handed it over."""
+    gone: list[str] = []
+    manager = StreamManager(handlers)
+    manager.on_gone = gone.append
+    manager.handle_event(parse_event(started()))
+    earlier = manager.clients[STREAM]
+    manager.take_over(parse_event(started()))
+    later = manager.clients[STREAM]
+    assert later is not earlier
+    earlier.end()
+    assert manager.clients == {STREAM: later}
+    assert not gone
+
+
 def test_the_end_of_a_client_is_that_of_its_stream_alone(
     handlers: StreamHandlers, journal: queue.Queue[tuple[Any, ...]]
 ) -> None:
