@@ -12,7 +12,7 @@ import pytest
 
 from rtms_gevent.cluster import store_access as module
 from rtms_gevent.cluster.memory import MemoryStore
-from rtms_gevent.cluster.records import Wakeup, Worker
+from rtms_gevent.cluster.records import Worker
 from rtms_gevent.cluster.store import Store
 from rtms_gevent.cluster.store_access import StoreAccess
 from rtms_gevent.errors import StoreError

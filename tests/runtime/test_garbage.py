@@ -68,8 +68,8 @@ def test_undone_everything_is_gone_through_again():
 
 def test_importing_changes_nothing():
     program = (
-        "import gc; before = gc.get_threshold(); import rtms_gevent.runtime.garbage, rtms_gevent; "
-        "print(gc.get_threshold() == before, gc.get_freeze_count())"
+        "import gc; state = lambda: (gc.get_threshold(), gc.get_freeze_count()); before = state();"
+        "import rtms_gevent.runtime.garbage, rtms_gevent; print(state() == before)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-    assert done.stdout.split() == [b"True", b"0"]
+    assert done.stdout.split() == [b"True"]
