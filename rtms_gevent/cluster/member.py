@@ -363,7 +363,9 @@ class Member:
     def _hand_over(self, claim: Claim, deadline: Deadline) -> None:
         """Leave a stream once all was delivered, and let another worker claim it."""
         # The app may be about to join it: then it would do so when another worker has it.
-        while (client := self._client_of(claim)) is None and self._has(claim) and deadline.left():
+        while (client := self._client_of(claim)) is None and self._has(claim):
+            if not self._host.wants_streams or not deadline.left():
+                break
             gevent.sleep(_SUCCESSOR_POLL)
         if not self._has(claim):
             return  # it has ended meanwhile
