@@ -230,7 +230,13 @@ class GeventConnection(Connection):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
                 context = self._tls_context()
                 if context is not None:
-                    sock = context.wrap_socket(sock, server_hostname=self.host)
+                    # Where it was reset already, wrap_socket() would raise without closing it.
+                    sock.getpeername()
+                    # In two steps, so that a socket whose handshake fails gets closed too.
+                    sock = context.wrap_socket(
+                        sock, server_hostname=self.host, do_handshake_on_connect=False
+                    )
+                    sock.do_handshake()
             except BaseException:
                 sock.close()
                 raise
