@@ -89,7 +89,9 @@ class Member:
             store, lambda: self.worker, self._store_is_back, self._store_is_replaced
         )
         self.ask = self._access.ask
-        self._router = WebhookRouter(host, context, self.ask, self._claims.__contains__)
+        self._router = WebhookRouter(
+            host, context, self.ask, self._claims.__contains__, lambda: self._access.in_touch
+        )
         self.route = self._router.route
         self._peers = Peers(worker, siblings)
 

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds before an offer is tried again where the store does not answer, and the most.
 _RETRY, _MAX_RETRY = 0.25, 2.0
+#: Seconds after which a store that was away, and may have lost everything, knows all owners again.
+_SETTLED = 3.0
 
 
 class WebhookRouter:
@@ -39,6 +41,7 @@ class WebhookRouter:
         context: HubContext,
         ask: Callable[[Callable[..., Any]], Any],
         owns: Callable[[str | None], bool],
+        in_touch: Callable[[], float],
     ) -> None:
         """Know no webhook yet.
 
@@ -47,12 +50,14 @@ class WebhookRouter:
             context: Functions of the user run where it lets them.
             ask: Asks the store; see :meth:`.StoreAccess.ask`.
             owns: Whether a stream is this worker's.
+            in_touch: Returns for how long the store has answered; see :class:`.StoreAccess`.
         """
         self.missed = 0  #: starts that nobody has joined in time, as far as this worker knows
         self._host = host
         self._context = context
         self._ask = ask
         self._owns = owns
+        self._in_touch = in_touch
 
     def route(self, event: WebhookEvent) -> None:
         """Let a webhook be acted on where its stream lives, or is going to live.
@@ -97,7 +102,11 @@ class WebhookRouter:
             self._ask(lambda store: store.offer(stream_id, document))
             return
         is_stop = event.kind is WebhookKind.STOPPED
-        if self._ask(lambda store: store.send(stream_id, document, ends=is_stop)):
+        while not self._ask(lambda store: store.send(stream_id, document, ends=is_stop)):
+            if self._in_touch() > _SETTLED:
+                break
+            gevent.sleep(_RETRY)
+        else:
             return
         if event.kind is WebhookKind.INTERRUPTED and event.server_urls:
             # Its owner has died, and the store with it: what says where to join is a start.

@@ -11,6 +11,7 @@ import gevent
 from support.webhooks import started
 
 from rtms_gevent.cluster import member as module
+from rtms_gevent.cluster import routing
 from rtms_gevent.cluster.member import Member
 from rtms_gevent.cluster.memory import MemoryCluster, MemoryStore
 from rtms_gevent.cluster.records import Worker
@@ -134,6 +135,7 @@ def opened_shop(monkeypatch: Any) -> Iterator[Shop]:
     for name in ("RENEW_EVERY", "SWEEP_EVERY"):
         monkeypatch.setattr(module, name, 0.02)
     monkeypatch.setattr(module, "_EXPIRE_EVERY", 1)
+    monkeypatch.setattr(routing, "_SETTLED", 0.0)
     shop = Shop()
     try:
         yield shop

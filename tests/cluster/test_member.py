@@ -141,6 +141,26 @@ def test_who_has_no_owner_for_a_stop_calls_the_app_itself(shop: Shop) -> None:
     wait_until(lambda: worker.host.kinds == [WebhookKind.STOPPED])
 
 
+def test_a_stop_waits_for_owners_where_the_store_has_just_lost_everything(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SETTLED", 60.0)
+    first, second = shop.add(), shop.add()
+    first.member.route(start_of("a"))
+    wait_until(lambda: owned(shop))
+    owner, other = (first, second) if "a" in first.host.clients else (second, first)
+    renew = owner.member.store.renew
+    owner.member.store.renew = lambda worker, claims: []  # type: ignore[method-assign]
+    shop.cluster.streams.clear()
+    routed = gevent.spawn(other.member.route, STOP)
+    gevent.sleep(0.05)
+    assert not other.host.events
+    owner.member.store.renew = renew  # type: ignore[method-assign]
+    routed.join()
+    wait_until(lambda: owner.host.kinds[-1:] == [WebhookKind.STOPPED])
+    assert not other.host.events
+
+
 def test_an_interruption_without_an_owner_leads_to_a_take_up(shop: Shop) -> None:
     shop.add().member.route(INTERRUPTION)
     wait_until(lambda: owned(shop))

@@ -28,7 +28,7 @@ def test_streams_have_one_owner_and_are_handed_over(name):
         streams = zoom.start(12)
         shares = server.diary.shares(zoom.streams)
         show(name, shares=sorted(shares.values()))
-        assert max(shares.values()) <= 8
+        assert len(shares) > 1
         old, now = server.workers, time.monotonic()
         server.signal(signal.SIGHUP)
         owned, longest = wait_taken_over(zoom, server, streams, now)

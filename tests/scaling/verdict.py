@@ -168,7 +168,8 @@ def _functions(stream, diary, alive, killed):
             yield f"{end} of {len(ends)} ends, last owner {last}"
     is_told = [(stop["pid"], stop["has_client"]) for stop in stops] == [(last, True)]
     if not is_told and not (last not in alive and len(stops) == 1):
-        yield f"the last owner is {last}, and on_stream_stopped ran so: {stops}"
+        others = [*starts, *diary.of("interrupted", stream.id), *ends]
+        yield f"the last owner is {last}, and on_stream_stopped ran so: {stops}; else {others}"
 
 
 def _ended_between_owners(stream, diary):
